@@ -1,0 +1,91 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// The shape of a model, as read from its files. Plain data: every size of Gemma 3 is a value of
+// these structs, and no compute code branches on a size by name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gemma3 {
+
+using TokenId = int32_t;
+
+enum class LayerKind : uint8_t { kLocal, kGlobal };
+
+// Token ids with a meaning to the model. They enter a prompt only through the chat template and
+// image expansion, never by encoding text.
+struct SpecialTokens {
+  TokenId pad = 0;
+  TokenId eos = 1;
+  TokenId bos = 2;
+  TokenId start_of_turn = 105;
+  TokenId end_of_turn = 106;
+  TokenId start_of_image = 255999;
+  TokenId end_of_image = 256000;
+  TokenId image_soft_token = 262144;
+};
+
+struct TextConfig {
+  size_t vocab_size = 0;  // rows of the embedding table, padding rows included
+  size_t hidden_size = 0;
+  size_t intermediate_size = 0;
+  size_t num_layers = 0;
+  size_t num_heads = 0;
+  size_t num_kv_heads = 0;
+  size_t head_dim = 0;         // never hidden_size / num_heads: they differ in most sizes
+  float attention_scale = 0;   // query_pre_attn_scalar ^ -0.5
+  float rms_norm_eps = 1e-6f;
+  size_t sliding_window = 0;   // local layers see this many keys, the query's own included
+  size_t max_context = 0;      // trained context in tokens
+  float rope_theta_global = 1e6f;
+  float rope_theta_local = 1e4f;
+  float rope_factor_global = 1;  // positions are divided by this in global layers only
+  std::vector<LayerKind> layers;  // [num_layers]
+};
+
+// SigLIP tower and the projector behind it.
+struct VisionConfig {
+  size_t hidden_size = 0;
+  size_t intermediate_size = 0;
+  size_t num_layers = 0;
+  size_t num_heads = 0;
+  size_t image_size = 0;  // pixels; images are resized to image_size x image_size
+  size_t patch_size = 0;
+  size_t num_channels = 3;
+  float layer_norm_eps = 1e-6f;
+  size_t tokens_per_image = 0;  // soft tokens after pooling; a square number
+
+  size_t patches_per_side() const { return image_size / patch_size; }
+  size_t num_patches() const { return patches_per_side() * patches_per_side(); }
+  size_t head_dim() const { return hidden_size / num_heads; }
+};
+
+// Published pan-and-scan parameters.
+struct PanAndScanConfig {
+  size_t min_crop_size = 256;
+  size_t max_num_crops = 4;
+  float min_ratio_to_activate = 1.2f;
+};
+
+// What generation_config.json recommends; Gemma's published values where it is silent.
+struct GenerationDefaults {
+  float temperature = 1.0f;
+  int top_k = 64;
+  float top_p = 0.95f;
+  std::vector<TokenId> stop_tokens = {1, 106};
+};
+
+struct ModelConfig {
+  std::string name;  // folder or file name, for people
+  TextConfig text;
+  bool has_vision = false;
+  VisionConfig vision;
+  PanAndScanConfig pan_and_scan;
+  SpecialTokens tokens;
+  GenerationDefaults generation;
+};
+
+}  // namespace gemma3

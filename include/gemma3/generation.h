@@ -1,0 +1,81 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// How to sample, and what a generation reports.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gemma3/config.h"
+
+namespace gemma3 {
+
+// Every field has the same name as its command-line flag (max_tokens = --max-tokens) and its /set
+// name in the chat. An unset optional means: what the model's generation_config.json recommends,
+// else Gemma's published 1.0 / 64 / 0.95.
+struct GenerationOptions {
+  std::optional<float> temperature;  // >= 0; 0 is greedy
+  std::optional<int> top_k;          // >= 0; 0 keeps all tokens
+  std::optional<float> top_p;        // (0, 1]; 1 keeps all tokens
+  float min_p = 0;                   // [0, 1]; drops tokens below min_p * the likeliest's probability
+  float repeat_penalty = 1;          // > 0; 1 is off. Divides positive, multiplies negative logits
+  size_t repeat_last_n = 64;         // how many of the latest tokens the penalty looks at
+  uint64_t seed = 0;                 // the same seed gives the same text
+  size_t max_tokens = 0;             // 0: until the model stops or the context is full
+  std::vector<std::string> stop;     // the answer ends before the first of these; none is empty
+};
+
+enum class StopReason {
+  kEndOfTurn,    // the model ended its answer
+  kMaxTokens,    // max_tokens were generated
+  kStopString,   // one of GenerationOptions::stop came up; it is not part of the text
+  kContextFull,  // no room for another token
+  kCancelled,    // the callback or the cancel flag said stop
+};
+constexpr const char* StopReasonName(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEndOfTurn: return "stop";
+    case StopReason::kMaxTokens: return "length";
+    case StopReason::kStopString: return "stop_string";
+    case StopReason::kContextFull: return "context";
+    case StopReason::kCancelled: return "cancelled";
+  }
+  return "";
+}
+
+// Called with each piece of answer text as soon as it is certain: whole UTF-8 characters, and never
+// the beginning of a stop string. Return false to stop; the session stays usable.
+using TextCallback = std::function<bool(std::string_view text)>;
+
+// What long work reports while it runs.
+struct Progress {
+  enum class Stage { kImage, kPrefill } stage = Stage::kPrefill;
+  size_t done = 0;   // prompt tokens, or tower layers over all images
+  size_t total = 0;
+};
+// Return false to cancel. Called at least once a prefill batch and once a tower layer.
+using ProgressCallback = std::function<bool(const Progress&)>;
+
+struct Timings {
+  double image_seconds = 0;    // decoding excluded; tower and projector
+  double prefill_seconds = 0;
+  double decode_seconds = 0;
+};
+
+struct GenerationResult {
+  std::string text;
+  StopReason stop_reason = StopReason::kEndOfTurn;
+  size_t prompt_tokens = 0;   // tokens of the whole conversation when the answer began
+  size_t cached_tokens = 0;   // of these, tokens already in the cache
+  size_t tokens = 0;          // generated, the end-of-turn token included
+  size_t images_encoded = 0;  // crops included; pictures that were cached cost nothing
+  uint64_t seed = 0;
+  Timings timings;
+};
+
+}  // namespace gemma3

@@ -1,0 +1,96 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// A loaded model: weights, tokenizer and configuration. Immutable, shared by sessions and threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+#include "gemma3/tokenizer.h"
+
+namespace gemma3 {
+
+enum class ComputeMode {
+  kFast,   // bf16 multiplications where the CPU has them, f32 sums
+  kExact,  // f32 throughout; slower, for comparing with other implementations
+};
+
+enum class KvCacheType { kAuto /* bf16; f32 with kExact */, kF32, kBF16, kInt8 /* global layers */ };
+
+// What the weights are kept as in memory.
+enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
+
+struct LoadOptions {
+  WeightFormat weights = WeightFormat::kAsStored;
+  std::string mmproj;            // GGUF only: the vision part; empty: look beside the model
+  bool cache_packed = true;      // keep repacked weights on disk for an instant second start
+  size_t max_memory_bytes = 0;   // 0: no limit; else loading fails with the plan that exceeds it
+  size_t threads = 0;            // for packing; 0: all cores this process may use
+};
+
+// Bytes, as they will be once everything is touched.
+struct MemoryPlan {
+  size_t weights = 0;      // mapped or packed, text and vision
+  size_t kv_cache = 0;     // allocated at session creation, touched as the context fills
+  size_t activations = 0;  // scratch of the largest prefill batch, logits included
+  size_t vision = 0;       // scratch of encoding one picture; 0 without a tower
+  size_t total() const { return weights + kv_cache + activations + vision; }
+};
+
+struct SessionOptions {
+  size_t context = 0;        // tokens; 0: min(trained context, 8192). At most the trained context
+  size_t threads = 0;        // 0: all cores this process may use
+  ComputeMode compute = ComputeMode::kFast;
+  KvCacheType kv = KvCacheType::kAuto;
+  size_t prefill_batch = 512;     // prompt tokens computed at once; does not change results
+  size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
+  size_t max_memory_bytes = 0;    // 0: no limit; else session creation fails with the plan
+};
+
+struct TensorInfo {
+  std::string name;
+  std::string type;
+  std::vector<uint64_t> shape;  // slowest first
+  size_t bytes = 0;
+  std::string file;
+};
+
+struct WeightsImpl;  // internal
+
+// A cheap handle; copies share one model.
+class Model {
+ public:
+  // Opens a Hugging Face folder, a GGUF file, or a name known to FindModel. Weights are mapped, not
+  // copied; every tensor is checked against the shape table of the configuration first.
+  // Errors: kIo, kBadModel, kUnsupported, kOutOfMemory.
+  static Result<Model> Load(const std::string& path, const LoadOptions& options = {});
+
+  const ModelConfig& config() const;
+  // Errors: kUnsupported where the checkpoint came without one.
+  Result<const Tokenizer*> tokenizer() const;
+  const std::vector<TensorInfo>& tensors() const;
+  const std::vector<std::string>& notes() const;  // repairs made while loading, for people
+  const std::string& path() const;
+
+  // Errors: kInvalidArgument for an impossible context.
+  Result<MemoryPlan> Plan(const SessionOptions& options) const;
+
+  const WeightsImpl& impl() const { return *impl_; }  // internal
+
+ private:
+  explicit Model(std::shared_ptr<const WeightsImpl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const WeightsImpl> impl_;
+};
+
+// Resolves what a user calls a model: an existing path as it is; else a Hugging Face cache name
+// ("google/gemma-3-1b-it" or "gemma-3-1b-it"), an Ollama name, an LM Studio name. Reads environment
+// variables (HF_HOME, HF_HUB_CACHE, OLLAMA_MODELS, ...). Errors: kIo, listing where it looked.
+Result<std::string> FindModel(const std::string& name);
+
+}  // namespace gemma3

@@ -1,0 +1,114 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// One conversation with a model: its messages, its key/value cache, its threads.
+//
+// Thread rule: one thread at a time, except Cancel, which any thread (or a signal handler) may call.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gemma3/generation.h"
+#include "gemma3/message.h"
+#include "gemma3/model.h"
+
+namespace gemma3 {
+
+// Where a prompt stands and what a piece of it costs.
+struct ContextUsage {
+  size_t used_tokens = 0;     // in the cache
+  size_t context_tokens = 0;  // capacity
+};
+
+struct ScoreResult {
+  size_t tokens = 0;           // predicted tokens (the first of each window is not predicted)
+  double sum_log_probability = 0;  // natural logarithm
+};
+
+// Raw model input: ids with the pictures that their soft tokens stand for.
+struct TokenInput {
+  std::vector<TokenId> ids;
+  // Tower input for each run of soft tokens, [3, S, S] each, in order of appearance.
+  std::vector<std::vector<float>> pixel_values;
+};
+
+// What Logits can return besides; for comparing with other implementations.
+struct HiddenStates {
+  std::vector<float> first;  // residual stream after the first layer, [tokens, hidden]
+  std::vector<float> last;   // after the final norm, [tokens, hidden]
+};
+
+class Session {
+ public:
+  // Allocates the cache and starts threads. Errors: kInvalidArgument, kOutOfMemory with the plan.
+  static Result<Session> Create(const Model& model, const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Appends `message` to the conversation and answers it; the answer is appended as well. On any
+  // error, and on cancellation before the first answer token, the conversation is as it was before.
+  // Errors: kContextTooLong with the numbers; kInvalidArgument (bad option, roles out of order, not
+  // UTF-8); kUnsupported (a picture for a text-only model); kCancelled.
+  Result<GenerationResult> Send(const Message& message, const GenerationOptions& options = {},
+                                const TextCallback& on_text = {},
+                                const ProgressCallback& on_progress = {});
+
+  // Answers `messages` as a whole conversation, replacing the session's own. What the cache already
+  // holds of it is reused. Roles must alternate user/model after an optional system message.
+  Result<GenerationResult> Generate(std::span<const Message> messages,
+                                    const GenerationOptions& options = {},
+                                    const TextCallback& on_text = {},
+                                    const ProgressCallback& on_progress = {});
+
+  // Continues raw text without chat template (BOS is put in front), for pretrained models. Pictures
+  // may stand between texts. Forgets the conversation.
+  Result<GenerationResult> Complete(std::span<const Part> prompt,
+                                    const GenerationOptions& options = {},
+                                    const TextCallback& on_text = {},
+                                    const ProgressCallback& on_progress = {});
+
+  // Answers the last user message anew. Errors: kInvalidArgument where there is none.
+  Result<GenerationResult> Regenerate(const GenerationOptions& options = {},
+                                      const TextCallback& on_text = {},
+                                      const ProgressCallback& on_progress = {});
+
+  // Removes the last user message and what followed. False where there is none.
+  bool Undo();
+  // Starts over; a system message stays.
+  void Clear();
+  // Sets, or with an empty text removes, the system message; clears the conversation.
+  void SetSystem(std::string_view text);
+
+  std::span<const Message> messages() const;
+  ContextUsage usage() const;
+  const SessionOptions& options() const;
+  const Model& model() const;
+
+  // Log-probability of text as the model's own continuation of BOS, in windows of at most the
+  // context (perplexity = exp(-sum / tokens)). Forgets the conversation.
+  Result<ScoreResult> Score(std::string_view text, const ProgressCallback& on_progress = {});
+
+  // Logits of every position, [ids.size(), vocab_size]; positions start at 0. Forgets the
+  // conversation. hidden may be null. Errors as for Send.
+  Result<std::vector<float>> Logits(const TokenInput& input, HiddenStates* hidden = nullptr);
+
+  // Greedy or sampled continuation of raw ids; stops only at max_tokens (required) or a full
+  // context. Forgets the conversation.
+  Result<std::vector<TokenId>> ContinueIds(const TokenInput& input,
+                                           const GenerationOptions& options);
+
+  // Stops the running call at the next tile of work; a no-op when none runs. Async-signal-safe.
+  void Cancel() noexcept;
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gemma3

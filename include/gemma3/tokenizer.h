@@ -1,0 +1,55 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Text to token ids and back, by the model's SentencePiece vocabulary.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+
+namespace gemma3 {
+
+// Immutable; any number of threads may use one.
+class Tokenizer {
+ public:
+  // From a serialized SentencePiece ModelProto (the bytes of tokenizer.model).
+  static Result<Tokenizer> FromProto(std::string_view proto);
+  // From a tokenizer.model file, or a model's folder or file. Reads no weights.
+  static Result<Tokenizer> Load(const std::string& path);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Encodes text as text: control tokens cannot come out, whatever the text spells. No BOS is
+  // added. Errors: kInvalidArgument when the text is not valid UTF-8, with the byte offset.
+  Result<std::vector<TokenId>> Encode(std::string_view text) const;
+
+  // The text of the ids. Control tokens have none; ids outside the vocabulary give U+FFFD, as do
+  // byte tokens that do not form UTF-8.
+  std::string Decode(std::span<const TokenId> ids) const;
+
+  // The bytes that one token adds to the text: what a streaming decoder concatenates. May be part
+  // of a UTF-8 character. Control tokens are empty.
+  std::string_view TokenBytes(TokenId id) const;
+
+  // The vocabulary's spelling, e.g. "<start_of_turn>" or "\u2581the". Empty outside the vocabulary.
+  std::string_view Piece(TokenId id) const;
+
+  bool IsControl(TokenId id) const;  // pad, bos, turn and image marks, <unusedN>, ...
+  // The id spelled exactly like this (control tokens included), or -1.
+  TokenId Find(std::string_view piece) const;
+  size_t vocab_size() const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace gemma3

@@ -1,0 +1,25 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Activation functions and sums.
+#pragma once
+
+#include "ops/rows.h"
+#include "src/threading/thread_pool.h"
+
+namespace gemma3 {
+
+// gelu_tanh(x) = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+
+// gate = gelu_tanh(gate) * up. gate, up: [rows, cols].
+void GeluMul(Rows<float> gate, Rows<const float> up, ThreadPool& pool);
+
+// x = gelu_tanh(x).
+void Gelu(Rows<float> x, ThreadPool& pool);
+
+// x += y.
+void AddTo(Rows<float> x, Rows<const float> y, ThreadPool& pool);
+
+// x *= factor.
+void Scale(Rows<float> x, float factor, ThreadPool& pool);
+
+}  // namespace gemma3

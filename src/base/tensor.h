@@ -1,0 +1,44 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// A named, typed, shaped view of bytes in a model file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gemma3 {
+
+// Element types of both containers (safetensors and GGUF). The block types are GGUF's.
+enum class TensorType : uint8_t {
+  kF32, kF16, kBF16, kF64, kI8, kI16, kI32, kI64, kU8, kU16, kU32, kU64, kBool,
+  kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
+};
+
+// Elements in a block and bytes of a block; 1 element a block for the plain types.
+struct TensorTypeInfo {
+  const char* name;
+  size_t block_elems;
+  size_t block_bytes;
+};
+const TensorTypeInfo& InfoOf(TensorType type);
+
+// Never owns: `data` points into a mapped file that whoever made the view keeps alive. It need not
+// be aligned to the element size.
+struct TensorView {
+  TensorType type = TensorType::kF32;
+  std::vector<uint64_t> shape;  // slowest first (row-major), as Hugging Face writes it
+  const std::byte* data = nullptr;
+  size_t bytes = 0;
+  const std::string* file = nullptr;  // for messages; lives as long as the data
+};
+
+using TensorMap = std::map<std::string, TensorView>;
+
+// "[256, 1152]".
+std::string ShapeString(std::span<const uint64_t> shape);
+
+}  // namespace gemma3

@@ -1,0 +1,42 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// A model on disk, whatever its container: configuration, tensors under one set of names, and where
+// its tokenizer is. Opening maps files and reads headers; it touches no weight.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+#include "src/base/file_map.h"
+#include "src/base/tensor.h"
+
+namespace gemma3 {
+
+// Canonical tensor names are Hugging Face's without any prefix:
+//   text       embed_tokens.weight, norm.weight, layers.N.<...>.weight
+//   tower      vision.embeddings.patch_embedding.weight, vision.encoder.layers.N.<...>,
+//              vision.post_layernorm.weight, ...
+//   projector  projector.mm_input_projection_weight, projector.mm_soft_emb_norm.weight
+struct Checkpoint {
+  ModelConfig config;
+  TensorMap tensors;  // canonical name -> view; only tensors that the model needs
+  // The stored text and projector norms are w of a factor (1 + w) (Hugging Face), or the whole
+  // factor (GGUF). The tower's LayerNorms are plain in both.
+  bool norms_store_offset = true;
+  // Serialized SentencePiece ModelProto; empty: the checkpoint has no tokenizer, and the reason is
+  // in `tokenizer_missing`.
+  std::string tokenizer_proto;
+  std::string tokenizer_missing;
+  // Warnings about repairs, for people; not errors.
+  std::vector<std::string> notes;
+  std::vector<std::shared_ptr<const FileMap>> files;  // keeps every view alive
+};
+
+// Opens a Hugging Face folder or a GGUF file. Errors: kIo, kBadModel, kUnsupported, each naming the
+// file, the tensor or key, what was expected and what was found.
+Result<Checkpoint> OpenCheckpoint(const std::string& path);
+
+}  // namespace gemma3
