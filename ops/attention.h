@@ -4,7 +4,7 @@
 // no score matrix is ever held.
 //
 // Promise: the bits of a query's result depend on that query and the keys it sees alone, not on the
-// other queries of the batch or the number of threads.
+// other queries of the batch or the number of threads. (They may depend on the SIMD target.)
 #pragma once
 
 #include <cstddef>
@@ -18,25 +18,75 @@ namespace gemma3 {
 
 enum class KvType : uint8_t { kF32, kBF16, kInt8 };
 
-// Keys and values of one layer, in the tile layout of ops/attention-inl.h, which lets decode and
-// prefill read them without repacking. Position p lives in slot p % capacity, so the same
-// type serves rings (local layers) and growing caches (global layers: capacity >= context).
+// Keys and values of one layer, in the tile layout of KvLayout, which lets decode and prefill read
+// them without repacking. Position p lives in slot p % capacity, so the same type serves rings
+// (local layers) and growing caches (global layers: capacity >= context).
 struct KvView {
   KvType type = KvType::kBF16;
   size_t num_kv_heads = 0;
   size_t head_dim = 0;
-  size_t capacity = 0;        // slots; a multiple of kKvTile
-  std::byte* data = nullptr;  // KvBytes(...) bytes, aligned to 64
+  size_t capacity = 0;  // slots; a multiple of kKvTile
+  // KvBytes(...) bytes, aligned to 64, all zero before the first StoreKv: a tile is read whole, and
+  // a slot not yet written must hold finite numbers, for it is multiplied by a weight of zero.
+  std::byte* data = nullptr;
 };
 
 // Slots are laid out, and softmax advances, in tiles of this many keys, aligned in absolute
 // positions: that keeps results independent of the batch.
 inline constexpr size_t kKvTile = 64;
 
+// Bytes of one tile (kKvTile keys of one kv head): keys, then values, then for kInt8 the scales.
+// The cache is [num_kv_heads][capacity / kKvTile] tiles.
+//
+// Both halves are matrices of 4-byte units (kInt8: 2-byte units) for kernels that multiply one unit
+// of the left operand, broadcast, with a vector of units. A unit holds what one multiply-add
+// consumes: one float for kF32; two neighbours along the summed dimension otherwise, the first in
+// the lower half.
+// - keys: [k_steps][kKvTile]; step s of key j holds component s (kF32) or components 2s, 2s + 1 of
+//   key j. An odd head_dim ends with a pair whose second component is zero.
+// - values: panels of at most kKvPanel columns (see Panel), each [v_steps][columns]; step s of
+//   column c holds component c of key s (kF32) or of keys 2s, 2s + 1. Columns are padded to
+//   v_cols; padding is zero.
+// - scales (kInt8): float[kKvTile] of the keys, then float[kKvTile] of the values; a stored
+//   component times the scale of its key is the value.
+struct KvLayout {
+  static constexpr size_t kKvPanel = 64;
+  // Whole vectors for every target of up to 16 float lanes.
+  static constexpr size_t kColumnMultiple = 16;
+
+  KvLayout(KvType type, size_t head_dim)
+      : keys_per_unit(type == KvType::kF32 ? 1 : 2),
+        unit_bytes(type == KvType::kInt8 ? 2 : 4),
+        k_steps((head_dim + keys_per_unit - 1) / keys_per_unit),
+        v_steps(kKvTile / keys_per_unit),
+        v_cols((head_dim + kColumnMultiple - 1) / kColumnMultiple * kColumnMultiple),
+        v_offset(k_steps * kKvTile * unit_bytes),
+        scale_offset(v_offset + v_steps * v_cols * unit_bytes),
+        tile_bytes(scale_offset + (type == KvType::kInt8 ? 2 * kKvTile * sizeof(float) : 0)) {}
+
+  size_t num_panels() const { return (v_cols + kKvPanel - 1) / kKvPanel; }
+  // Panel p is columns [PanelBegin(p), PanelBegin(p + 1)), at unit PanelBegin(p) * v_steps. All
+  // are nearly of one width, for a narrow one would leave the multiply-add units waiting.
+  size_t PanelBegin(size_t p) const {
+    const size_t blocks = v_cols / kColumnMultiple;
+    return (blocks * p / num_panels()) * kColumnMultiple;
+  }
+
+  size_t keys_per_unit;
+  size_t unit_bytes;
+  size_t k_steps;
+  size_t v_steps;
+  size_t v_cols;
+  size_t v_offset;  // bytes, as all that follow
+  size_t scale_offset;
+  size_t tile_bytes;
+};
+
 size_t KvBytes(KvType type, size_t num_kv_heads, size_t head_dim, size_t capacity);
 
 // Stores rows as the keys and values of positions first_pos, first_pos + 1, ...
 // k, v: [rows, num_kv_heads * head_dim].
+// kBF16 rounds to nearest even; kInt8 rounds to 127ths of each key's (value's) largest magnitude.
 void StoreKv(Rows<const float> k, Rows<const float> v, size_t first_pos, const KvView& kv,
              ThreadPool& pool);
 
@@ -49,7 +99,9 @@ struct KeyRange {
 // out[i] = softmax(scale * q[i] . K) V over the keys in keys[i], for each query head; query head h
 // reads kv head h / (num_heads / num_kv_heads).
 // q, out: [rows, num_heads * head_dim], may be the same memory. keys: [rows], none empty.
-// kBF16 caches round q and the softmax weights to bf16; kF32 caches compute in f32 throughout.
+// scale: positive; applied in f32 to the dot products, so that it adds no rounding of q.
+// kF32 caches compute in f32 throughout. Otherwise, targets that multiply bf16 natively round q and
+// the softmax weights to bf16 (and add in f32); the others keep those in f32.
 void Attention(Rows<const float> q, std::span<const KeyRange> keys, const KvView& kv,
                size_t num_heads, float scale, Rows<float> out, ThreadPool& pool);
 

@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Rotary position embedding in the half-split (NeoX) pairing: component i turns with i + head_dim/2.
+// Rotary position embedding in the half-split (NeoX) pairing: component i turns with
+// i + head_dim / 2.
 #pragma once
 
 #include <cstddef>

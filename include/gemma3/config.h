@@ -65,6 +65,7 @@ struct VisionConfig {
 
 // Published pan-and-scan parameters.
 struct PanAndScanConfig {
+  bool enabled = false;  // do_pan_and_scan of the model's files
   size_t min_crop_size = 256;
   size_t max_num_crops = 4;
   float min_ratio_to_activate = 1.2f;

@@ -21,17 +21,30 @@ enum class ComputeMode {
   kExact,  // f32 throughout; slower, for comparing with other implementations
 };
 
-enum class KvCacheType { kAuto /* bf16; f32 with kExact */, kF32, kBF16, kInt8 /* global layers */ };
+enum class KvCacheType {
+  kAuto /* bf16; f32 with kExact */,
+  kF32,
+  kBF16,
+  kInt8 /* global layers */
+};
 
 // What the weights are kept as in memory.
 enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
 
 struct LoadOptions {
   WeightFormat weights = WeightFormat::kAsStored;
-  std::string mmproj;            // GGUF only: the vision part; empty: look beside the model
-  bool cache_packed = true;      // keep repacked weights on disk for an instant second start
-  size_t max_memory_bytes = 0;   // 0: no limit; else loading fails with the plan that exceeds it
-  size_t threads = 0;            // for packing; 0: all cores this process may use
+  std::string mmproj;           // GGUF only: the vision part; empty: look beside the model
+  bool cache_packed = true;     // keep repacked weights on disk for an instant second start
+  size_t max_memory_bytes = 0;  // 0: no limit; else loading fails with the plan that exceeds it
+  size_t threads = 0;           // for packing; 0: all cores this process may use
+};
+
+// Whether a picture is also shown to the model in square crops (published pan-and-scan): better
+// answers on wide or detailed pictures, for one more encode and tokens_per_image tokens a crop.
+enum class PanAndScan {
+  kAuto /* as the model's files say; off where they are silent */,
+  kOff,
+  kOn
 };
 
 // Bytes, as they will be once everything is touched.
@@ -43,14 +56,23 @@ struct MemoryPlan {
   size_t total() const { return weights + kv_cache + activations + vision; }
 };
 
+// Precision of the rotary embedding's inverse frequencies. Gemma 3 is defined, and its official
+// code runs, with f32. A PyTorch model that was cast as a whole (model.to(torch.bfloat16)) has
+// rounded them to bf16 along with its weights, and its outputs differ by about a percent of their
+// spread; kBF16 reproduces such outputs, for comparison only.
+enum class RopeFrequencies { kF32, kBF16 };
+
 struct SessionOptions {
-  size_t context = 0;        // tokens; 0: min(trained context, 8192). At most the trained context
-  size_t threads = 0;        // 0: all cores this process may use
+  size_t context = 0;  // tokens; 0: min(trained context, 8192). At most the trained context
+  size_t threads = 0;  // 0: all cores this process may use
   ComputeMode compute = ComputeMode::kFast;
   KvCacheType kv = KvCacheType::kAuto;
-  size_t prefill_batch = 512;     // prompt tokens computed at once; does not change results
+  size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
   size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
-  size_t max_memory_bytes = 0;    // 0: no limit; else session creation fails with the plan
+  size_t max_memory_bytes = 0;          // 0: no limit; else session creation fails with the plan
+  PanAndScan pan_and_scan = PanAndScan::kAuto;
+  RopeFrequencies rope_frequencies = RopeFrequencies::kF32;
+  bool merged_image_newlines = false;  // tokenise the newlines around images as transformers does
 };
 
 struct TensorInfo {
@@ -61,7 +83,7 @@ struct TensorInfo {
   std::string file;
 };
 
-struct WeightsImpl;  // internal
+struct LoadedModel;  // internal
 
 // A cheap handle; copies share one model.
 class Model {
@@ -81,11 +103,11 @@ class Model {
   // Errors: kInvalidArgument for an impossible context.
   Result<MemoryPlan> Plan(const SessionOptions& options) const;
 
-  const WeightsImpl& impl() const { return *impl_; }  // internal
+  const LoadedModel& impl() const { return *impl_; }  // internal
 
  private:
-  explicit Model(std::shared_ptr<const WeightsImpl> impl) : impl_(std::move(impl)) {}
-  std::shared_ptr<const WeightsImpl> impl_;
+  explicit Model(std::shared_ptr<const LoadedModel> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const LoadedModel> impl_;
 };
 
 // Resolves what a user calls a model: an existing path as it is; else a Hugging Face cache name

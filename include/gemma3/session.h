@@ -42,6 +42,13 @@ struct HiddenStates {
   std::vector<float> last;   // after the final norm, [tokens, hidden]
 };
 
+// What Session::Bench times.
+struct BenchWork {
+  size_t prompt_tokens = 0;  // arbitrary ids, at least 1
+  size_t decode_tokens = 0;  // greedy steps behind the prompt; end tokens do not stop them
+  size_t images = 0;         // noise pictures through tower and projector; nothing is cached
+};
+
 class Session {
  public:
   // Allocates the cache and starts threads. Errors: kInvalidArgument, kOutOfMemory with the plan.
@@ -101,6 +108,17 @@ class Session {
   // context. Forgets the conversation.
   Result<std::vector<TokenId>> ContinueIds(const TokenInput& input,
                                            const GenerationOptions& options);
+
+  // Replaces the conversation without computing anything; what messages() returned is accepted.
+  // Roles as for Generate, except that the last message may be the model's.
+  // Errors: kInvalidArgument.
+  Status SetMessages(std::span<const Message> messages);
+
+  // Times work on arbitrary ids: image_seconds, prefill_seconds (all prompt tokens, with the logits
+  // of the last), decode_seconds (decode_tokens steps at depth prompt_tokens, sampling included).
+  // Needs no tokenizer. Forgets the conversation. Errors: kContextTooLong, kUnsupported (images for
+  // a text-only model), kInvalidArgument (no prompt token), kCancelled.
+  Result<Timings> Bench(const BenchWork& work);
 
   // Stops the running call at the next tile of work; a no-op when none runs. Async-signal-safe.
   void Cancel() noexcept;

@@ -27,7 +27,9 @@ class Tokenizer {
   ~Tokenizer();
 
   // Encodes text as text: control tokens cannot come out, whatever the text spells. No BOS is
-  // added. Errors: kInvalidArgument when the text is not valid UTF-8, with the byte offset.
+  // added. Decoding gives the text back, but for U+2581, which the vocabulary uses for spaces and
+  // which comes back as one. Errors: kInvalidArgument when the text is not valid UTF-8, with the
+  // byte offset, or longer than 256 MiB.
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
 
   // The text of the ids. Control tokens have none; ids outside the vocabulary give U+FFFD, as do
@@ -41,7 +43,9 @@ class Tokenizer {
   // The vocabulary's spelling, e.g. "<start_of_turn>" or "\u2581the". Empty outside the vocabulary.
   std::string_view Piece(TokenId id) const;
 
-  bool IsControl(TokenId id) const;  // pad, bos, turn and image marks, <unusedN>, ...
+  // Pad, bos, unk, turn and image marks, <unusedN>, ...: what no text encodes to and what has no
+  // text. False outside the vocabulary, where <image_soft_token> is.
+  bool IsControl(TokenId id) const;
   // The id spelled exactly like this (control tokens included), or -1.
   TokenId Find(std::string_view piece) const;
   size_t vocab_size() const;

@@ -35,8 +35,12 @@ struct Checkpoint {
   std::vector<std::shared_ptr<const FileMap>> files;  // keeps every view alive
 };
 
+struct OpenOptions {
+  std::string mmproj = {};  // GGUF only: the file of the vision part; empty: look beside the model
+};
+
 // Opens a Hugging Face folder or a GGUF file. Errors: kIo, kBadModel, kUnsupported, each naming the
 // file, the tensor or key, what was expected and what was found.
-Result<Checkpoint> OpenCheckpoint(const std::string& path);
+Result<Checkpoint> OpenCheckpoint(const std::string& path, const OpenOptions& options = {});
 
 }  // namespace gemma3

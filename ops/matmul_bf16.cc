@@ -1,0 +1,68 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Matrix multiplication with BF16 weights. CPUs with a BF16 dot product take x rounded to bf16; on
+// the others, and for exact products, the weights become floats and the F32 kernel does the rest.
+
+#include <cstddef>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/matmul_bf16.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "ops/matmul-inl.h"
+#include "ops/unpack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma3 {
+namespace HWY_NAMESPACE {
+
+#if HWY_NATIVE_DOT_BF16
+// The input form kBF16: bf16[cols], then zeros up to a multiple of kInputAlign bytes.
+void PrepareBF16(const float* HWY_RESTRICT x, size_t cols, std::byte* HWY_RESTRICT out) {
+  const DF df;
+  const hn::Repartition<hwy::bfloat16_t, DF> db;
+  const size_t half = hn::Lanes(df);
+  hwy::bfloat16_t* HWY_RESTRICT to = reinterpret_cast<hwy::bfloat16_t*>(out);
+  size_t k = 0;
+  for (; k + 2 * half <= cols; k += 2 * half) {
+    const VF lower = hn::LoadU(df, x + k);
+    const VF upper = hn::LoadU(df, x + k + half);
+    hn::Store(hn::OrderedDemote2To(db, lower, upper), db, to + k);
+  }
+  const size_t padded = hwy::RoundUpTo(cols, kInputAlign / sizeof(hwy::bfloat16_t));
+  for (; k < padded; k += 2 * half) {
+    const size_t left = k < cols ? cols - k : 0;
+    const VF lower = hn::LoadN(df, x + k, left);
+    const VF upper = left > half ? hn::LoadN(df, x + k + half, left - half) : hn::Zero(df);
+    hn::Store(hn::OrderedDemote2To(db, lower, upper), db, to + k);
+  }
+}
+#endif  // HWY_NATIVE_DOT_BF16
+
+MatMulKernels GetBF16Kernels(size_t cols) {
+#if HWY_NATIVE_DOT_BF16
+  return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
+          .input = InputForm::kBF16,
+          .run = RunBlock<DotBF16>,
+          .unpack = UnpackRows<hwy::bfloat16_t>,
+          .prepare = PrepareBF16};
+#else
+  return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
+          .input = InputForm::kF32,
+          .run = nullptr,
+          .unpack = UnpackRows<hwy::bfloat16_t>};
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma3
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gemma3 {
+
+HWY_EXPORT(GetBF16Kernels);
+MatMulKernels BF16Kernels(size_t cols) { return HWY_DYNAMIC_DISPATCH(GetBF16Kernels)(cols); }
+
+}  // namespace gemma3
+#endif  // HWY_ONCE

@@ -1,0 +1,70 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What lies between the door (matmul.cc: plans, splits over threads) and the kernels (one file per
+// weight type: arithmetic on one block, on one thread). Internal to ops/matmul*.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/matmul.h"
+
+namespace gemma3 {
+
+// The forms in which kernels take x. The door makes each form at most once per call.
+enum class InputForm : uint8_t {
+  kF32,   // the caller's rows
+  kBF16,  // rounded to nearest even, rows padded with zeros to kInputAlign bytes
+  kInt8,  // the blocks of ops/packed.h, rows padded likewise
+};
+inline constexpr size_t kInputForms = 3;
+inline constexpr size_t kInputAlign = 64;
+
+// out[0, x_rows)[0, w_rows) = x * w^T + bias, for a run of rows of one matrix.
+struct MatMulBlock {
+  const std::byte* x = nullptr;  // row 0 in the kernel's input form
+  size_t x_stride = 0;           // bytes from one row to the next
+  size_t x_rows = 0;
+  size_t cols = 0;
+  const std::byte* w = nullptr;  // first row (packed types: first group) of the block
+  size_t w_stride = 0;           // bytes from one row (group) to the next
+  size_t w_rows = 0;
+  const float* bias = nullptr;  // of the block's first row, or none
+  float* out = nullptr;         // row 0, column of the block's first row
+  size_t out_stride = 0;        // elements
+};
+
+// Up to this many rows of x the time goes into reading W (8 rows at bf16: 16 operations a weight,
+// or about what a core does while memory delivers one), and kernels stream W instead of reusing
+// blocks.
+inline constexpr size_t kStreamRows = 8;
+
+// Kernels keep partial sums of a block in scratch: at most this many bytes per row of w.
+inline constexpr size_t kCarryBytesPerRow = 512;
+
+struct MatMulKernels {
+  size_t group_rows = 1;   // rows that are stored together
+  size_t group_bytes = 0;  // bytes of such a group in a matrix with the given number of columns
+  InputForm input = InputForm::kF32;
+
+  // Computes a block; carry: [w_rows * kCarryBytesPerRow], aligned to 64 bytes, unused (may be
+  // null) for up to kStreamRows rows of x. Null where this CPU has no better way than unpack and
+  // the F32 kernel.
+  void (*run)(const MatMulBlock& block, std::byte* carry) = nullptr;
+
+  // Writes rows [begin, begin + count) of w as floats, `stride` floats apart.
+  void (*unpack)(const MatrixView& w, size_t begin, size_t count, float* out,
+                 size_t stride) = nullptr;
+
+  // Writes one row of x in the form `input`; null for kF32.
+  void (*prepare)(const float* x, size_t cols, std::byte* out) = nullptr;
+};
+
+// The kernels for this CPU.
+MatMulKernels F32Kernels(size_t cols);
+MatMulKernels F16Kernels(size_t cols);
+MatMulKernels BF16Kernels(size_t cols);
+MatMulKernels Int8Kernels(size_t cols);
+MatMulKernels Int4Kernels(size_t cols);
+
+}  // namespace gemma3

@@ -1,0 +1,74 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Cache-line aligned memory. Pages of a large buffer cost nothing until they are touched.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace gemma3 {
+
+inline constexpr size_t kCacheLine = 64;
+
+struct FreeDeleter {
+  void operator()(void* p) const { std::free(p); }
+};
+
+// Uninitialized. Throws std::bad_alloc, which the API border turns into kOutOfMemory.
+template <class T>
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t count) : count_(count) {
+    if (count == 0) return;
+    if (count > (SIZE_MAX - kCacheLine) / sizeof(T)) throw std::bad_alloc();
+    const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
+    data_.reset(static_cast<T*>(std::aligned_alloc(kCacheLine, bytes)));
+    if (!data_) throw std::bad_alloc();
+  }
+
+  T* data() const { return data_.get(); }
+  size_t size() const { return count_; }
+  std::span<T> span() const { return {data(), count_}; }
+
+ private:
+  std::unique_ptr<T, FreeDeleter> data_;
+  size_t count_ = 0;
+};
+
+// Buffers that live and die together.
+class AlignedBuffers {
+ public:
+  // Uninitialized.
+  std::byte* Add(size_t bytes) {
+    AlignedBuffer<std::byte> buffer(bytes);
+    std::byte* data = buffer.data();
+    buffers_.push_back(std::move(buffer));
+    bytes_ += bytes;
+    return data;
+  }
+
+  // Zeroed, and still untouched: calloc takes large blocks as fresh pages from the system.
+  std::byte* AddZeroed(size_t bytes) {
+    if (bytes > SIZE_MAX - kCacheLine) throw std::bad_alloc();
+    zeroed_.emplace_back(static_cast<std::byte*>(std::calloc(1, bytes + kCacheLine)));
+    if (!zeroed_.back()) throw std::bad_alloc();
+    bytes_ += bytes;
+    const auto address = reinterpret_cast<uintptr_t>(zeroed_.back().get());
+    return zeroed_.back().get() + (kCacheLine - address % kCacheLine) % kCacheLine;
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<AlignedBuffer<std::byte>> buffers_;
+  std::vector<std::unique_ptr<std::byte, FreeDeleter>> zeroed_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace gemma3

@@ -1,0 +1,100 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// The only place that talks to the operating system about reading files (POSIX).
+#include "src/base/file_map.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "src/base/status.h"
+
+namespace gemma3 {
+namespace {
+
+// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// std::strerror is not thread-safe; std::error_code is.
+std::string SystemMessage(int error) { return std::generic_category().message(error); }
+
+// Opens for reading and finds the size; refuses anything but a regular file, since a folder, a pipe
+// or a device has no size to rely on.
+Status OpenRegular(const std::string& path, const Descriptor& descriptor, size_t* size) {
+  if (descriptor.get() < 0) {
+    return Fail(ErrorCode::kIo, "cannot open ", path, ": ", SystemMessage(errno));
+  }
+  struct stat info = {};
+  if (::fstat(descriptor.get(), &info) != 0) {
+    return Fail(ErrorCode::kIo, "cannot read the size of ", path, ": ", SystemMessage(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return Fail(ErrorCode::kIo, path, S_ISDIR(info.st_mode) ? " is a folder" : " is not a file",
+                "; a regular file is needed here");
+  }
+  *size = static_cast<size_t>(info.st_size);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
+  // O_NONBLOCK: opening a pipe must fail in OpenRegular instead of waiting for a writer.
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  size_t size = 0;
+  GEMMA3_CHECK_OK(OpenRegular(path, descriptor, &size));
+  std::shared_ptr<FileMap> map(new FileMap());
+  map->path_ = path;
+  if (size == 0) return map;  // mmap refuses a length of 0
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor.get(), 0);
+  if (address == MAP_FAILED) {
+    return Fail(errno == ENOMEM ? ErrorCode::kOutOfMemory : ErrorCode::kIo, "cannot map ", path,
+                " (", size, " bytes) into memory: ", SystemMessage(errno));
+  }
+  map->bytes_ = {static_cast<const std::byte*>(address), size};
+  return map;
+}
+
+FileMap::~FileMap() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  size_t size = 0;
+  GEMMA3_CHECK_OK(OpenRegular(path, descriptor, &size));
+  if (size > max_bytes) {
+    return Fail(ErrorCode::kBadModel, path, " is ", size, " bytes; at most ", max_bytes,
+                " are expected of such a file");
+  }
+  std::string text(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::read(descriptor.get(), text.data() + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Fail(ErrorCode::kIo, "cannot read ", path, ": ", SystemMessage(errno));
+    if (n == 0) break;  // cut while being read
+    done += static_cast<size_t>(n);
+  }
+  text.resize(done);
+  return text;
+}
+
+}  // namespace gemma3

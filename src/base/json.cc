@@ -1,0 +1,192 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// JsonValue over nlohmann::json.
+#include "src/base/json.h"
+
+#include <cmath>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "src/base/status.h"
+
+namespace gemma3 {
+namespace {
+
+using Json = nlohmann::json;
+
+const Json& Node(const void* node) { return *static_cast<const Json*>(node); }
+
+// The greatest nesting of brackets outside strings. Runs before the parser, so that a file of a
+// million brackets costs nothing.
+size_t Depth(std::string_view text) {
+  size_t depth = 0, deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > deepest) deepest = depth;
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+// Short enough for a message, whatever the file holds.
+std::string Excerpt(const Json& node) {
+  if (node.is_object()) return "an object";
+  if (node.is_array()) return "an array";
+  std::string text = node.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 60) + "...";
+  return text;
+}
+
+}  // namespace
+
+struct JsonValue::Document {
+  std::string where;
+  Json root;
+};
+
+Result<JsonValue> JsonValue::Parse(std::string_view text, const std::string& where,
+                                   const JsonOptions& options) {
+  if (Depth(text) > options.max_depth) {
+    return Fail(ErrorCode::kBadModel, where, ": JSON is nested deeper than ", options.max_depth,
+                " levels");
+  }
+  auto document = std::make_shared<Document>();
+  document->where = where;
+  try {
+    if (!options.reject_duplicate_keys) {
+      document->root = Json::parse(text.begin(), text.end());
+    } else {
+      std::vector<std::set<std::string>> keys;
+      std::string duplicate;
+      document->root =
+          Json::parse(text.begin(), text.end(), [&](int, Json::parse_event_t event, Json& parsed) {
+            if (event == Json::parse_event_t::object_start) keys.emplace_back();
+            if (event == Json::parse_event_t::object_end) keys.pop_back();
+            if (event == Json::parse_event_t::key &&
+                !keys.back().insert(parsed.get_ref<const std::string&>()).second) {
+              duplicate = parsed.get_ref<const std::string&>();
+            }
+            return true;
+          });
+      if (!duplicate.empty()) {
+        return Fail(ErrorCode::kBadModel, where, ": key \"", duplicate.substr(0, 100),
+                    "\" appears twice");
+      }
+    }
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kOutOfMemory, where, ": not enough memory to parse the JSON text");
+  } catch (const std::exception& e) {
+    return Fail(ErrorCode::kBadModel, where, ": not valid JSON: ", e.what());
+  }
+  const Json* root = &document->root;
+  return JsonValue(std::move(document), root, "");
+}
+
+std::string JsonValue::Path() const {
+  return path_.empty() ? document_->where : document_->where + ": " + path_;
+}
+
+bool JsonValue::IsNull() const { return Node(node_).is_null(); }
+bool JsonValue::IsObject() const { return Node(node_).is_object(); }
+bool JsonValue::IsArray() const { return Node(node_).is_array(); }
+bool JsonValue::IsString() const { return Node(node_).is_string(); }
+bool JsonValue::IsNumber() const { return Node(node_).is_number(); }
+bool JsonValue::IsUnsigned() const { return Node(node_).is_number_unsigned(); }
+bool JsonValue::IsBool() const { return Node(node_).is_boolean(); }
+
+Result<uint64_t> JsonValue::AsUint() const {
+  if (IsUnsigned()) return Node(node_).get<uint64_t>();
+  return Fail(ErrorCode::kBadModel, Path(), " should be a whole number of at least 0, found ",
+              Excerpt(Node(node_)));
+}
+
+Result<int64_t> JsonValue::AsInt() const {
+  const Json& node = Node(node_);
+  const bool fits = node.is_number_integer() &&
+                    (!node.is_number_unsigned() || node.get<uint64_t>() <= uint64_t{INT64_MAX});
+  if (fits) return node.get<int64_t>();
+  return Fail(ErrorCode::kBadModel, Path(), " should be a whole number, found ", Excerpt(node));
+}
+
+Result<double> JsonValue::AsDouble() const {
+  if (IsNumber()) {
+    const double value = Node(node_).get<double>();
+    if (std::isfinite(value)) return value;
+  }
+  return Fail(ErrorCode::kBadModel, Path(), " should be a finite number, found ",
+              Excerpt(Node(node_)));
+}
+
+Result<bool> JsonValue::AsBool() const {
+  if (IsBool()) return Node(node_).get<bool>();
+  return Fail(ErrorCode::kBadModel, Path(), " should be true or false, found ",
+              Excerpt(Node(node_)));
+}
+
+Result<std::string> JsonValue::AsString() const {
+  if (IsString()) return Node(node_).get<std::string>();
+  return Fail(ErrorCode::kBadModel, Path(), " should be a string, found ", Excerpt(Node(node_)));
+}
+
+size_t JsonValue::size() const {
+  const Json& node = Node(node_);
+  return node.is_array() || node.is_object() ? node.size() : 0;
+}
+
+JsonValue JsonValue::operator[](size_t index) const {
+  return JsonValue(document_, &Node(node_)[index], path_ + "[" + std::to_string(index) + "]");
+}
+
+std::vector<std::pair<std::string, JsonValue>> JsonValue::Members() const {
+  std::vector<std::pair<std::string, JsonValue>> members;
+  const Json& node = Node(node_);
+  if (!node.is_object()) return members;
+  members.reserve(node.size());
+  for (const auto& [key, value] : node.items()) {
+    members.emplace_back(key,
+                         JsonValue(document_, &value, path_.empty() ? key : path_ + "." + key));
+  }
+  return members;
+}
+
+std::optional<JsonValue> JsonValue::Find(std::string_view key) const {
+  const Json& node = Node(node_);
+  if (!node.is_object()) return std::nullopt;
+  const auto it = node.find(key);
+  if (it == node.end() || it->is_null()) return std::nullopt;
+  const std::string name(key);
+  return JsonValue(document_, &*it, path_.empty() ? name : path_ + "." + name);
+}
+
+Result<uint64_t> JsonValue::Uint(std::string_view key, uint64_t fallback) const {
+  const auto value = Find(key);
+  return value ? value->AsUint() : fallback;
+}
+
+Result<double> JsonValue::Double(std::string_view key, double fallback) const {
+  const auto value = Find(key);
+  return value ? value->AsDouble() : fallback;
+}
+
+Result<bool> JsonValue::Bool(std::string_view key, bool fallback) const {
+  const auto value = Find(key);
+  return value ? value->AsBool() : fallback;
+}
+
+Result<std::string> JsonValue::String(std::string_view key, std::string fallback) const {
+  const auto value = Find(key);
+  if (!value) return fallback;
+  return value->AsString();
+}
+
+}  // namespace gemma3

@@ -1,0 +1,34 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Names and sizes of the element types.
+#include "src/base/tensor.h"
+
+#include <array>
+
+namespace gemma3 {
+
+const TensorTypeInfo& InfoOf(TensorType type) {
+  // In the order of the enumeration. Block sizes: ggml-org/ggml, src/ggml-common.h.
+  static constexpr std::array<TensorTypeInfo, 25> kInfo = {{
+      {"F32", 1, 4},        {"F16", 1, 2},      {"BF16", 1, 2},     {"F64", 1, 8},
+      {"I8", 1, 1},         {"I16", 1, 2},      {"I32", 1, 4},      {"I64", 1, 8},
+      {"U8", 1, 1},         {"U16", 1, 2},      {"U32", 1, 4},      {"U64", 1, 8},
+      {"BOOL", 1, 1},       {"Q8_0", 32, 34},   {"Q4_0", 32, 18},   {"Q4_1", 32, 20},
+      {"Q5_0", 32, 22},     {"Q5_1", 32, 24},   {"Q2_K", 256, 84},  {"Q3_K", 256, 110},
+      {"Q4_K", 256, 144},   {"Q5_K", 256, 176}, {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18},
+      {"IQ4_XS", 256, 136},
+  }};
+  static_assert(kInfo.size() == static_cast<size_t>(TensorType::kIQ4_XS) + 1);
+  return kInfo[static_cast<size_t>(type)];
+}
+
+std::string ShapeString(std::span<const uint64_t> shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i != 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+}  // namespace gemma3

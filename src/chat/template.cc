@@ -1,0 +1,130 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Gemma 3's chat template: from messages to token ids.
+#include "src/chat/template.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/text/utf8.h"
+
+namespace gemma3 {
+namespace {
+
+Status CheckText(std::string_view text, const std::string& where) {
+  const size_t at = FindInvalidUtf8(text);
+  if (at == std::string_view::npos) return {};
+  return Fail(ErrorCode::kInvalidArgument, where, " is not valid UTF-8 at byte ", at);
+}
+
+std::string Place(size_t message, size_t part) {
+  return "message " + std::to_string(message + 1) + ", part " + std::to_string(part + 1);
+}
+
+// The text in front of the first turn, or nothing without a system message.
+Result<std::string> SystemPrefix(const Message& message) {
+  std::string prefix;
+  for (size_t i = 0; i < message.parts.size(); ++i) {
+    const Part& part = message.parts[i];
+    if (part.image != nullptr) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "the system message has a picture; pictures belong to user messages");
+    }
+    GEMMA3_CHECK_OK(CheckText(part.text, Place(0, i)));
+    prefix.append(part.text);
+  }
+  prefix.append("\n\n");
+  return prefix;
+}
+
+// Adds parts to a prompt and counts the pictures in it.
+class PartWriter {
+ public:
+  PartWriter(PromptBuilder& builder, std::span<const size_t> crops)
+      : builder_(builder), crops_(crops) {}
+
+  Status Add(const Part& part, const std::string& where, bool trim) {
+    if (part.image != nullptr) {
+      const size_t crops = pictures_ < crops_.size() ? crops_[pictures_] : 0;
+      ++pictures_;
+      return builder_.Picture(crops);
+    }
+    GEMMA3_CHECK_OK(CheckText(part.text, where));
+    builder_.Text(trim ? TrimUnicodeWhitespace(part.text) : std::string_view(part.text));
+    return {};
+  }
+
+ private:
+  PromptBuilder& builder_;
+  std::span<const size_t> crops_;
+  size_t pictures_ = 0;
+};
+
+}  // namespace
+
+Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
+                                const ModelConfig& config, const TemplateOptions& options) {
+  GEMMA3_TRY(const ChatTokens tokens, ChatTokens::Find(tokenizer));
+  PromptBuilder builder(tokenizer, config, options.image_form);
+  PartWriter parts(builder, options.crops);
+
+  std::string prefix;
+  const size_t first = !messages.empty() && messages[0].role == Role::kSystem ? 1 : 0;
+  if (first == 1) {
+    GEMMA3_TRY(prefix, SystemPrefix(messages[0]));
+  }
+  if (messages.size() == first) {
+    return Fail(ErrorCode::kInvalidArgument, "the conversation has no user message");
+  }
+
+  GEMMA3_CHECK_OK(builder.Control(tokens.bos));
+  for (size_t i = first; i < messages.size(); ++i) {
+    const Message& message = messages[i];
+    const size_t turn = i - first;
+    const Role expected = turn % 2 == 0 ? Role::kUser : Role::kModel;
+    if (message.role != expected) {
+      return Fail(ErrorCode::kInvalidArgument, "message ", i + 1, " should be the ",
+                  expected == Role::kUser ? "user's" : "model's",
+                  ": roles must alternate user, model, user, ... after an optional system message");
+    }
+    GEMMA3_CHECK_OK(builder.BeginTurn());
+    GEMMA3_CHECK_OK(builder.Control(tokens.start_of_turn));
+    builder.Text(message.role == Role::kUser ? "user\n" : "model\n");
+    if (turn == 0) builder.Text(prefix);
+
+    bool ended = false;
+    const size_t answer = turn / 2;
+    if (message.role == Role::kModel && answer < options.answers.size() &&
+        !options.answers[answer].empty()) {
+      GEMMA3_CHECK_OK(builder.Ids(options.answers[answer]));
+      ended = options.answers[answer].back() == tokens.end_of_turn;
+    } else {
+      for (size_t p = 0; p < message.parts.size(); ++p) {
+        GEMMA3_CHECK_OK(parts.Add(message.parts[p], Place(i, p), /*trim=*/true));
+      }
+    }
+    if (!ended) GEMMA3_CHECK_OK(builder.Control(tokens.end_of_turn));
+    builder.Text("\n");
+  }
+  if (options.add_generation_prompt) {
+    GEMMA3_CHECK_OK(builder.Control(tokens.start_of_turn));
+    builder.Text("model\n");
+  }
+  return std::move(builder).Finish();
+}
+
+Result<PromptLayout> LayOutRaw(std::span<const Part> parts, const Tokenizer& tokenizer,
+                               const ModelConfig& config, const TemplateOptions& options) {
+  GEMMA3_TRY(const ChatTokens tokens, ChatTokens::Find(tokenizer));
+  PromptBuilder builder(tokenizer, config, options.image_form);
+  PartWriter writer(builder, options.crops);
+  GEMMA3_CHECK_OK(builder.Control(tokens.bos));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    GEMMA3_CHECK_OK(writer.Add(parts[i], "part " + std::to_string(i + 1), /*trim=*/false));
+  }
+  return std::move(builder).Finish();
+}
+
+}  // namespace gemma3

@@ -1,0 +1,51 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Gemma 3's chat template: from messages to token ids.
+//
+// Rendered as text, a conversation is
+//   <bos><start_of_turn>user\n{system}\n\n{question}<end_of_turn>\n<start_of_turn>model\n{answer}
+//   <end_of_turn>\n ... <start_of_turn>model\n
+// The system text goes untrimmed in front of the first turn; every other text part is trimmed at
+// both ends, parts follow each other without separator, and a picture stands where its part is.
+// Source: the chat_template that the published models come with.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+#include "gemma3/message.h"
+#include "gemma3/tokenizer.h"
+#include "src/chat/prompt_builder.h"
+
+namespace gemma3 {
+
+struct TemplateOptions {
+  bool add_generation_prompt = true;  // end with <start_of_turn>model\n; chats only
+  ImageForm image_form = ImageForm::kIds;
+  // Pan-and-scan crops of each picture of the prompt, in order of appearance; pictures beyond its
+  // end have none.
+  std::span<const size_t> crops = {};
+  // What the model generated for each of its turns, in order, without a final <eos>; with or
+  // without the final <end_of_turn>. An empty entry, or none, means: encode the message's text.
+  // With it, the layout begins with exactly the ids of the prompt that was answered and of that
+  // answer, so that the cache of a session stays valid: generated ids need not be what their text
+  // encodes to.
+  std::span<const std::vector<TokenId>> answers = {};
+};
+
+// Lays out a conversation: at most one system message in front, then user and model turns in
+// alternation, beginning with the user.
+// Errors: kInvalidArgument for no turn, roles out of order, a picture in the system message, text
+// that is not valid UTF-8 (with message, part and byte, counted from 1, 1 and 0); kUnsupported for
+// a picture where the model has no vision; kBadModel for a vocabulary without Gemma's turn marks.
+Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
+                                const ModelConfig& config, const TemplateOptions& options = {});
+
+// Lays out raw text, as it is, after BOS. Errors as above.
+Result<PromptLayout> LayOutRaw(std::span<const Part> parts, const Tokenizer& tokenizer,
+                               const ModelConfig& config, const TemplateOptions& options = {});
+
+}  // namespace gemma3

@@ -1,0 +1,103 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Choosing the next token from the logits.
+//
+// The chain: repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw. Candidates stand
+// in falling order of their logits, lower ids first on ties, and every filter keeps a prefix of
+// them:
+//   top-k  the k likeliest; their probabilities are then renormalised,
+//   top-p  those before which less than p of the probability lies (the likeliest always stays),
+//   min-p  those at least min_p times as probable as the likeliest.
+// The draw takes the first token whose cumulative probability exceeds a uniform random number.
+// All of this is in double, in this order, so the same logits and seed give the same tokens on
+// every machine whose exp rounds alike.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+#include "gemma3/generation.h"
+#include "ops/select.h"
+
+namespace gemma3 {
+
+// A stream of random numbers that is the same everywhere: SplitMix64 (Steele, Lea and Flood, "Fast
+// splittable pseudorandom number generators", OOPSLA 2014). Number i is a hash of the counter
+// Mix(seed) + (i + 1) * kStep; hashing the seed keeps neighbouring seeds from sharing a stream.
+class RandomStream {
+ public:
+  explicit RandomStream(uint64_t seed) : counter_(Mix(seed)) {}
+
+  uint64_t Next() { return Mix(counter_ += kStep); }
+  // In [0, 1), a multiple of 2^-53.
+  double NextUniform() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
+
+ private:
+  static constexpr uint64_t kStep = 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio, odd
+  static uint64_t Mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+  }
+  uint64_t counter_;
+};
+
+// What GenerationOptions and the model's defaults come to.
+struct SamplingSettings {
+  float temperature = 0;
+  size_t top_k = 0;  // 0: all
+  float top_p = 1;
+  float min_p = 0;
+  float repeat_penalty = 1;
+  size_t repeat_last_n = 0;
+  uint64_t seed = 0;
+};
+
+// Fills unset options from the defaults. Errors: kInvalidArgument for the first option out of its
+// range, naming it, its range, the value, and whether it came from generation_config.json.
+Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
+                                         const GenerationDefaults& defaults);
+
+// One generation's sampler: settings, random stream and buffers. One thread at a time.
+class Sampler {
+ public:
+  // Ids in [0, vocab_limit) may be drawn, except `banned` ones (pad, bos, image tokens); ids
+  // beyond, such as the embedding's padding rows, never. Banned ids out of range have no effect.
+  // Errors: those of ResolveSampling; kInvalidArgument where no id is left to draw.
+  static Result<Sampler> Create(const GenerationOptions& options,
+                                const GenerationDefaults& defaults, size_t vocab_limit,
+                                std::span<const TokenId> banned);
+
+  // The next token. logits: [vocab_limit or more], not empty, edited. history: all tokens so far,
+  // prompt included; ids out of range are skipped. Takes one step of the random stream, whether it
+  // is needed or not, so that a token's random number depends on its place alone. Does not allocate
+  // once its buffers have grown.
+  // A logit of NaN is never drawn. Where there are no probabilities it returns the first logit of
+  // +inf, or the lowest allowed id if no allowed logit is a number above -inf.
+  TokenId Sample(std::span<float> logits, std::span<const TokenId> history);
+
+  const SamplingSettings& settings() const { return settings_; }
+
+ private:
+  Sampler(const SamplingSettings& settings, size_t vocab_limit, std::vector<TokenId> banned,
+          TokenId fallback);
+
+  void Penalise(std::span<float> logits, std::span<const TokenId> history);
+  std::optional<TokenId> Draw(double uniform, double total, bool all_candidates);
+
+  SamplingSettings settings_;
+  size_t vocab_limit_;
+  std::vector<TokenId> banned_;  // in range
+  TokenId fallback_;             // the lowest id that may be drawn
+  RandomStream random_;
+  std::vector<TokenId> recent_;        // distinct tokens to penalise
+  std::vector<Candidate> candidates_;  // in falling order; logit = (logit - largest) / temperature
+  std::vector<double> cumulative_;     // of exp(candidates_[i].logit), for those kept
+};
+
+}  // namespace gemma3

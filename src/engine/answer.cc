@@ -1,0 +1,144 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/engine/answer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/text/utf8.h"
+
+namespace gemma3 {
+namespace {
+
+class Stopwatch {
+ public:
+  double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Result<AnswerLoop> AnswerLoop::Create(const Model& model, const GenerationOptions& options) {
+  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
+  const ModelConfig& config = model.config();
+  // What the model must not say: marks of its input, and rows of the embedding table that stand for
+  // no token (published tables are padded).
+  const std::vector<TokenId> banned = {config.tokens.pad, config.tokens.bos,
+                                       config.tokens.start_of_image, config.tokens.end_of_image,
+                                       config.tokens.image_soft_token};
+  const size_t vocab_limit = std::min(config.text.vocab_size, tokenizer->vocab_size());
+  GEMMA3_TRY(Sampler sampler, Sampler::Create(options, config.generation, vocab_limit, banned));
+  GEMMA3_TRY(StopStrings stops, StopStrings::Create(options.stop));
+  return AnswerLoop(model, options, std::move(sampler), std::move(stops));
+}
+
+bool AnswerLoop::IsStop(TokenId id) const {
+  const auto& stops = model_.config().generation.stop_tokens;
+  return std::ranges::find(stops, id) != stops.end();
+}
+
+Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& prompt,
+                                         const TextCallback& on_text,
+                                         const ProgressCallback& on_progress,
+                                         GenerationResult result,
+                                         std::vector<TokenId>* answer_ids) {
+  const Tokenizer& tokenizer = **model_.tokenizer();
+  result.seed = options_.seed;
+  result.prompt_tokens = prompt.ids.size();
+
+  const Stopwatch prefill_time;
+  GEMMA3_TRY(
+      std::span<float> logits,
+      runner.Prefill({.sequence = &prompt, .on_progress = on_progress}, &result.cached_tokens));
+  result.timings.prefill_seconds = prefill_time.Seconds();
+
+  const Stopwatch decode_time;
+  std::vector<TokenId> history = prompt.ids;  // what the repetition penalty looks back on
+  Utf8Stream characters;
+  std::string whole;    // characters completed by a token
+  std::string certain;  // of these, what cannot belong to a stop string any more
+  // Hands out certain text. False when the callback says stop.
+  const auto emit = [&] {
+    if (certain.empty()) return true;
+    result.text += certain;
+    const bool go_on = !on_text || on_text(certain);
+    certain.clear();
+    return go_on;
+  };
+
+  bool wanted = true;  // by the callback
+  for (;;) {
+    const TokenId id = sampler_.Sample(logits, history);
+    ++result.tokens;
+    if (IsStop(id)) {
+      result.stop_reason = StopReason::kEndOfTurn;
+      break;
+    }
+    history.push_back(id);
+    whole.clear();
+    characters.Push(tokenizer.TokenBytes(id), whole);
+    const bool stopped = stops_.Feed(whole, certain);
+    wanted = emit();
+    if (stopped) {
+      result.stop_reason = StopReason::kStopString;
+      break;
+    }
+    if (!wanted || runner.cancel) {
+      result.stop_reason = StopReason::kCancelled;
+      break;
+    }
+    if (result.tokens == options_.max_tokens) {
+      result.stop_reason = StopReason::kMaxTokens;
+      break;
+    }
+    if (runner.size() == runner.context()) {
+      result.stop_reason = StopReason::kContextFull;
+      break;
+    }
+    auto next = runner.Append(id);
+    if (!next && next.error().code == ErrorCode::kCancelled) {
+      result.stop_reason = StopReason::kCancelled;
+      break;
+    }
+    if (!next) return std::unexpected(next.error());
+    logits = *next;
+  }
+  whole.clear();
+  characters.Flush(whole);
+  stops_.Feed(whole, certain);
+  stops_.Flush(certain);
+  if (wanted) emit();
+  result.timings.decode_seconds = decode_time.Seconds();
+
+  if (answer_ids && result.stop_reason != StopReason::kStopString) {
+    answer_ids->assign(history.begin() + static_cast<ptrdiff_t>(prompt.ids.size()), history.end());
+  }
+  return result;
+}
+
+Result<std::vector<TokenId>> ContinueSequence(Runner& runner, const ModelConfig& config,
+                                              const TokenSequence& sequence,
+                                              const GenerationOptions& options) {
+  if (options.max_tokens == 0) {
+    return Fail(ErrorCode::kInvalidArgument, "max_tokens must be set to continue raw ids");
+  }
+  GEMMA3_TRY(Sampler sampler,
+             Sampler::Create(options, config.generation, config.text.vocab_size, {}));
+  GEMMA3_TRY(std::span<float> logits, runner.Prefill({.sequence = &sequence}));
+  std::vector<TokenId> history = sequence.ids;
+  for (;;) {
+    history.push_back(sampler.Sample(logits, history));
+    if (history.size() - sequence.ids.size() == options.max_tokens) break;
+    if (runner.size() == runner.context()) break;
+    GEMMA3_TRY(logits, runner.Append(history.back()));
+  }
+  return std::vector<TokenId>(history.begin() + static_cast<ptrdiff_t>(sequence.ids.size()),
+                              history.end());
+}
+
+}  // namespace gemma3

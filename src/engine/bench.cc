@@ -1,0 +1,120 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "gemma3/bench.h"
+
+#include <algorithm>
+#include <new>
+#include <span>
+
+#include "ops/peak.h"
+#include "ops/targets.h"
+#include "src/base/aligned_buffer.h"
+#include "src/base/status.h"
+#include "src/engine/loaded_model.h"
+#include "src/threading/thread_pool.h"
+
+namespace gemma3 {
+namespace {
+
+size_t MatrixBytes(const MatrixView& w) {
+  switch (w.type) {
+    case WeightType::kF32:
+      return w.rows * w.cols * 4;
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      return w.rows * w.cols * 2;
+    case WeightType::kInt8:
+    case WeightType::kInt4:
+      break;
+  }
+  return 0;
+}
+
+Multiply MultiplyOf(const MatrixView& w, const ResolvedOptions& options) {
+  if (options.compute == Compute::kExact) return Multiply::kF32;
+  switch (w.type) {
+    case WeightType::kBF16:
+      return HasNativeBf16Dot() ? Multiply::kBF16 : Multiply::kF32;
+    case WeightType::kInt8:
+    case WeightType::kInt4:
+      return Multiply::kInt8;
+    case WeightType::kF32:
+    case WeightType::kF16:
+      return Multiply::kF32;
+  }
+  return Multiply::kF32;
+}
+
+// The longest run of the model's own bytes: one mapped file, as far as it holds tensors.
+std::span<const std::byte> LargestTensorRun(const Checkpoint& checkpoint) {
+  std::span<const std::byte> largest;
+  for (const auto& file : checkpoint.files) {
+    if (file->bytes().size() > largest.size()) largest = file->bytes();
+  }
+  return largest;
+}
+
+}  // namespace
+
+HostInfo DescribeHost() {
+  const CpuInfo cpus = DescribeCpus();
+  HostInfo info;
+  info.simd_target = SimdTargetName();
+  info.simd_targets = SimdTargetNames();
+  info.native_bf16 = HasNativeBf16Dot();
+  info.native_int8 = HasInt8Dot();
+  info.online_cpus = cpus.online_cpus;
+  info.allowed_cpus = cpus.allowed_cpus;
+  info.allowed_cores = cpus.allowed_cores;
+  info.quota_cpus = cpus.quota_cpus;
+  info.default_threads = ThreadPool::DefaultThreads();
+  return info;
+}
+
+Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& options) {
+  try {
+    ThreadPool pool(options.threads);
+    MachineLimits limits;
+    const ComputePeaks peaks = MeasureComputePeaks(pool);
+    limits.f32_flops = peaks.f32;
+    limits.bf16_flops = peaks.bf16;
+    limits.int8_ops = peaks.int8;
+    if (model) {
+      limits.read_bytes_per_second =
+          MeasureReadBandwidth(LargestTensorRun(model->impl().checkpoint), pool);
+    } else {
+      const AlignedBuffer<std::byte> buffer(size_t{1} << 30);
+      std::ranges::fill(buffer.span(), std::byte{1});  // pages that were never written are one page
+      limits.read_bytes_per_second = MeasureReadBandwidth(buffer.span(), pool);
+    }
+    return limits;
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kOutOfMemory, "not enough memory to measure this machine");
+  } catch (const std::exception& e) {
+    return Fail(ErrorCode::kInternal, "cannot measure this machine: ", e.what());
+  }
+}
+
+Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {
+  GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
+  const TextWeights& text = model.impl().weights.text;
+  const TextConfig& config = model.config().text;
+  ModelWork work;
+  work.decode_weight_bytes = MatrixBytes(text.embedding);
+  for (const LayerWeights& w : text.layers) {
+    for (const MatrixView& matrix : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down}) {
+      work.decode_weight_bytes += MatrixBytes(matrix);
+    }
+  }
+  const auto position_bytes = [&](KvType type) {
+    return KvBytes(type, config.num_kv_heads, config.head_dim, kKvTile) / kKvTile;
+  };
+  work.global_kv_bytes = position_bytes(resolved.kv_global);
+  work.local_kv_bytes = position_bytes(resolved.kv_local);
+  work.text = MultiplyOf(text.layers[0].gate, resolved);
+  if (model.config().has_vision) {
+    work.vision = MultiplyOf(model.impl().weights.vision.layers[0].fc1.w, resolved);
+  }
+  return work;
+}
+
+}  // namespace gemma3

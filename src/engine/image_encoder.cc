@@ -1,0 +1,82 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/engine/image_encoder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/image/preprocess.h"
+
+namespace gemma3 {
+
+ImageEncoder::ImageEncoder(const LoadedModel& model, const ResolvedOptions& options,
+                           ThreadPool& pool)
+    : config_(model.checkpoint.config.vision),
+      weights_(model.weights.vision),
+      text_hidden_(model.checkpoint.config.text.hidden_size),
+      compute_(options.compute),
+      max_bytes_(options.session.image_cache_bytes),
+      pool_(pool) {}
+
+SoftTokenRows ImageEncoder::Find(const ImageHash& picture, const CropBox& view) {
+  const auto it = std::ranges::find_if(
+      entries_, [&](const Entry& entry) { return entry.picture == picture && entry.view == view; });
+  if (it == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, it);
+  return it->rows;
+}
+
+void ImageEncoder::Remember(Entry entry) {
+  // All entries have the same size.
+  const size_t bytes = entry.rows->size() * sizeof(float);
+  entries_.push_front(std::move(entry));
+  while (!entries_.empty() && entries_.size() * bytes > max_bytes_) entries_.pop_back();
+}
+
+Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
+                                                 const VisionTower::LayerCallback& on_layer) {
+  const size_t expected = config_.num_channels * config_.image_size * config_.image_size;
+  if (pixels.size() != expected) {
+    return Fail(ErrorCode::kInvalidArgument, "pixel_values of a picture must be [",
+                config_.num_channels, ", ", config_.image_size, ", ", config_.image_size,
+                "], that is ", expected, " values, not ", pixels.size());
+  }
+  if (!tower_) tower_.emplace(config_, weights_, compute_, pool_);
+  auto rows = std::make_shared<std::vector<float>>(config_.tokens_per_image * text_hidden_);
+  GEMMA3_CHECK_OK(tower_->Encode(
+      pixels, Rows<float>(rows->data(), config_.tokens_per_image, text_hidden_), on_layer));
+  return rows;
+}
+
+Result<std::vector<SoftTokenRows>> ImageEncoder::Encode(const Image& picture,
+                                                        std::span<const CropBox> views,
+                                                        Progress& progress,
+                                                        const ProgressCallback& on_progress,
+                                                        Report& report) {
+  const auto start = std::chrono::steady_clock::now();
+  const ImageHash hash = hasher_(picture);
+  std::vector<SoftTokenRows> out;
+  std::vector<float> pixels;
+  for (const CropBox& view : views) {
+    SoftTokenRows rows = Find(hash, view);
+    if (rows) {
+      progress.done += config_.num_layers;
+      if (!on_progress(progress)) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+    } else {
+      pixels.resize(3 * config_.image_size * config_.image_size);
+      PreprocessView(picture, view, config_.image_size, pool_, pixels);
+      GEMMA3_TRY(rows, EncodePixels(pixels, [&](size_t) {
+                   ++progress.done;
+                   return on_progress(progress);
+                 }));
+      Remember({hash, view, rows});
+      ++report.encoded;
+    }
+    out.push_back(std::move(rows));
+  }
+  report.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return out;
+}
+
+}  // namespace gemma3

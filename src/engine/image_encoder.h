@@ -1,0 +1,65 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Pictures to soft tokens, remembering what was encoded: the tower costs seconds a picture, and the
+// next turn, a regenerated answer or a second question needs the same rows again.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "gemma3/generation.h"
+#include "gemma3/image.h"
+#include "src/engine/loaded_model.h"
+#include "src/engine/runner.h"
+#include "src/image/hash.h"
+#include "src/image/view.h"
+#include "src/vision/vision_tower.h"
+
+namespace gemma3 {
+
+class ImageEncoder {
+ public:
+  // The model must have a tower and outlive this.
+  ImageEncoder(const LoadedModel& model, const ResolvedOptions& options, ThreadPool& pool);
+
+  // What encoding a set of views did.
+  struct Report {
+    size_t encoded = 0;  // the others were remembered
+    double seconds = 0;
+  };
+
+  // Soft tokens of each view of a picture (see PlanViews). `progress` counts layers over several
+  // calls; its total is the caller's. Errors: kCancelled.
+  Result<std::vector<SoftTokenRows>> Encode(const Image& picture, std::span<const CropBox> views,
+                                            Progress& progress, const ProgressCallback& on_progress,
+                                            Report& report);
+
+  // Soft tokens of a tower input, [channels, image_size, image_size]. Nothing is remembered.
+  Result<SoftTokenRows> EncodePixels(std::span<const float> pixels,
+                                     const VisionTower::LayerCallback& on_layer);
+
+ private:
+  // One view of one picture.
+  struct Entry {
+    ImageHash picture;
+    CropBox view;
+    SoftTokenRows rows;
+  };
+  SoftTokenRows Find(const ImageHash& picture, const CropBox& view);
+  void Remember(Entry entry);
+
+  const VisionConfig& config_;
+  const VisionWeights& weights_;
+  const size_t text_hidden_;
+  const Compute compute_;
+  const size_t max_bytes_;
+  ThreadPool& pool_;
+  const ImageHasher hasher_;
+  std::optional<VisionTower> tower_;  // made for the first picture: its scratch is large
+  std::list<Entry> entries_;          // the most recently used first
+};
+
+}  // namespace gemma3

@@ -1,0 +1,149 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/engine/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <random>
+
+#include "ops/select.h"
+#include "src/base/status.h"
+
+namespace gemma3 {
+namespace {
+
+// Rows whose logits are computed at a time: a row of 262144 logits takes a megabyte.
+constexpr size_t kLogitRows = 32;
+
+// Calls fn(row, logits) for each row of the batch.
+template <class Fn>
+void ForEachLogits(Transformer& transformer, Rows<const float> residual, size_t vocab,
+                   const Fn& fn) {
+  std::vector<float> normed(kLogitRows * residual.cols);
+  std::vector<float> logits(kLogitRows * vocab);
+  for (size_t begin = 0; begin < residual.rows; begin += kLogitRows) {
+    const size_t count = std::min(kLogitRows, residual.rows - begin);
+    const Rows<float> normed_rows(normed.data(), count, residual.cols);
+    const Rows<float> logit_rows(logits.data(), count, vocab);
+    transformer.FinalNorm(residual.Slice(begin, count), normed_rows);
+    transformer.Logits(normed_rows, logit_rows);
+    for (size_t r = 0; r < count; ++r) fn(begin + r, std::span(logit_rows.row(r), vocab));
+  }
+}
+
+}  // namespace
+
+Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
+                                     const TokenSequence& sequence, HiddenStates* hidden) {
+  const size_t tokens = sequence.ids.size();
+  const size_t width = config.text.hidden_size;
+  const size_t vocab = config.text.vocab_size;
+  std::vector<float> logits(tokens * vocab);
+  if (hidden) {
+    hidden->first.resize(tokens * width);
+    hidden->last.resize(tokens * width);
+  }
+  const auto on_batch = [&](size_t first, Rows<const float> residual, const float* first_layer) {
+    if (hidden) {
+      std::memcpy(&hidden->first[first * width], first_layer,
+                  residual.rows * width * sizeof(float));
+      runner.transformer().FinalNorm(
+          residual, Rows<float>(&hidden->last[first * width], residual.rows, width));
+    }
+    ForEachLogits(
+        runner.transformer(), residual, vocab, [&](size_t row, std::span<const float> values) {
+          std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));
+        });
+  };
+  GEMMA3_TRY(std::span<float> last, runner.Prefill({.sequence = &sequence,
+                                                    .on_progress = {},
+                                                    .on_batch = on_batch,
+                                                    .want_first_layer = hidden != nullptr}));
+  (void)last;
+  return logits;
+}
+
+Result<ScoreResult> ScoreTokens(Runner& runner, const ModelConfig& config,
+                                std::span<const TokenId> ids, const ProgressCallback& on_progress) {
+  if (ids.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no text to score");
+  if (runner.context() < 2) {
+    return Fail(ErrorCode::kInvalidArgument, "context must be at least 2 to score text");
+  }
+  ScoreResult result;
+  const size_t window = runner.context() - 1;
+  for (size_t begin = 0; begin < ids.size(); begin += window) {
+    const std::span<const TokenId> targets =
+        ids.subspan(begin, std::min(window, ids.size() - begin));
+    TokenSequence sequence;
+    sequence.ids.push_back(config.tokens.bos);
+    sequence.ids.insert(sequence.ids.end(), targets.begin(), targets.end());
+    const auto on_batch = [&](size_t first, Rows<const float> residual, const float*) {
+      ForEachLogits(runner.transformer(), residual, config.text.vocab_size,
+                    [&](size_t row, std::span<const float> logits) {
+                      const size_t position = first + row;
+                      if (position >= targets.size()) return;  // predicts what lies behind
+                      const float logit = logits[static_cast<size_t>(targets[position])];
+                      result.sum_log_probability += logit - LogSumExp(logits);
+                      ++result.tokens;
+                    });
+    };
+    const auto watch = [&](const Progress& p) {
+      return !on_progress || on_progress({Progress::Stage::kPrefill,
+                                          begin + std::min(p.done, targets.size()), ids.size()});
+    };
+    GEMMA3_TRY(std::span<float> last,
+               runner.Prefill({.sequence = &sequence, .on_progress = watch, .on_batch = on_batch}));
+    (void)last;
+  }
+  return result;
+}
+
+Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const ModelConfig& config,
+                         const BenchWork& work) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  if (work.prompt_tokens == 0) {
+    return Fail(ErrorCode::kInvalidArgument, "prompt_tokens must be at least 1");
+  }
+  if (work.prompt_tokens + work.decode_tokens > runner.context()) {
+    return Fail(ErrorCode::kContextTooLong, work.prompt_tokens, " + ", work.decode_tokens,
+                " tokens do not fit the context of ", runner.context());
+  }
+  if (work.images > 0 && !encoder) {
+    return Fail(ErrorCode::kUnsupported, config.name, " is a text-only model");
+  }
+  Timings timings;
+  std::minstd_rand random(1);
+  if (work.images > 0) {
+    const VisionConfig& vision = config.vision;
+    std::vector<float> pixels(vision.num_channels * vision.image_size * vision.image_size);
+    for (float& value : pixels) {
+      value = static_cast<float>(random() % 256) / 127.5f - 1.0f;
+    }
+    const auto start = Clock::now();
+    for (size_t i = 0; i < work.images; ++i) {
+      GEMMA3_TRY(SoftTokenRows rows,
+                 encoder->EncodePixels(pixels, [&](size_t) { return !runner.cancel; }));
+      (void)rows;
+    }
+    timings.image_seconds = since(start);
+  }
+
+  TokenSequence sequence;
+  for (size_t i = 0; i < work.prompt_tokens; ++i) {
+    sequence.ids.push_back(static_cast<TokenId>(random() % config.text.vocab_size));
+  }
+  const auto prefill_start = Clock::now();
+  GEMMA3_TRY(std::span<float> logits, runner.Prefill({.sequence = &sequence}));
+  timings.prefill_seconds = since(prefill_start);
+  const auto decode_start = Clock::now();
+  for (size_t i = 0; i < work.decode_tokens; ++i) {
+    GEMMA3_TRY(logits, runner.Append(static_cast<TokenId>(ArgMax(logits))));
+  }
+  timings.decode_seconds = since(decode_start);
+  return timings;
+}
+
+}  // namespace gemma3

@@ -1,0 +1,182 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "gemma3/model.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <new>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/engine/loaded_model.h"
+#include "src/formats/find_model.h"
+#include "src/model/kv_cache.h"
+#include "src/model/transformer.h"
+#include "src/vision/vision_tower.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr size_t kDefaultContext = 8192;
+
+std::vector<TensorInfo> ListTensors(const Checkpoint& checkpoint) {
+  std::vector<TensorInfo> list;
+  for (const auto& [name, view] : checkpoint.tensors) {
+    list.push_back({name, InfoOf(view.type).name, view.shape, view.bytes,
+                    view.file ? *view.file : std::string()});
+  }
+  return list;
+}
+
+std::string Gigabytes(size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f GB", static_cast<double>(bytes) * 1e-9);
+  return text;
+}
+
+Result<std::shared_ptr<LoadedModel>> LoadChecked(const FoundModel& found,
+                                                 const LoadOptions& options) {
+  const std::string& path = found.path;
+  auto model = std::make_shared<LoadedModel>();
+  model->path = path;
+  GEMMA3_TRY(model->checkpoint, OpenCheckpoint(path));
+  GEMMA3_TRY(model->weights, LoadWeights(model->checkpoint));
+  const size_t bytes = model->weights.mapped_bytes + model->weights.owned_bytes;
+  if (options.max_memory_bytes != 0 && bytes > options.max_memory_bytes) {
+    return Fail(ErrorCode::kOutOfMemory, path, ": the weights take ", Gigabytes(bytes),
+                ", more than the limit of ", Gigabytes(options.max_memory_bytes),
+                "; use a smaller or more strongly quantised model");
+  }
+  if (model->checkpoint.tokenizer_proto.empty()) {
+    model->tokenizer_missing = model->checkpoint.tokenizer_missing;
+  } else {
+    GEMMA3_TRY(Tokenizer tokenizer, Tokenizer::FromProto(model->checkpoint.tokenizer_proto));
+    model->tokenizer = std::move(tokenizer);
+    model->checkpoint.tokenizer_proto = {};  // the tokenizer keeps what it needs
+  }
+  model->tensors = ListTensors(model->checkpoint);
+  return model;
+}
+
+Status OutOfRange(const char* option, const std::string& range, size_t value) {
+  return Fail(ErrorCode::kInvalidArgument, option, " must be ", range, ", not ", value);
+}
+
+}  // namespace
+
+Result<Model> Model::Load(const std::string& path, const LoadOptions& options) {
+  try {
+    GEMMA3_TRY(const FoundModel found, LocateModel(path, ModelPlacesFromEnvironment()));
+    GEMMA3_TRY(std::shared_ptr<LoadedModel> model, LoadChecked(found, options));
+    return Model(std::move(model));
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to load the model");
+  } catch (const std::exception& e) {
+    return Fail(ErrorCode::kInternal, path, ": ", e.what());
+  }
+}
+
+const ModelConfig& Model::config() const { return impl_->checkpoint.config; }
+const std::vector<TensorInfo>& Model::tensors() const { return impl_->tensors; }
+const std::vector<std::string>& Model::notes() const { return impl_->checkpoint.notes; }
+const std::string& Model::path() const { return impl_->path; }
+
+Result<const Tokenizer*> Model::tokenizer() const {
+  if (impl_->tokenizer) return &*impl_->tokenizer;
+  return Fail(ErrorCode::kUnsupported, impl_->path, ": ", impl_->tokenizer_missing);
+}
+
+Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options) {
+  ResolvedOptions out;
+  out.session = options;
+  const size_t trained = config.text.max_context;
+  out.context = options.context == 0 ? std::min(trained, kDefaultContext) : options.context;
+  if (out.context > trained) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("context", "at most the trained " + std::to_string(trained), out.context));
+  }
+  constexpr size_t kMaxThreads = 1024;
+  if (options.threads > kMaxThreads) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("threads", "at most " + std::to_string(kMaxThreads), options.threads));
+  }
+  out.threads = options.threads == 0 ? ThreadPool::DefaultThreads() : options.threads;
+  constexpr size_t kMaxBatch = 1 << 16;
+  if (options.prefill_batch == 0 || options.prefill_batch > kMaxBatch) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("prefill_batch", "1 to " + std::to_string(kMaxBatch), options.prefill_batch));
+  }
+  out.max_batch = std::min(options.prefill_batch, out.context);
+  // The soft tokens of a picture see each other, so they are computed in one batch.
+  if (config.has_vision) out.max_batch = std::max(out.max_batch, config.vision.tokens_per_image);
+  out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
+  switch (options.kv) {
+    case KvCacheType::kAuto:
+      out.kv_local = out.kv_global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+      break;
+    case KvCacheType::kF32:
+      out.kv_local = out.kv_global = KvType::kF32;
+      break;
+    case KvCacheType::kBF16:
+      out.kv_local = out.kv_global = KvType::kBF16;
+      break;
+    case KvCacheType::kInt8:
+      // Rings are small; only what grows with the context is worth the loss.
+      out.kv_local = KvType::kBF16;
+      out.kv_global = KvType::kInt8;
+      break;
+  }
+  return out;
+}
+
+MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) {
+  const ModelConfig& config = model.checkpoint.config;
+  MemoryPlan plan;
+  plan.weights = model.weights.mapped_bytes + model.weights.owned_bytes;
+  plan.kv_cache = KvCache::Bytes(config.text, {.context = options.context,
+                                               .max_batch = options.max_batch,
+                                               .local = options.kv_local,
+                                               .global = options.kv_global});
+  plan.activations = Transformer::ScratchBytes(config.text, options.max_batch) +
+                     config.text.vocab_size * sizeof(float);
+  if (config.has_vision) {
+    plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +
+                  options.session.image_cache_bytes;
+  }
+  return plan;
+}
+
+std::string DescribePlan(const MemoryPlan& plan) {
+  return "weights " + Gigabytes(plan.weights) + " + KV cache " + Gigabytes(plan.kv_cache) +
+         " + activations " + Gigabytes(plan.activations) + " + vision " + Gigabytes(plan.vision) +
+         " = " + Gigabytes(plan.total());
+}
+
+Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {
+  GEMMA3_TRY(const ResolvedOptions resolved, Resolve(config(), options));
+  return PlanMemory(*impl_, resolved);
+}
+
+Result<Tokenizer> Tokenizer::Load(const std::string& path) {
+  try {
+    GEMMA3_TRY(const std::string found, FindModel(path));
+    constexpr size_t kMaxTokenizerBytes = 256 << 20;
+    if (std::filesystem::path(found).extension() == ".model") {
+      GEMMA3_TRY(const std::string proto, ReadFile(found, kMaxTokenizerBytes));
+      auto tokenizer = FromProto(proto);
+      if (!tokenizer) return Fail(tokenizer.error().code, found, ": ", tokenizer.error().message);
+      return tokenizer;
+    }
+    GEMMA3_TRY(const Checkpoint checkpoint, OpenCheckpoint(found));
+    if (checkpoint.tokenizer_proto.empty()) {
+      return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
+    }
+    return FromProto(checkpoint.tokenizer_proto);
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to load the tokenizer");
+  } catch (const std::exception& e) {
+    return Fail(ErrorCode::kInternal, path, ": ", e.what());
+  }
+}
+
+}  // namespace gemma3

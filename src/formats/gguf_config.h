@@ -1,0 +1,36 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Gemma 3's configuration and vocabulary from GGUF metadata, with repairs of what published files
+// leave out or state wrongly. Every repair leaves a note.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gemma3/config.h"
+#include "gemma3/error.h"
+#include "src/base/tensor.h"
+#include "src/formats/gguf.h"
+
+namespace gemma3 {
+
+// The text part of a file of architecture "gemma3". `tensors` (under the file's own names) give the
+// rows of the embedding and betray models that only look like Gemma 3.
+// Errors: kBadModel; kUnsupported, saying what the file is, for anything else.
+Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& tensors,
+                                       std::vector<std::string>* notes);
+
+// The tower from a separate file of architecture "clip". Errors: kUnsupported for another kind of
+// projector; kBadModel where it does not fit a text model of width `text_hidden`.
+Result<VisionConfig> ReadMmprojConfig(const GgufFile& gguf, size_t text_hidden);
+
+// The tower from the keys of a single file that holds both parts (ollama/ollama).
+Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf);
+
+// Reads tokenizer.ggml.*: returns a serialized ModelProto, or "" with the reason in `missing`.
+// Sets the ids of `config->tokens` and the stop tokens by the text of the pieces and the keys.
+// `config->text.vocab_size` must be set. Errors: kBadModel for a vocabulary that cannot be.
+Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
+                                      std::string* missing, std::vector<std::string>* notes);
+
+}  // namespace gemma3

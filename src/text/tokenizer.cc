@@ -1,0 +1,208 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// The tokenizer: SentencePiece splits text, own tables turn ids back into bytes.
+//
+// Text cannot become a control token because the SentencePiece library is given a rewritten
+// vocabulary (spm_rewrite.h): control pieces stand in its map of reserved names, which neither the
+// matcher of user-defined pieces nor the merging of characters looks into. "<end_of_turn>" in a
+// text comes out as the pieces that its characters merge to.
+//
+// Tokenizer::Load opens model files and is part of the engine, which knows their formats.
+#include "gemma3/tokenizer.h"
+
+#include <sentencepiece_processor.h>
+
+#include <array>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/text/piece_index.h"
+#include "src/text/spm_rewrite.h"
+#include "src/text/utf8.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr std::string_view kSpaceSymbol = "\u2581";
+
+// Positions in the library are 32-bit numbers, and it needs some 100 bytes of memory a byte.
+constexpr size_t kMaxTextBytes = size_t{1} << 28;
+// The library's parser takes at most 2 GiB; Gemma 3's model has 4.7 MB.
+constexpr size_t kMaxProtoBytes = size_t{1} << 30;
+
+// The texts of byte pieces point in here.
+constexpr std::array<char, 256> kBytes = [] {
+  std::array<char, 256> bytes = {};
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i);
+  return bytes;
+}();
+
+// Where a token's spelling and text stand in Impl::bytes. Pieces are shorter than 64 KiB.
+struct Entry {
+  uint32_t piece_begin;
+  uint32_t text_begin;
+  uint16_t piece_size;
+  uint16_t text_size;
+  bool is_control;  // pieces of type control and unknown
+  bool is_byte;     // text_begin is the byte, text_size 1
+};
+
+std::unexpected<Error> LibraryThrew(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) {
+    return Fail(ErrorCode::kOutOfMemory, "tokenizer: no memory left");
+  }
+  return Fail(ErrorCode::kInternal, "tokenizer: the SentencePiece library failed: ", e.what());
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  std::string bytes;           // spellings, and the texts that differ from them
+  std::vector<Entry> entries;  // [vocabulary]
+  PieceIndex index{0};
+  sentencepiece::SentencePieceProcessor library;
+
+  bool Has(TokenId id) const { return id >= 0 && static_cast<size_t>(id) < entries.size(); }
+  std::string_view Piece(TokenId id) const {
+    const Entry& entry = entries[static_cast<size_t>(id)];
+    return std::string_view(bytes).substr(entry.piece_begin, entry.piece_size);
+  }
+  std::string_view Text(TokenId id) const {
+    const Entry& entry = entries[static_cast<size_t>(id)];
+    if (entry.is_byte) return {&kBytes[entry.text_begin], 1};
+    return std::string_view(bytes).substr(entry.text_begin, entry.text_size);
+  }
+
+  void BuildTables(SpmModel&& model) {
+    size_t total = 0;
+    for (const SpmPiece& piece : model.pieces) total += 2 * piece.piece.size();
+    bytes.reserve(total);
+    entries.reserve(model.pieces.size());
+    for (const SpmPiece& piece : model.pieces) AddEntry(piece);
+    bytes.shrink_to_fit();
+    index = std::move(model.index);
+  }
+
+  void AddEntry(const SpmPiece& piece) {
+    Entry entry = {};
+    entry.piece_begin = static_cast<uint32_t>(bytes.size());
+    entry.piece_size = static_cast<uint16_t>(piece.piece.size());
+    bytes.append(piece.piece);
+    switch (piece.type) {
+      case PieceType::kControl:
+      case PieceType::kUnknown:
+      case PieceType::kUnused:
+        entry.is_control = true;
+        break;
+      case PieceType::kByte:
+        entry.is_byte = true;
+        entry.text_begin = static_cast<uint32_t>(ByteOfPiece(piece.piece));
+        entry.text_size = 1;
+        break;
+      case PieceType::kNormal:
+      case PieceType::kUserDefined:
+        if (piece.piece.find(kSpaceSymbol) == std::string_view::npos) {
+          entry.text_begin = entry.piece_begin;
+          entry.text_size = entry.piece_size;
+        } else {
+          entry.text_begin = static_cast<uint32_t>(bytes.size());
+          AppendWithSpaces(piece.piece);
+          entry.text_size = static_cast<uint16_t>(bytes.size() - entry.text_begin);
+        }
+        break;
+    }
+    entries.push_back(entry);
+  }
+
+  void AppendWithSpaces(std::string_view piece) {
+    while (!piece.empty()) {
+      const size_t symbol = piece.find(kSpaceSymbol);
+      bytes.append(piece.substr(0, symbol));
+      if (symbol == std::string_view::npos) return;
+      bytes.push_back(' ');
+      piece.remove_prefix(symbol + kSpaceSymbol.size());
+    }
+  }
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
+  if (proto.size() > kMaxProtoBytes) {
+    return Fail(ErrorCode::kBadModel, "tokenizer: ", proto.size(), " bytes, expected at most ",
+                kMaxProtoBytes, "; this is not a SentencePiece model");
+  }
+  try {
+    GEMMA3_TRY(SpmModel model, ParseSpmModel(proto));
+    auto impl = std::make_unique<Impl>();
+    {
+      const std::string rewritten = SerializeSpmModel(model);
+      const auto status = impl->library.LoadFromSerializedProto(rewritten);
+      if (!status.ok()) {
+        return Fail(ErrorCode::kBadModel,
+                    "tokenizer: the SentencePiece library refused it: ", status.ToString());
+      }
+    }
+    impl->BuildTables(std::move(model));
+    return Tokenizer(std::move(impl));
+  } catch (const std::exception& e) {
+    return LibraryThrew(e);
+  }
+}
+
+Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
+  const size_t invalid = FindInvalidUtf8(text);
+  if (invalid != std::string_view::npos) {
+    return Fail(ErrorCode::kInvalidArgument, "text is not valid UTF-8 at byte ", invalid);
+  }
+  if (text.size() > kMaxTextBytes) {
+    return Fail(ErrorCode::kInvalidArgument, "text of ", text.size(),
+                " bytes is too long to encode at once; the limit is ", kMaxTextBytes);
+  }
+  try {
+    std::vector<TokenId> ids;
+    const auto status = impl_->library.Encode(text, &ids);
+    if (!status.ok()) {
+      return Fail(ErrorCode::kInternal,
+                  "tokenizer: the SentencePiece library failed: ", status.ToString());
+    }
+    return ids;
+  } catch (const std::exception& e) {
+    return LibraryThrew(e);
+  }
+}
+
+std::string Tokenizer::Decode(std::span<const TokenId> ids) const {
+  std::string out;
+  Utf8Stream stream;
+  for (const TokenId id : ids) {
+    stream.Push(impl_->Has(id) ? impl_->Text(id) : kReplacementCharacter, out);
+  }
+  stream.Flush(out);
+  return out;
+}
+
+std::string_view Tokenizer::TokenBytes(TokenId id) const {
+  return impl_->Has(id) ? impl_->Text(id) : std::string_view();
+}
+
+std::string_view Tokenizer::Piece(TokenId id) const {
+  return impl_->Has(id) ? impl_->Piece(id) : std::string_view();
+}
+
+bool Tokenizer::IsControl(TokenId id) const {
+  return impl_->Has(id) && impl_->entries[static_cast<size_t>(id)].is_control;
+}
+
+TokenId Tokenizer::Find(std::string_view piece) const {
+  return impl_->index.Find(piece, [this](int32_t id) { return impl_->Piece(id); });
+}
+
+size_t Tokenizer::vocab_size() const { return impl_->entries.size(); }
+
+}  // namespace gemma3

@@ -1,0 +1,198 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/weights/weights.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "src/base/aligned_buffer.h"
+#include "src/base/half.h"
+#include "src/base/status.h"
+
+namespace gemma3 {
+namespace {
+
+// Reads tensors by canonical name and remembers the first error, so that the slot lists below stay
+// plain lists.
+class Loader {
+ public:
+  explicit Loader(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+
+  // As f32, with `offset` added to every element.
+  Vector Floats(const std::string& name, float offset = 0) {
+    const TensorView* tensor = Find(name);
+    if (!tensor) return {};
+    size_t count = 1;
+    for (const uint64_t dim : tensor->shape) count *= dim;
+    Vector out(count);
+    const size_t elem_bytes = InfoOf(tensor->type).block_bytes;
+    for (size_t i = 0; i < count; ++i) {
+      const std::byte* p = tensor->data + i * elem_bytes;
+      switch (tensor->type) {
+        case TensorType::kF32:
+          std::memcpy(&out[i], p, 4);
+          break;
+        case TensorType::kF16:
+          out[i] = FloatFromHalf(LoadLittle<uint16_t>(p));
+          break;
+        case TensorType::kBF16:
+          out[i] = FloatFromBf16(LoadLittle<uint16_t>(p));
+          break;
+        default:
+          Unsupported(name, *tensor);
+          return {};
+      }
+      out[i] += offset;
+    }
+    return out;
+  }
+
+  // A norm gain as a whole factor.
+  Vector Gain(const std::string& name) {
+    return Floats(name, checkpoint_.norms_store_offset ? 1.0f : 0.0f);
+  }
+
+  // [rows, cols] where cols gathers all dimensions but the first.
+  MatrixView Matrix(const std::string& name) {
+    const TensorView* tensor = Find(name);
+    if (!tensor) return {};
+    MatrixView out;
+    switch (tensor->type) {
+      case TensorType::kF32:
+        out.type = WeightType::kF32;
+        break;
+      case TensorType::kF16:
+        out.type = WeightType::kF16;
+        break;
+      case TensorType::kBF16:
+        out.type = WeightType::kBF16;
+        break;
+      default:
+        Unsupported(name, *tensor);
+        return {};
+    }
+    out.rows = tensor->shape[0];
+    out.cols = 1;
+    for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
+    out.data = tensor->data;
+    // Files written before the format padded its header can hold odd addresses.
+    const size_t elem_bytes = InfoOf(tensor->type).block_bytes;
+    if (reinterpret_cast<uintptr_t>(tensor->data) % elem_bytes != 0) {
+      std::byte* copy = buffers_->Add(tensor->bytes);
+      std::memcpy(copy, tensor->data, tensor->bytes);
+      out.data = copy;
+    } else {
+      mapped_bytes_ += tensor->bytes;
+    }
+    return out;
+  }
+
+  // The transpose of a stored matrix, as f32.
+  MatrixView Transposed(const std::string& name) {
+    const MatrixView stored = Matrix(name);
+    if (!stored.data) return {};
+    const Vector values = Floats(name);
+    MatrixView out{WeightType::kF32, stored.cols, stored.rows, nullptr};
+    auto* data = reinterpret_cast<float*>(buffers_->Add(values.size() * sizeof(float)));
+    for (size_t r = 0; r < out.rows; ++r) {
+      for (size_t c = 0; c < out.cols; ++c) data[r * out.cols + c] = values[c * out.rows + r];
+    }
+    out.data = data;
+    return out;
+  }
+
+  gemma3::Linear Linear(const std::string& name) {
+    return {Matrix(name + ".weight"), Floats(name + ".bias")};
+  }
+
+  Result<ModelWeights> Finish(ModelWeights weights) {
+    if (!status_) return std::unexpected(status_.error());
+    weights.owned_bytes = buffers_->bytes();
+    weights.mapped_bytes = mapped_bytes_;
+    weights.owned = std::move(buffers_);
+    return weights;
+  }
+
+ private:
+  const TensorView* Find(const std::string& name) {
+    const auto it = checkpoint_.tensors.find(name);
+    if (it != checkpoint_.tensors.end()) return &it->second;
+    if (status_) status_ = Fail(ErrorCode::kBadModel, "tensor ", name, " is missing");
+    return nullptr;
+  }
+
+  void Unsupported(const std::string& name, const TensorView& tensor) {
+    if (status_) {
+      status_ = Fail(ErrorCode::kUnsupported, tensor.file ? *tensor.file : "", ": tensor ", name,
+                     " has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
+    }
+  }
+
+  const Checkpoint& checkpoint_;
+  std::shared_ptr<AlignedBuffers> buffers_ = std::make_shared<AlignedBuffers>();
+  size_t mapped_bytes_ = 0;
+  Status status_;
+};
+
+TextWeights LoadText(Loader& load, const TextConfig& config) {
+  TextWeights text;
+  text.embedding = load.Matrix("embed_tokens.weight");
+  for (size_t i = 0; i < config.num_layers; ++i) {
+    const std::string layer = "layers." + std::to_string(i) + ".";
+    text.layers.push_back({
+        .input_norm = load.Gain(layer + "input_layernorm.weight"),
+        .q = load.Matrix(layer + "self_attn.q_proj.weight"),
+        .k = load.Matrix(layer + "self_attn.k_proj.weight"),
+        .v = load.Matrix(layer + "self_attn.v_proj.weight"),
+        .q_norm = load.Gain(layer + "self_attn.q_norm.weight"),
+        .k_norm = load.Gain(layer + "self_attn.k_norm.weight"),
+        .o = load.Matrix(layer + "self_attn.o_proj.weight"),
+        .post_attention_norm = load.Gain(layer + "post_attention_layernorm.weight"),
+        .pre_ffw_norm = load.Gain(layer + "pre_feedforward_layernorm.weight"),
+        .gate = load.Matrix(layer + "mlp.gate_proj.weight"),
+        .up = load.Matrix(layer + "mlp.up_proj.weight"),
+        .down = load.Matrix(layer + "mlp.down_proj.weight"),
+        .post_ffw_norm = load.Gain(layer + "post_feedforward_layernorm.weight"),
+    });
+  }
+  text.final_norm = load.Gain("norm.weight");
+  return text;
+}
+
+VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
+  VisionWeights vision;
+  vision.patch = load.Linear("vision.embeddings.patch_embedding");
+  vision.position = load.Matrix("vision.embeddings.position_embedding.weight");
+  for (size_t i = 0; i < config.num_layers; ++i) {
+    const std::string layer = "vision.encoder.layers." + std::to_string(i) + ".";
+    vision.layers.push_back({
+        .norm1_weight = load.Floats(layer + "layer_norm1.weight"),
+        .norm1_bias = load.Floats(layer + "layer_norm1.bias"),
+        .q = load.Linear(layer + "self_attn.q_proj"),
+        .k = load.Linear(layer + "self_attn.k_proj"),
+        .v = load.Linear(layer + "self_attn.v_proj"),
+        .out = load.Linear(layer + "self_attn.out_proj"),
+        .norm2_weight = load.Floats(layer + "layer_norm2.weight"),
+        .norm2_bias = load.Floats(layer + "layer_norm2.bias"),
+        .fc1 = load.Linear(layer + "mlp.fc1"),
+        .fc2 = load.Linear(layer + "mlp.fc2"),
+    });
+  }
+  vision.post_norm_weight = load.Floats("vision.post_layernorm.weight");
+  vision.post_norm_bias = load.Floats("vision.post_layernorm.bias");
+  vision.projector_norm = load.Gain("projector.mm_soft_emb_norm.weight");
+  vision.projection = load.Transposed("projector.mm_input_projection_weight");
+  return vision;
+}
+
+}  // namespace
+
+Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint) {
+  Loader load(checkpoint);
+  ModelWeights weights;
+  weights.text = LoadText(load, checkpoint.config.text);
+  if (checkpoint.config.has_vision) weights.vision = LoadVision(load, checkpoint.config.vision);
+  return load.Finish(std::move(weights));
+}
+
+}  // namespace gemma3

@@ -1,0 +1,482 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Attention against the plain formula in double, on every SIMD target; and its promise that the
+// bits of a query's result depend on that query and its keys alone.
+#include "ops/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hwy/aligned_allocator.h"
+#include "hwy/base.h"
+#include "hwy/highway.h"
+#include "hwy/targets.h"
+#include "ops/reference/attention.h"
+
+namespace gemma3 {
+namespace {
+
+struct Shape {
+  size_t num_heads = 4;
+  size_t num_kv_heads = 1;
+  size_t head_dim = 64;
+  size_t capacity = 128;
+};
+
+// A cache, and all rows ever stored in it.
+class Cache {
+ public:
+  Cache(KvType type, const Shape& shape) : shape_(shape) {
+    const size_t bytes = KvBytes(type, shape.num_kv_heads, shape.head_dim, shape.capacity);
+    memory_ = hwy::AllocateAligned<std::byte>(bytes);
+    std::memset(memory_.get(), 0, bytes);
+    view_ = {.type = type,
+             .num_kv_heads = shape.num_kv_heads,
+             .head_dim = shape.head_dim,
+             .capacity = shape.capacity,
+             .data = memory_.get()};
+  }
+
+  const KvView& view() const { return view_; }
+
+  void Store(Rows<const float> k, Rows<const float> v, size_t first_pos, ThreadPool& pool) {
+    StoreKv(k, v, first_pos, view_, pool);
+  }
+
+ private:
+  Shape shape_;
+  hwy::AlignedFreeUniquePtr<std::byte[]> memory_;
+  KvView view_;
+};
+
+// A matrix of normal numbers, with a stride beyond its width and an odd offset.
+class Matrix {
+ public:
+  Matrix(size_t rows, size_t cols, uint32_t seed, double scale = 1.0)
+      : rows_(rows), cols_(cols), data_(rows * (cols + kGap) + 1) {
+    std::mt19937 rng(seed);
+    std::normal_distribution<float> normal;
+    for (float& x : data_) x = static_cast<float>(scale) * normal(rng);
+  }
+  Rows<float> rows() { return {data_.data() + 1, rows_, cols_, cols_ + kGap}; }
+
+ private:
+  static constexpr size_t kGap = 3;
+  size_t rows_;
+  size_t cols_;
+  std::vector<float> data_;
+};
+
+void ForEachTarget(const std::function<void(const char*)>& test) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    test(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+// What the cache holds of x: the numbers the reference is given.
+void RoundLikeCache(KvType type, Rows<float> x, size_t head_dim) {
+  for (size_t r = 0; r < x.rows; ++r) {
+    for (size_t begin = 0; begin < x.cols; begin += head_dim) {
+      float* row = x.row(r) + begin;
+      if (type == KvType::kBF16) {
+        for (size_t c = 0; c < head_dim; ++c) {
+          row[c] = hwy::F32FromBF16(hwy::BF16FromF32(row[c]));
+        }
+      } else if (type == KvType::kInt8) {
+        float max = 0.0f;
+        for (size_t c = 0; c < head_dim; ++c) max = std::max(max, std::fabs(row[c]));
+        if (max == 0.0f) continue;
+        for (size_t c = 0; c < head_dim; ++c) {
+          row[c] = std::nearbyint(row[c] * (127.0f / max)) * (max / 127.0f);
+        }
+      }
+    }
+  }
+}
+
+double MaxAbs(Rows<const float> x) {
+  double max = 0.0;
+  for (size_t r = 0; r < x.rows; ++r) {
+    for (size_t c = 0; c < x.cols; ++c) max = std::max(max, std::fabs(double{x.row(r)[c]}));
+  }
+  return max;
+}
+
+// A bound on |result - reference| for one query head.
+//
+// Let s be a scaled score, ds the largest error of any. A weight is then wrong by a factor of
+// exp(+-ds) times that of the exponential, and of rounding it, dw; numerator and denominator of the
+// quotient may be wrong in opposite directions, so that the result is wrong by at most
+// 2 (ds + dw) max|v| (to first order), and n eps max|v| for adding n weighted values and n weights
+// in f32. ds: a dot product of d terms in f32 is wrong by at most (d + 1) eps sum|q_i k_i|, with
+// eps = 2^-24; one with q rounded to bf16 by 2^-9 sum|q_i k_i| more. Unfused targets round score *
+// factor as well, and the maximum that is subtracted: 3 eps |s|.
+double Bound(KvType type, const float* q, Rows<const float> k, size_t kv_begin, size_t head_dim,
+             KeyRange range, double scale, double max_v) {
+  const double eps = std::ldexp(1.0, -24);
+  const bool rounds = type != KvType::kF32;
+  double magnitude = 0.0;  // the largest sum|q_i k_i|
+  for (size_t p = range.begin; p < range.end; ++p) {
+    double sum = 0.0;
+    for (size_t c = 0; c < head_dim; ++c) sum += std::fabs(double{q[c]} * k.row(p)[kv_begin + c]);
+    magnitude = std::max(magnitude, sum);
+  }
+  const double n = static_cast<double>(range.end - range.begin);
+  const double d = static_cast<double>(head_dim);
+  const double ds =
+      scale * magnitude * ((d + 1.0 + 3.0) * eps + (rounds ? std::ldexp(1.0, -9) : 0.0));
+  const double dw = 4.0 * eps + (rounds ? std::ldexp(1.0, -9) : 0.0);
+  // n + 64: the padding of a tile, and one rescaling and merge for every tile, add roundings too.
+  return (2.0 * std::expm1(ds + dw) + 2.0 * (n + 64.0) * eps) * max_v;
+}
+
+// Stores `positions` keys in pieces, attends, compares. ranges: the keys of each query.
+void CheckAgainstReference(KvType type, const Shape& shape, const std::vector<KeyRange>& ranges,
+                           size_t positions, size_t threads, double q_scale = 1.0) {
+  ThreadPool pool(threads);
+  const size_t kv_cols = shape.num_kv_heads * shape.head_dim;
+  const size_t cols = shape.num_heads * shape.head_dim;
+  Matrix k(positions, kv_cols, 1);
+  Matrix v(positions, kv_cols, 2);
+  Matrix q(ranges.size(), cols, 3, q_scale);
+  Matrix out(ranges.size(), cols, 4);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+
+  Cache cache(type, shape);
+  for (size_t begin = 0; begin < positions;) {  // pieces of 1, 4, 7, 10, ...
+    const size_t count = std::min({positions - begin, 1 + begin % 29, shape.capacity});
+    cache.Store(k.rows().Slice(begin, count), v.rows().Slice(begin, count), begin, pool);
+    begin += count;
+  }
+  Attention(q.rows(), ranges, cache.view(), shape.num_heads, scale, out.rows(), pool);
+
+  RoundLikeCache(type, k.rows(), shape.head_dim);
+  RoundLikeCache(type, v.rows(), shape.head_dim);
+  std::vector<double> expected(ranges.size() * cols);
+  const Rows<double> expected_rows(expected.data(), ranges.size(), cols);
+  reference::Attention(q.rows(), ranges, k.rows(), v.rows(), shape.num_heads, shape.num_kv_heads,
+                       double{scale}, expected_rows);
+
+  const double max_v = MaxAbs(v.rows());
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    for (size_t h = 0; h < shape.num_heads; ++h) {
+      const size_t begin = h * shape.head_dim;
+      const size_t kv_begin = h / (shape.num_heads / shape.num_kv_heads) * shape.head_dim;
+      const double bound = Bound(type, q.rows().row(i) + begin, k.rows(), kv_begin, shape.head_dim,
+                                 ranges[i], double{scale}, max_v);
+      for (size_t c = begin; c < begin + shape.head_dim; ++c) {
+        const double actual = double{out.rows().row(i)[c]};
+        ASSERT_TRUE(std::fabs(actual - expected_rows.row(i)[c]) <= bound)
+            << "query " << i << " head " << h << " component " << c - begin << ": " << actual
+            << " instead of " << expected_rows.row(i)[c] << ", bound " << bound;
+      }
+    }
+  }
+}
+
+std::string Name(KvType type, const Shape& shape, size_t threads) {
+  const char* types[] = {"f32", "bf16", "int8"};
+  return std::string(types[static_cast<size_t>(type)]) + " heads " +
+         std::to_string(shape.num_heads) + "/" + std::to_string(shape.num_kv_heads) + " head_dim " +
+         std::to_string(shape.head_dim) + " capacity " + std::to_string(shape.capacity) +
+         " threads " + std::to_string(threads);
+}
+
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kBF16, KvType::kInt8};
+// 22, 14: a padded vector; 13, 9: an odd number of components; 72: the vision tower.
+constexpr size_t kHeadDims[] = {9, 13, 14, 22, 32, 64, 72, 128, 256};
+constexpr Shape kHeads[] = {{.num_heads = 4, .num_kv_heads = 1},
+                            {.num_heads = 6, .num_kv_heads = 3},
+                            {.num_heads = 8, .num_kv_heads = 4},
+                            {.num_heads = 3, .num_kv_heads = 3}};
+
+std::vector<KeyRange> Causal(size_t first, size_t count, size_t window) {
+  std::vector<KeyRange> ranges;
+  for (size_t pos = first; pos < first + count; ++pos) {
+    ranges.push_back({pos + 1 - std::min(window, pos + 1), pos + 1});
+  }
+  return ranges;
+}
+
+TEST(Attention, CausalMatchesReference) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      for (const size_t head_dim : kHeadDims) {
+        for (Shape shape : kHeads) {
+          shape.head_dim = head_dim;
+          shape.capacity = 192;
+          const size_t threads = 1 + head_dim % 3;
+          SCOPED_TRACE(Name(type, shape, threads));
+          CheckAgainstReference(type, shape, Causal(100, 13, 1000), 113, threads);
+        }
+      }
+    }
+  });
+}
+
+// Windows below, at and above a tile; positions far beyond the capacity of the ring; ranges that
+// begin and end within tiles.
+TEST(Attention, RingsMatchReference) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      for (const size_t capacity : {64, 128, 192}) {
+        for (const size_t window : {1, 5, 63, 64, 65, 100}) {
+          const size_t queries = 17;
+          if (window + queries - 1 > capacity) continue;
+          const Shape shape{
+              .num_heads = 6, .num_kv_heads = 3, .head_dim = 22, .capacity = capacity};
+          for (const size_t end : {size_t{64}, size_t{150}, size_t{1000}}) {
+            if (end < window + queries) continue;
+            SCOPED_TRACE(Name(type, shape, 2) + " window " + std::to_string(window) + " end " +
+                         std::to_string(end));
+            CheckAgainstReference(type, shape, Causal(end - queries, queries, window), end, 2);
+          }
+        }
+      }
+    }
+  });
+}
+
+// A ring that is full: each query of the last position sees exactly the capacity.
+TEST(Attention, WindowOfTheWholeRingMatchesReference) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      for (const size_t capacity : {64, 192}) {
+        const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 32, .capacity = capacity};
+        for (const size_t end : {size_t{511}, size_t{512}, size_t{513}, size_t{700}}) {
+          CheckAgainstReference(type, shape, {{end - capacity, end}}, end, 1);
+        }
+      }
+    }
+  });
+}
+
+// Queries of a picture see its whole block, before and beyond their own position; and a batch may
+// hold ranges without a key in common.
+TEST(Attention, BidirectionalBlocksMatchReference) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 8, .num_kv_heads = 4, .head_dim = 32, .capacity = 320};
+      std::vector<KeyRange> ranges = Causal(150, 20, 30);
+      for (size_t i = 20; i < 90; ++i) ranges.push_back({std::min<size_t>(170, 120 + i), 240});
+      for (const KeyRange& range : Causal(240, 10, 30)) ranges.push_back(range);
+      ranges.push_back({0, 3});
+      ranges.push_back({247, 250});
+      for (const size_t threads : {1, 3}) {
+        SCOPED_TRACE(Name(type, shape, threads));
+        CheckAgainstReference(type, shape, ranges, 250, threads);
+      }
+    }
+  });
+}
+
+// Several chunks, so that partial results are merged: on one thread as they come, on several
+// threads afterwards.
+TEST(Attention, LongContextsMatchReference) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 22, .capacity = 2048};
+      for (const size_t threads : {1, 2, 3}) {
+        SCOPED_TRACE(Name(type, shape, threads));
+        CheckAgainstReference(type, shape, {{0, 2000}}, 2000, threads);
+        CheckAgainstReference(type, shape, {{0, 1999}, {700, 2000}, {1536, 1537}}, 2000, threads);
+      }
+    }
+  });
+}
+
+// Scores of about +-1e4: all weight on one key, no overflow, no NaN.
+TEST(Attention, HugeScoresStayFinite) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 64, .capacity = 256};
+      Matrix k(200, 64, 1), v(200, 64, 2), q(3, 256, 3, 1e4), out(3, 256, 4);
+      ThreadPool pool(2);
+      Cache cache(type, shape);
+      cache.Store(k.rows(), v.rows(), 0, pool);
+      const std::vector<KeyRange> ranges = {{0, 200}, {3, 130}, {190, 191}};
+      Attention(q.rows(), ranges, cache.view(), 4, 0.125f, out.rows(), pool);
+      const double max_v = MaxAbs(v.rows());
+      for (size_t i = 0; i < 3; ++i) {
+        for (size_t c = 0; c < 256; ++c) {
+          // A mean of values, rounded: at most the largest (1 + 2^-7 for cache and weights).
+          ASSERT_LE(std::fabs(double{out.rows().row(i)[c]}), max_v * (1.0 + 0x1p-7));
+        }
+      }
+      // With wide gaps between the scores the largest takes all, whatever the rounding.
+      if (type == KvType::kF32) CheckAgainstReference(type, shape, {{7, 8}}, 10, 1, 1e4);
+    }
+  });
+}
+
+// Identical keys: the plain mean of the values.
+TEST(Attention, EqualScoresGiveTheMean) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32, .capacity = 640};
+      const size_t n = 600;
+      Matrix k(n, 32, 1), v(n, 32, 2), q(1, 64, 3, 30.0), out(1, 64, 4);
+      for (size_t r = 1; r < n; ++r) std::copy_n(k.rows().row(0), 32, k.rows().row(r));
+      ThreadPool pool(1);
+      Cache cache(type, shape);
+      cache.Store(k.rows(), v.rows(), 0, pool);
+      Attention(q.rows(), std::vector<KeyRange>{{0, n}}, cache.view(), 2, 1.0f, out.rows(), pool);
+      RoundLikeCache(type, v.rows(), 32);
+      for (size_t c = 0; c < 64; ++c) {
+        double mean = 0.0;
+        for (size_t r = 0; r < n; ++r) mean += double{v.rows().row(r)[c % 32]} / n;
+        // All weights are equal. kInt8 multiplies them with scales and rounds: 2^-9 of each.
+        const double eps = 0x1p-24 * 2 * n + (type == KvType::kInt8 ? 0x1p-9 : 0.0);
+        EXPECT_NEAR(out.rows().row(0)[c], mean, eps * MaxAbs(v.rows()));
+      }
+    }
+  });
+}
+
+void ExpectSameBits(Rows<const float> a, Rows<const float> b) {
+  ASSERT_EQ(a.rows, b.rows);
+  for (size_t r = 0; r < a.rows; ++r) {
+    ASSERT_EQ(0, std::memcmp(a.row(r), b.row(r), a.cols * sizeof(float))) << "row " << r;
+  }
+}
+
+// One query at a time on one thread is the standard for batches, threads and aliased output.
+TEST(Attention, BitsDependOnTheQueryAlone) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      for (Shape shape : {kHeads[0], kHeads[1]}) {
+        shape.head_dim = 72;
+        shape.capacity = 1280;
+        const size_t positions = 1250;  // three chunks
+        const size_t kv_cols = shape.num_kv_heads * shape.head_dim;
+        const size_t cols = shape.num_heads * shape.head_dim;
+        Matrix k(positions, kv_cols, 1), v(positions, kv_cols, 2);
+        std::vector<KeyRange> ranges = Causal(1000, 15, 600);
+        for (size_t i = 0; i < 11; ++i) ranges.push_back({900, 1100});
+        for (const KeyRange& range : Causal(1100, 9, 5000)) ranges.push_back(range);
+        Matrix q(ranges.size(), cols, 3), alone(ranges.size(), cols, 4);
+        ThreadPool one(1);
+        Cache cache(type, shape);
+        cache.Store(k.rows(), v.rows(), 0, one);
+        for (size_t i = 0; i < ranges.size(); ++i) {
+          Attention(q.rows().Slice(i, 1), std::vector<KeyRange>{ranges[i]}, cache.view(),
+                    shape.num_heads, 0.12f, alone.rows().Slice(i, 1), one);
+        }
+        for (const size_t threads : {1, 2, 3, 5}) {
+          SCOPED_TRACE(Name(type, shape, threads));
+          ThreadPool pool(threads);
+          for (const size_t batch : {size_t{1}, size_t{7}, ranges.size()}) {
+            Matrix out(ranges.size(), cols, 3);  // holds q
+            for (size_t i = 0; i < ranges.size(); i += batch) {
+              const size_t count = std::min(batch, ranges.size() - i);
+              Attention(out.rows().Slice(i, count), std::span(ranges).subspan(i, count),
+                        cache.view(), shape.num_heads, 0.12f, out.rows().Slice(i, count), pool);
+            }
+            ExpectSameBits(alone.rows(), out.rows());
+          }
+        }
+      }
+    }
+  });
+}
+
+// Pieces of a prompt stored and attended one after the other, in a ring that just suffices, give
+// the bits of the whole prompt in a cache that holds it all.
+TEST(Attention, PrefillInPiecesGivesTheSameBits) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const size_t positions = 700;
+      const size_t window = 100;
+      Shape shape{.num_heads = 4, .num_kv_heads = 2, .head_dim = 22, .capacity = 704};
+      Matrix k(positions, 44, 1), v(positions, 44, 2), q(positions, 88, 3);
+      Matrix whole(positions, 88, 4);
+      ThreadPool pool(2);
+      Cache all(type, shape);
+      all.Store(k.rows(), v.rows(), 0, pool);
+      const std::vector<KeyRange> ranges = Causal(0, positions, window);
+      Attention(q.rows(), ranges, all.view(), 4, 0.2f, whole.rows(), pool);
+      for (const size_t piece : {1, 7, 64, 93}) {
+        shape.capacity = 192;  // >= window - 1 + piece
+        Matrix out(positions, 88, 5);
+        Cache ring(type, shape);
+        for (size_t i = 0; i < positions; i += piece) {
+          const size_t count = std::min(piece, positions - i);
+          ring.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), i, pool);
+          Attention(q.rows().Slice(i, count), std::span(ranges).subspan(i, count), ring.view(), 4,
+                    0.2f, out.rows().Slice(i, count), pool);
+        }
+        SCOPED_TRACE(Name(type, shape, 2) + " pieces of " + std::to_string(piece));
+        ExpectSameBits(whole.rows(), out.rows());
+      }
+    }
+  });
+}
+
+// The cache's bytes do not depend on threads or pieces, even for more rows than slots.
+TEST(StoreKv, BytesDependOnTheRowsAlone) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 3, .num_kv_heads = 3, .head_dim = 22, .capacity = 128};
+      Matrix k(500, 66, 1), v(500, 66, 2);
+      ThreadPool one(1);
+      Cache expected(type, shape);
+      for (size_t i = 0; i < 500; ++i) {
+        expected.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 37 + i, one);
+      }
+      const size_t bytes = KvBytes(type, 3, 22, 128);
+      for (const size_t threads : {1, 3}) {
+        ThreadPool pool(threads);
+        for (const size_t piece : {100, 128, 500}) {
+          Cache cache(type, shape);
+          for (size_t i = 0; i < 500; i += piece) {
+            const size_t count = std::min<size_t>(piece, 500 - i);
+            cache.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), 37 + i, pool);
+          }
+          EXPECT_EQ(0, std::memcmp(expected.view().data, cache.view().data, bytes))
+              << Name(type, shape, threads) << " pieces of " << piece;
+        }
+      }
+    }
+  });
+}
+
+// A slot not yet written has no influence, as long as it is finite.
+TEST(Attention, UnseenSlotsDoNotMatter) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32, .capacity = 128};
+      Matrix k(128, 32, 1, 100.0), v(128, 32, 2, 100.0), q(1, 64, 3), a(1, 64, 4), b(1, 64, 5);
+      ThreadPool pool(1);
+      Cache dirty(type, shape);
+      dirty.Store(k.rows(), v.rows(), 0, pool);
+      Cache clean(type, shape);
+      for (size_t i = 0; i < 35; ++i) {
+        clean.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 128 + i, pool);
+        dirty.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 128 + i, pool);
+      }
+      const std::vector<KeyRange> range = {{130, 163}};
+      Attention(q.rows(), range, clean.view(), 2, 1.0f, a.rows(), pool);
+      Attention(q.rows(), range, dirty.view(), 2, 1.0f, b.rows(), pool);
+      ExpectSameBits(a.rows(), b.rows());
+    }
+  });
+}
+
+TEST(KvBytes, CountsPaddedValuesAndScales) {
+  EXPECT_EQ(KvBytes(KvType::kF32, 2, 72, 128), 2u * 128 * (72 + 80) * 4);
+  EXPECT_EQ(KvBytes(KvType::kBF16, 2, 72, 128), 2u * 128 * (72 + 80) * 2);
+  EXPECT_EQ(KvBytes(KvType::kInt8, 2, 72, 128), 2u * 128 * (72 + 80 + 2 * 4));
+  EXPECT_EQ(KvBytes(KvType::kBF16, 1, 9, 64), 64u * (10 + 16) * 2);  // an odd pair is filled
+}
+
+}  // namespace
+}  // namespace gemma3

@@ -1,0 +1,375 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Matrix multiplication against double loops, and its promise: a row's bits depend on that row and
+// on W alone.
+
+#include "ops/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "hwy/aligned_allocator.h"
+#include "hwy/base.h"
+#include "hwy/targets.h"
+#include "ops/packed.h"
+#include "ops/quantize.h"
+#include "ops/reference/matmul.h"
+
+namespace gemma3 {
+namespace {
+
+template <class F>
+void ForEveryTarget(const F& f) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    f();
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+std::vector<float> Random(size_t count, uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& v : values) v = normal(rng);
+  return values;
+}
+
+// Rows with a gap of NaN between them: reading or summing past a row shows.
+struct Activations {
+  Activations(size_t rows, size_t cols, uint32_t seed)
+      : rows(rows),
+        cols(cols),
+        stride(cols + 3),
+        data((rows - 1) * stride + cols, std::numeric_limits<float>::quiet_NaN()) {
+    const std::vector<float> values = Random(rows * cols, seed);
+    for (size_t r = 0; r < rows; ++r) {
+      std::memcpy(&data[r * stride], &values[r * cols], cols * sizeof(float));
+    }
+  }
+  Rows<const float> View() const { return {data.data(), rows, cols, stride}; }
+
+  size_t rows, cols, stride;
+  std::vector<float> data;
+};
+
+// A float matrix whose bytes end where the allocation ends and start one element past a boundary
+// of 64 bytes, so that no vector is aligned and reading too far shows under a sanitizer.
+class Weights {
+ public:
+  Weights(WeightType type, size_t rows, size_t cols, uint32_t seed)
+      : type_(type), rows_(rows), cols_(cols), values_(Random(rows * cols, seed)) {
+    const size_t size = type == WeightType::kF32 ? 4 : 2;
+    bytes_.reset(static_cast<std::byte*>(
+        std::aligned_alloc(64, hwy::RoundUpTo(size + rows * cols * size, 64))));
+    std::byte* const end = bytes_.get() + hwy::RoundUpTo(size + rows * cols * size, 64);
+    data_ = end - rows * cols * size;
+    // At the end it is misaligned by itself, unless the size is a multiple of 64.
+    if (reinterpret_cast<uintptr_t>(data_) % 64 == 0) data_ -= size;
+    for (size_t i = 0; i < values_.size(); ++i) {
+      if (type == WeightType::kF32) {
+        std::memcpy(data_ + i * size, &values_[i], size);
+      } else if (type == WeightType::kF16) {
+        const auto half = hwy::ConvertScalarTo<hwy::float16_t>(values_[i]);
+        std::memcpy(data_ + i * size, &half, size);
+        values_[i] = hwy::ConvertScalarTo<float>(half);
+      } else {
+        const auto half = hwy::ConvertScalarTo<hwy::bfloat16_t>(values_[i]);
+        std::memcpy(data_ + i * size, &half, size);
+        values_[i] = hwy::ConvertScalarTo<float>(half);
+      }
+    }
+  }
+
+  MatrixView View() const { return {type_, rows_, cols_, data_}; }
+  Rows<const float> Values() const { return {values_.data(), rows_, cols_}; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  WeightType type_;
+  size_t rows_, cols_;
+  std::vector<float> values_;
+  std::unique_ptr<std::byte, Free> bytes_;
+  std::byte* data_;
+};
+
+std::string Name(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "F32";
+    case WeightType::kF16:
+      return "F16";
+    case WeightType::kBF16:
+      return "BF16";
+    case WeightType::kInt8:
+      return "Int8";
+    case WeightType::kInt4:
+      return "Int4";
+  }
+  return "?";
+}
+
+// The worst case of summing `cols` products in f32: every addition and product errs by at most half
+// an epsilon of a partial sum, which `magnitude` bounds. Fast mode may round x to bf16, by 2^-8.
+double Tolerance(double magnitude, size_t cols, WeightType type, Compute compute) {
+  const double sums = static_cast<double>(cols + 16) * std::numeric_limits<float>::epsilon();
+  const bool rounds = type == WeightType::kBF16 && compute == Compute::kFast;
+  return magnitude * (sums + (rounds ? 1.0 / 256 : 0.0)) + 1e-30;
+}
+
+class FloatMatMul : public testing::TestWithParam<WeightType> {};
+
+constexpr size_t kMaxRows = 64;
+
+void CheckShape(WeightType type, size_t cols, size_t outputs) {
+  SCOPED_TRACE("cols " + std::to_string(cols) + ", outputs " + std::to_string(outputs));
+  const Activations x(kMaxRows, cols, 1);
+  const Weights w(type, outputs, cols, 2);
+  const std::vector<float> bias = Random(outputs, 3);
+  const reference::MatMulResult expected = reference::MatMul(x.View(), w.Values(), bias.data());
+  ThreadPool pool1(1), pool2(2), pool3(3);
+
+  ForEveryTarget([&] {
+    for (Compute compute : {Compute::kFast, Compute::kExact}) {
+      // Every row on its own.
+      std::vector<float> alone(kMaxRows * outputs);
+      for (size_t r = 0; r < kMaxRows; ++r) {
+        MatMul(x.View().Slice(r, 1), w.View(), Rows<float>(&alone[r * outputs], 1, outputs),
+               compute, pool1, bias.data());
+      }
+      for (size_t i = 0; i < alone.size(); ++i) {
+        ASSERT_NEAR(alone[i], expected.out[i],
+                    Tolerance(expected.magnitude[i], cols, type, compute))
+            << "row " << i / outputs << ", output " << i % outputs;
+      }
+      // In company: the same bits, and nothing written beside them.
+      const size_t stride = outputs + 1;
+      for (size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 64}) {
+        for (ThreadPool* pool : {&pool1, &pool2, &pool3}) {
+          std::vector<float> out(rows * stride, -1.0f);
+          MatMul(x.View().Slice(0, rows), w.View(), Rows<float>(out.data(), rows, outputs, stride),
+                 compute, *pool, bias.data());
+          for (size_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(0,
+                      std::memcmp(&out[r * stride], &alone[r * outputs], outputs * sizeof(float)))
+                << "row " << r << " of " << rows << ", " << pool->num_threads() << " threads";
+            ASSERT_EQ(out[r * stride + outputs], -1.0f);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_P(FloatMatMul, IsCloseToTheReferenceAndRowsDoNotInfluenceEachOther) {
+  for (size_t cols : {1, 7, 31, 32, 33, 90, 255, 256, 1152 + 3}) {
+    for (size_t outputs : {1, 3, 4, 5, 17, 64}) CheckShape(GetParam(), cols, outputs);
+  }
+}
+
+TEST_P(FloatMatMul, CuttingLongRowsIntoSpansChangesNothing) { CheckShape(GetParam(), 7003, 6); }
+
+TEST_P(FloatMatMul, UnpackRowReturnsTheStoredValues) {
+  const size_t cols = 77;
+  const Weights w(GetParam(), 3, cols, 4);
+  ForEveryTarget([&] {
+    std::vector<float> row(cols);
+    for (size_t r = 0; r < 3; ++r) {
+      UnpackRow(w.View(), r, row.data());
+      EXPECT_EQ(0, std::memcmp(row.data(), w.Values().row(r), cols * sizeof(float)));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(, FloatMatMul,
+                         testing::Values(WeightType::kF32, WeightType::kF16, WeightType::kBF16),
+                         [](const auto& info) { return Name(info.param); });
+
+// Random blocks of a GGUF file with every quant that the format has, packed.
+struct PackedWeights {
+  PackedWeights(BlockFormat format, size_t rows, size_t cols, uint32_t seed) : format(format) {
+    plain.rows = rows;
+    plain.cols = cols;
+    std::mt19937 rng(seed);
+    std::uniform_int_distribution<int> byte(0, 255);
+    std::normal_distribution<float> normal(0.0f, 0.01f);
+    std::vector<std::byte> blocks;
+    for (size_t i = 0; i < rows * cols / 32; ++i) {
+      const auto scale = hwy::ConvertScalarTo<hwy::float16_t>(normal(rng));
+      plain.scales.push_back(hwy::ConvertScalarTo<float>(scale));
+      std::byte raw[2 + 32];
+      std::memcpy(raw, &scale, 2);
+      const size_t bytes = format == BlockFormat::kQ8_0 ? 32 : 16;
+      for (size_t k = 0; k < bytes; ++k) raw[2 + k] = static_cast<std::byte>(byte(rng));
+      for (size_t k = 0; k < 32; ++k) {
+        const int b = std::to_integer<int>(raw[2 + k % bytes]);
+        const int q =
+            format == BlockFormat::kQ8_0 ? static_cast<int8_t>(b) : (k < 16 ? b & 15 : b >> 4) - 8;
+        plain.quants.push_back(static_cast<int8_t>(q));
+      }
+      blocks.insert(blocks.end(), raw, raw + 2 + bytes);
+    }
+    const WeightType type = PackedTypeOf(format);
+    memory = hwy::AllocateAligned<std::byte>(PackedBytes(type, rows, cols));
+    ThreadPool pool(2);
+    Repack(blocks.data(), format, rows, cols, memory.get(), pool);
+  }
+  MatrixView View() const { return {PackedTypeOf(format), plain.rows, plain.cols, memory.get()}; }
+  std::vector<float> Values() const {
+    std::vector<float> values;
+    for (size_t i = 0; i < plain.quants.size(); ++i) {
+      values.push_back(plain.scales[i / 32] * static_cast<float>(plain.quants[i]));
+    }
+    return values;
+  }
+
+  BlockFormat format;
+  reference::BlockWeights plain;
+  hwy::AlignedFreeUniquePtr<std::byte[]> memory;
+};
+
+class PackedMatMul : public testing::TestWithParam<BlockFormat> {};
+
+TEST_P(PackedMatMul, HasTheBitsOfTheReferenceOnEveryTargetAndForAnyCompany) {
+  ThreadPool pool1(1), pool2(2), pool3(3);
+  for (size_t cols : {32, 64, 96, 160, 1152}) {
+    for (size_t outputs : {1, 3, 16, 17, 40, 100}) {
+      SCOPED_TRACE("cols " + std::to_string(cols) + ", outputs " + std::to_string(outputs));
+      const PackedWeights w(GetParam(), outputs, cols, 1);
+      Activations x(kMaxRows, cols, 2);
+      // Blocks of zeros, of values too small to invert, and of all extremes.
+      for (size_t k = 0; k < 32; ++k) {
+        x.data[k] = 0.0f;
+        x.data[x.stride + k] = 1e-40f;
+        x.data[2 * x.stride + k] = k % 3 ? 1e4f : -1e4f;
+      }
+      const std::vector<float> bias = Random(outputs, 3);
+      const std::vector<float> expected = reference::BlockMatMul(x.View(), w.plain, bias.data());
+      ForEveryTarget([&] {
+        const size_t stride = outputs + 1;
+        for (size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 64}) {
+          for (ThreadPool* pool : {&pool1, &pool2, &pool3}) {
+            std::vector<float> out(rows * stride, -1.0f);
+            MatMul(x.View().Slice(0, rows), w.View(),
+                   Rows<float>(out.data(), rows, outputs, stride), Compute::kFast, *pool,
+                   bias.data());
+            for (size_t r = 0; r < rows; ++r) {
+              for (size_t n = 0; n < outputs; ++n) {
+                ASSERT_EQ(out[r * stride + n], expected[r * outputs + n])
+                    << "row " << r << " of " << rows << ", output " << n;
+              }
+              ASSERT_EQ(out[r * stride + outputs], -1.0f);
+            }
+          }
+        }
+      });
+    }
+  }
+}
+
+// Rounding x to int8 errs by at most half a step, max|x| of the block / 127, per product.
+TEST_P(PackedMatMul, IsAsCloseToTheProductOfTheValuesAsRoundingAllows) {
+  const size_t rows = 9, cols = 320, outputs = 33;
+  const PackedWeights w(GetParam(), outputs, cols, 4);
+  const Activations x(rows, cols, 5);
+  const std::vector<float> values = w.Values();
+  const Rows<const float> w_rows(values.data(), outputs, cols);
+  const reference::MatMulResult expected = reference::MatMul(x.View(), w_rows);
+  ThreadPool pool(2);
+  ForEveryTarget([&] {
+    for (Compute compute : {Compute::kFast, Compute::kExact}) {
+      std::vector<float> out(rows * outputs);
+      MatMul(x.View(), w.View(), Rows<float>(out.data(), rows, outputs), compute, pool);
+      for (size_t r = 0; r < rows; ++r) {
+        for (size_t n = 0; n < outputs; ++n) {
+          double rounding = 0;
+          for (size_t b = 0; b < cols / 32 && compute == Compute::kFast; ++b) {
+            double largest = 0, weights = 0;
+            for (size_t k = 32 * b; k < 32 * b + 32; ++k) {
+              largest = std::max(largest, std::abs(double{x.View().row(r)[k]}));
+              weights += std::abs(double{values[n * cols + k]});
+            }
+            rounding += largest / 127 / 2 * weights * (1 + 1e-5);
+          }
+          const size_t i = r * outputs + n;
+          const double sums = static_cast<double>(cols) * std::numeric_limits<float>::epsilon();
+          ASSERT_NEAR(out[i], expected.out[i], rounding + expected.magnitude[i] * sums);
+        }
+      }
+    }
+  });
+}
+
+TEST_P(PackedMatMul, UnpackRowReturnsTheBlocksValues) {
+  const PackedWeights w(GetParam(), 19, 96, 6);
+  const std::vector<float> values = w.Values();
+  ForEveryTarget([&] {
+    std::vector<float> row(96);
+    for (size_t r = 0; r < 19; ++r) {
+      UnpackRow(w.View(), r, row.data());
+      EXPECT_EQ(row, std::vector<float>(&values[r * 96], &values[r * 96] + 96));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(, PackedMatMul, testing::Values(BlockFormat::kQ8_0, BlockFormat::kQ4_0),
+                         [](const auto& info) { return Name(PackedTypeOf(info.param)); });
+
+TEST(MatMul, ManyTasksOfMixedTypesEqualSingleOnes) {
+  const size_t cols = 160;
+  std::vector<Weights> weights;
+  for (size_t i = 0; i < 11; ++i) {
+    const WeightType types[] = {WeightType::kF32, WeightType::kBF16, WeightType::kF16};
+    weights.emplace_back(types[i % 3], 16 * i + 1 + i % 5, cols, i);
+  }
+  const PackedWeights int8(BlockFormat::kQ8_0, 50, cols, 20);
+  const PackedWeights int4(BlockFormat::kQ4_0, 70, cols, 21);
+  ThreadPool pool(3);
+  ForEveryTarget([&] {
+    for (size_t rows : {1, 7, 70}) {
+      const Activations x(rows, cols, 5);
+      std::vector<MatrixView> views = {int8.View()};
+      for (const Weights& w : weights) views.push_back(w.View());
+      views.push_back(int4.View());
+      std::vector<std::vector<float>> out;
+      for (const MatrixView& w : views) out.emplace_back(rows * w.rows);
+      std::vector<MatMulTask> tasks;
+      for (size_t i = 0; i < views.size(); ++i) {
+        tasks.push_back({views[i], Rows<float>(out[i].data(), rows, views[i].rows)});
+      }
+      MatMul(x.View(), tasks, Compute::kFast, pool);
+      for (size_t i = 0; i < views.size(); ++i) {
+        std::vector<float> single(rows * views[i].rows);
+        MatMul(x.View(), views[i], Rows<float>(single.data(), rows, views[i].rows), Compute::kFast,
+               pool);
+        EXPECT_EQ(single, out[i]) << "task " << i << ", rows " << rows;
+      }
+    }
+  });
+}
+
+TEST(MatMul, EmptyWorkIsDone) {
+  ThreadPool pool(2);
+  const Weights w(WeightType::kBF16, 4, 32, 1);
+  std::vector<float> out(4, -1.0f);
+  MatMul(Rows<const float>(nullptr, 0, 32), w.View(), Rows<float>(out.data(), 0, 4), Compute::kFast,
+         pool);
+  MatMul(Rows<const float>(nullptr, 1, 32), std::span<const MatMulTask>(), Compute::kFast, pool);
+  EXPECT_EQ(out, std::vector<float>(4, -1.0f));
+}
+
+}  // namespace
+}  // namespace gemma3

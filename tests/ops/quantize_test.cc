@@ -1,0 +1,185 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Quantising follows the formulas of GGUF byte for byte, and packing does not depend on threads or
+// on what lay in memory before.
+
+#include "ops/quantize.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "hwy/aligned_allocator.h"
+#include "hwy/base.h"
+#include "ops/matmul.h"
+#include "ops/packed.h"
+
+namespace gemma3 {
+namespace {
+
+std::vector<std::byte> FromHex(const std::string& hex) {
+  std::vector<std::byte> bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    bytes.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+struct Packed {
+  Packed(WeightType type, size_t rows, size_t cols)
+      : view{type, rows, cols, nullptr},
+        bytes(PackedBytes(type, rows, cols)),
+        memory(hwy::AllocateAligned<std::byte>(bytes)) {
+    std::memset(memory.get(), 0xCC, bytes);
+    view.data = memory.get();
+  }
+  std::vector<std::byte> Bytes() const { return {memory.get(), memory.get() + bytes}; }
+  std::vector<float> Row(size_t r) const {
+    std::vector<float> row(view.cols);
+    UnpackRow(view, r, row.data());
+    return row;
+  }
+
+  MatrixView view;
+  size_t bytes;
+  hwy::AlignedFreeUniquePtr<std::byte[]> memory;
+};
+
+struct Format {
+  BlockFormat format;
+  const char* quantised;  // what the GGUF reference makes of Example()
+};
+
+// The printed names of parameters.
+void PrintTo(const Format& f, std::ostream* out) {
+  *out << (f.format == BlockFormat::kQ8_0 ? "Q8_0" : "Q4_0");
+}
+
+std::vector<float> Example() {
+  std::vector<float> x(32);
+  for (int j = 0; j < 32; ++j) x[j] = 0.125f * static_cast<float>((7 * j) % 32 - 13);
+  return x;
+}
+
+class Quantization : public testing::TestWithParam<Format> {};
+
+TEST_P(Quantization, MakesTheBytesOfTheGgufReference) {
+  const std::vector<float> x = Example();
+  const std::vector<std::byte> blocks = FromHex(GetParam().quantised);
+  const WeightType type = PackedTypeOf(GetParam().format);
+  ThreadPool pool(1);
+  Packed ours(type, 1, 32), theirs(type, 1, 32);
+  Quantize({WeightType::kF32, 1, 32, x.data()}, type, ours.memory.get(), pool);
+  Repack(blocks.data(), GetParam().format, 1, 32, theirs.memory.get(), pool);
+  EXPECT_EQ(ours.Bytes(), theirs.Bytes());
+}
+
+// Block bytes (37 i + 11) mod 256 with scale 0.5: sums over all values as the reference has them.
+TEST_P(Quantization, RepackedBlocksHaveTheValuesOfTheGgufReference) {
+  const bool q8 = GetParam().format == BlockFormat::kQ8_0;
+  std::vector<std::byte> block(q8 ? 34 : 18);
+  for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<std::byte>(37 * i + 11);
+  block[0] = std::byte{0x00};
+  block[1] = std::byte{0x38};
+  ThreadPool pool(1);
+  Packed packed(PackedTypeOf(GetParam().format), 1, 32);
+  Repack(block.data(), GetParam().format, 1, 32, packed.memory.get(), pool);
+  double sum = 0, squares = 0;
+  const std::vector<float> row = packed.Row(0);
+  for (float v : row) {
+    sum += v;
+    squares += double{v} * v;
+  }
+  EXPECT_EQ(sum, q8 ? -88 : -10.5);
+  EXPECT_EQ(squares, q8 ? 47564 : 161.25);
+  EXPECT_EQ(row[0], q8 ? 42.5f : -1.5f);
+  EXPECT_EQ(row[1], q8 ? 61.0f : 1.0f);
+  EXPECT_EQ(row[15], q8 ? -64.0f : -4.0f);
+  EXPECT_EQ(row[16], q8 ? -45.5f : -1.5f);
+  EXPECT_EQ(row[31], q8 ? -24.0f : 0.0f);
+}
+
+// int8: half a step of max / 127. int4: half a step, except at the end without a code for + 8,
+// where it is a whole one. Both plus the rounding of the scale to f16, 2^-11 of the value.
+TEST_P(Quantization, ErrsByAtMostAStep) {
+  const WeightType type = PackedTypeOf(GetParam().format);
+  const size_t rows = 35, cols = 96;
+  std::vector<float> w(rows * cols);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = std::sin(static_cast<float>(i * i % 1009));
+  for (size_t i = 0; i < 32; ++i) w[i] = 0.0f;
+  ThreadPool one(1), three(3);
+  Packed packed(type, rows, cols), again(type, rows, cols);
+  Quantize({WeightType::kF32, rows, cols, w.data()}, type, packed.memory.get(), one);
+  Quantize({WeightType::kF32, rows, cols, w.data()}, type, again.memory.get(), three);
+  EXPECT_EQ(packed.Bytes(), again.Bytes());
+  for (size_t r = 0; r < rows; ++r) {
+    const std::vector<float> row = packed.Row(r);
+    for (size_t b = 0; b < cols / 32; ++b) {
+      const float* from = &w[r * cols + 32 * b];
+      float largest = 0;
+      for (size_t k = 0; k < 32; ++k) largest = std::max(largest, std::abs(from[k]));
+      for (size_t k = 0; k < 32; ++k) {
+        const float step = type == WeightType::kInt8 ? largest / 127 / 2 : largest / 8;
+        EXPECT_NEAR(row[32 * b + k], from[k], step + largest / 1024) << r << " " << b << " " << k;
+      }
+    }
+  }
+}
+
+// The sanitizer judges the conversions; the other blocks must not notice.
+TEST_P(Quantization, ValuesThatAreNotNumbersSpoilTheirBlockOnly) {
+  const WeightType type = PackedTypeOf(GetParam().format);
+  std::vector<float> w(128, 1.0f);
+  w[3] = std::numeric_limits<float>::quiet_NaN();
+  w[40] = std::numeric_limits<float>::infinity();
+  w[70] = -std::numeric_limits<float>::infinity();
+  ThreadPool pool(1);
+  Packed packed(type, 1, 128);
+  Quantize({WeightType::kF32, 1, 128, w.data()}, type, packed.memory.get(), pool);
+  const std::vector<float> row = packed.Row(0);
+  for (size_t i = 96; i < 128; ++i) EXPECT_NEAR(row[i], 1.0f, 1.0f / 1024);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , Quantization,
+    testing::Values(Format{BlockFormat::kQ8_0,
+                           "8924a4d607386ab9eb1c4e7fcf003163b2e4154778c8f92a5cabdd0e4071c0f22355"},
+                    Format{BlockFormat::kQ4_0, "80b47e4b08c4815c29d6a3704b18c5926d3a"}),
+    [](const auto& info) {
+      return info.param.format == BlockFormat::kQ8_0 ? std::string("Q8_0") : std::string("Q4_0");
+    });
+
+TEST(Packing, Int8KeepsWhatBf16WeightsHoldExactly) {
+  // Multiples of the scale survive: 127 steps of 2^-7, in F16 and BF16 alike.
+  std::vector<hwy::bfloat16_t> bf16(64);
+  std::vector<hwy::float16_t> f16(64);
+  std::vector<float> values(64);
+  for (int i = 0; i < 64; ++i) {
+    values[i] = static_cast<float>(i % 32 == 0 ? 127 : 2 * i - 64) / 128.0f;
+    bf16[i] = hwy::ConvertScalarTo<hwy::bfloat16_t>(values[i]);
+    f16[i] = hwy::ConvertScalarTo<hwy::float16_t>(values[i]);
+  }
+  ThreadPool pool(1);
+  Packed a(WeightType::kInt8, 1, 64), b(WeightType::kInt8, 1, 64);
+  Quantize({WeightType::kBF16, 1, 64, bf16.data()}, WeightType::kInt8, a.memory.get(), pool);
+  Quantize({WeightType::kF16, 1, 64, f16.data()}, WeightType::kInt8, b.memory.get(), pool);
+  EXPECT_EQ(a.Row(0), values);
+  EXPECT_EQ(b.Row(0), values);
+}
+
+TEST(Packing, OnlyWholeBlocksCanBePacked) {
+  EXPECT_TRUE(CanPack(WeightType::kInt8, 1, 32));
+  EXPECT_TRUE(CanPack(WeightType::kInt4, 1000, 1152));
+  EXPECT_FALSE(CanPack(WeightType::kInt8, 1, 48));
+  EXPECT_FALSE(CanPack(WeightType::kInt8, 0, 32));
+  EXPECT_FALSE(CanPack(WeightType::kBF16, 1, 32));
+}
+
+}  // namespace
+}  // namespace gemma3

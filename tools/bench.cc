@@ -1,0 +1,217 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// gemma3 bench: how fast a model runs here, and what share that is of the limits measured in the
+// same process: memory reads for decoding, multiply-adds for prompts and pictures.
+
+#include "gemma3/bench.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gemma3/gemma3.h"
+#include "src/base/status.h"
+#include "tools/args.h"
+#include "tools/commands.h"
+#include "tools/errors.h"
+#include "tools/interrupt.h"
+#include "tools/models.h"
+#include "tools/output.h"
+#include "tools/progress.h"
+#include "tools/stats.h"
+#include "tools/text.h"
+#include "tools/work.h"
+
+namespace gemma3::cli {
+namespace {
+
+struct BenchOptions {
+  Settings settings;
+  std::vector<size_t> prefill = {512};
+  std::vector<size_t> depths = {0};
+  size_t decode = 32;
+  size_t repeat = 3;
+  bool no_image = false;
+  bool no_limits = false;
+  bool json = false;
+};
+
+// The fastest of several runs: everything that disturbs a run makes it slower.
+Result<Timings> BestOf(Session& session, const BenchWork& work, size_t repeat) {
+  std::optional<Timings> best;
+  const auto keep = [](double& kept, double seconds) { kept = std::min(kept, seconds); };
+  for (size_t i = 0; i < repeat; ++i) {
+    const CancelOnInterrupt scope(session);
+    GEMMA3_TRY(const Timings timings, session.Bench(work));
+    if (!best) best = timings;
+    keep(best->image_seconds, timings.image_seconds);
+    keep(best->prefill_seconds, timings.prefill_seconds);
+    keep(best->decode_seconds, timings.decode_seconds);
+  }
+  return *best;
+}
+
+double Rate(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
+
+// Collects measurements: lines of a table, or one JSON object.
+class Findings {
+ public:
+  Findings(bool json, Output& out) : json_(json), out_(out) {}
+
+  void Add(const std::string& group, nlohmann::ordered_json values, const std::string& line) {
+    if (json_) {
+      if (values.is_object() && (group == "prefill" || group == "decode")) {
+        document_[group].push_back(std::move(values));
+      } else {
+        document_[group] = std::move(values);
+      }
+    } else {
+      out_.Write(line + "\n");  // at once: the next line may take minutes
+    }
+  }
+
+  void Finish() {
+    if (!json_) return;
+    out_.Write(document_.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+
+ private:
+  const bool json_;
+  Output& out_;
+  nlohmann::ordered_json document_;
+};
+
+// ", 85 % of the bf16 peak", or nothing without a limit.
+std::string Share(double rate, double limit, const std::string& of) {
+  return limit > 0 ? Format("  %5.1f %% of %s", 100 * rate / limit, of.c_str()) : "";
+}
+
+Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& out) {
+  const Model& model = opened.model;
+  const ModelConfig& config = model.config();
+
+  SessionOptions session_options = options.settings.session;
+  if (session_options.context == 0) {
+    // Just what the work asks for.
+    size_t needed = 1;
+    for (const size_t tokens : options.prefill) needed = std::max(needed, tokens + 1);
+    for (const size_t depth : options.depths) {
+      needed = std::max(needed, std::max<size_t>(depth, 1) + options.decode + 1);
+    }
+    session_options.context = std::min(needed, config.text.max_context);
+  }
+  Findings report(options.json, out);
+  const HostInfo host = DescribeHost();
+  const size_t threads =
+      session_options.threads == 0 ? host.default_threads : session_options.threads;
+  report.Add("model", config.name, "model           " + config.name);
+  report.Add("simd", host.simd_target, "processor       " + host.simd_target);
+  report.Add("threads", threads, Format("threads         %zu", threads));
+  report.Add("load_seconds", opened.seconds, Format("load            %.3f s", opened.seconds));
+
+  GEMMA3_TRY(Session session, Session::Create(model, session_options));
+  GEMMA3_TRY(const ModelWork work, WorkOf(model, session_options));
+  MachineLimits limits;
+  if (!options.no_limits) {
+    GEMMA3_TRY(limits, MeasureLimits(&model, session_options));
+    report.Add("limits",
+               {{"read_bytes_per_second", limits.read_bytes_per_second},
+                {"f32_flops", limits.f32_flops},
+                {"bf16_flops", limits.bf16_flops},
+                {"int8_ops", limits.int8_ops}},
+               Format("limits          %s read, f32 %s, bf16 %s, int8 %s",
+                      FormatRate(limits.read_bytes_per_second, "B/s").c_str(),
+                      FormatRate(limits.f32_flops, "FLOP/s").c_str(),
+                      FormatRate(limits.bf16_flops, "FLOP/s").c_str(),
+                      FormatRate(limits.int8_ops, "OP/s").c_str()));
+  }
+
+  const double text_peak = PeakOf(limits, work.text);
+  for (const size_t tokens : options.prefill) {
+    GEMMA3_TRY(const Timings best, BestOf(session, {.prompt_tokens = tokens}, options.repeat));
+    const double rate = Rate(static_cast<double>(tokens), best.prefill_seconds);
+    const double flops = Rate(PrefillFlops(config.text, tokens), best.prefill_seconds);
+    nlohmann::ordered_json values = {{"tokens", tokens},
+                                     {"seconds", best.prefill_seconds},
+                                     {"tokens_per_second", rate},
+                                     {"flops", flops}};
+    if (text_peak > 0) values["share_of_peak"] = flops / text_peak;
+    report.Add(
+        "prefill", values,
+        Format("prefill %-6zu %9.1f tokens/s  %14s", tokens, rate,
+               FormatRate(flops, "FLOP/s").c_str()) +
+            Share(flops, text_peak, std::string("the ") + MultiplyName(work.text) + " peak"));
+  }
+  for (const size_t depth : options.depths) {
+    if (options.decode == 0) break;
+    const size_t prompt = std::max<size_t>(depth, 1);
+    GEMMA3_TRY(const Timings best,
+               BestOf(session, {.prompt_tokens = prompt, .decode_tokens = options.decode},
+                      options.repeat));
+    const double rate = Rate(static_cast<double>(options.decode), best.decode_seconds);
+    const double bytes = rate * DecodeBytes(config.text, work, prompt + options.decode / 2);
+    nlohmann::ordered_json values = {{"depth", depth},
+                                     {"tokens", options.decode},
+                                     {"seconds", best.decode_seconds},
+                                     {"tokens_per_second", rate},
+                                     {"bytes_per_second", bytes}};
+    if (limits.read_bytes_per_second > 0) {
+      values["share_of_bandwidth"] = bytes / limits.read_bytes_per_second;
+    }
+    report.Add("decode", values,
+               Format("decode @%-6zu %9.1f tokens/s  %14s", depth, rate,
+                      FormatRate(bytes, "B/s").c_str()) +
+                   Share(bytes, limits.read_bytes_per_second, "the read bandwidth"));
+  }
+  if (config.has_vision && !options.no_image) {
+    GEMMA3_TRY(const Timings best,
+               BestOf(session, {.prompt_tokens = 1, .images = 1}, options.repeat));
+    const double flops = Rate(ImageFlops(config.vision, config.text), best.image_seconds);
+    const double peak = PeakOf(limits, work.vision);
+    nlohmann::ordered_json values = {{"seconds", best.image_seconds}, {"flops", flops}};
+    if (peak > 0) values["share_of_peak"] = flops / peak;
+    report.Add("image", values,
+               Format("picture         %9.3f s         %14s", best.image_seconds,
+                      FormatRate(flops, "FLOP/s").c_str()) +
+                   Share(flops, peak, std::string("the ") + MultiplyName(work.vision) + " peak"));
+  }
+  const size_t peak_bytes = PeakResidentBytes();
+  GEMMA3_TRY(const MemoryPlan plan, model.Plan(session_options));
+  report.Add("memory", {{"peak_resident_bytes", peak_bytes}, {"plan_bytes", plan.total()}},
+             Format("peak memory     %s resident, %s planned",
+                    FormatBytes(static_cast<double>(peak_bytes)).c_str(),
+                    FormatBytes(static_cast<double>(plan.total())).c_str()));
+  report.Finish();
+  return {};
+}
+
+}  // namespace
+
+int BenchCommand(int argc, const char* const* argv) {
+  BenchOptions options;
+  Args args(
+      "bench", "MODEL",
+      "Measures a model's speed on arbitrary tokens, best of several runs, and what share it\n"
+      "is of this machine's memory bandwidth and multiply-add peak.");
+  args.AddSizes("--prefill", 1, &options.prefill, "prompt lengths (512)");
+  args.AddSizes("--depth", 0, &options.depths, "tokens in the cache before decoding (0)");
+  args.AddSize("--decode", 0, &options.decode, "tokens to decode at each depth (32)");
+  args.AddSize("--repeat", 1, &options.repeat, "runs of each, of which the best counts (3)");
+  args.AddFlag("--no-image", &options.no_image, "leave the vision tower out");
+  args.AddFlag("--no-limits", &options.no_limits, "do not measure the machine's limits");
+  args.AddFlag("--json", &options.json, "print one JSON object");
+  args.AddSettings(&options.settings, {SettingGroup::kSession, SettingGroup::kModel},
+                   {"image-cache", "pan-and-scan", "merged-image-newlines"});
+  if (const auto code = args.Parse(argc, argv)) return *code;
+  if (args.words().size() != 1) return args.UsageError("expects one MODEL");
+
+  const auto opened = LoadModel(args.words()[0], options.settings);
+  if (!opened) return Report(opened.error(), During::kLoad);
+  Output out;
+  const Status status = Measure(options, *opened, out);
+  return out.Finish(status ? static_cast<int>(kExitOk) : Report(status.error()));
+}
+
+}  // namespace gemma3::cli

@@ -1,0 +1,126 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/image_path.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "tools/text.h"
+
+namespace gemma3::cli {
+namespace {
+
+bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+bool IsQuote(char c) { return c == '"' || c == '\''; }
+
+bool HasImageExtension(std::string_view path) {
+  static constexpr std::array<std::string_view, 11> kExtensions = {
+      ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jfif", ".jpe"};
+  const size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  std::string extension(path.substr(dot));
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
+
+// The end of the word that begins at `begin`: a closing quote, or the first space without a
+// backslash.
+size_t WordEnd(std::string_view line, size_t begin) {
+  if (IsQuote(line[begin])) {
+    const size_t close = line.find(line[begin], begin + 1);
+    if (close != std::string_view::npos) return close + 1;
+  }
+  size_t end = begin;
+  while (end < line.size() && !IsSpace(line[end])) {
+    end += line[end] == '\\' && end + 1 < line.size() ? 2 : 1;
+  }
+  return end;
+}
+
+std::string DecodePercent(std::string_view text) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 &&
+        digit(text[i + 2]) >= 0) {
+      decoded += static_cast<char>(16 * digit(text[i + 1]) + digit(text[i + 2]));
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return decoded;
+}
+
+}  // namespace
+
+std::string UnquotePath(std::string_view typed) {
+  typed = TrimSpace(typed);
+  std::string path;
+  if (typed.size() >= 2 && IsQuote(typed.front()) && typed.back() == typed.front()) {
+    path = typed.substr(1, typed.size() - 2);
+  } else {
+    for (size_t i = 0; i < typed.size(); ++i) {
+      if (typed[i] == '\\' && i + 1 < typed.size()) ++i;
+      path += typed[i];
+    }
+  }
+  if (path.starts_with("file://")) path = DecodePercent(std::string_view(path).substr(7));
+  if (const char* home = std::getenv("HOME"); home != nullptr && path.starts_with("~/")) {
+    path.replace(0, 1, home);
+  }
+  return path;
+}
+
+bool IsReadableFile(const std::string& path) {
+  struct stat info;
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         ::access(path.c_str(), R_OK) == 0;
+}
+
+std::vector<LinePiece> SplitAtImages(std::string_view line,
+                                     const std::function<bool(const std::string&)>& exists) {
+  std::vector<LinePiece> pieces;
+  size_t text_begin = 0;
+  const auto flush_text = [&](size_t end) {
+    if (end > text_begin) {
+      pieces.push_back({std::string(line.substr(text_begin, end - text_begin)), false});
+    }
+  };
+  for (size_t begin = 0; begin < line.size();) {
+    if (IsSpace(line[begin])) {
+      ++begin;
+      continue;
+    }
+    const size_t word_end = WordEnd(line, begin);
+    size_t end = word_end;
+    std::string path = UnquotePath(line.substr(begin, end - begin));
+    // "what is in cat.png?"
+    while (!HasImageExtension(path) && end > begin + 1 &&
+           std::string_view(".,;:!?)").find(line[end - 1]) != std::string_view::npos) {
+      --end;
+      path = UnquotePath(line.substr(begin, end - begin));
+    }
+    if (HasImageExtension(path) && exists(path)) {
+      flush_text(begin);
+      pieces.push_back({std::move(path), true});
+      text_begin = end;
+    }
+    begin = word_end;
+  }
+  flush_text(line.size());
+  return pieces;
+}
+
+}  // namespace gemma3::cli

@@ -1,0 +1,54 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "tools/errors.h"
+
+namespace gemma3::cli {
+namespace {
+
+// Lock-free atomics are what a handler may touch (C++ [support.signal]).
+std::atomic<Session*> g_session = nullptr;
+std::atomic<int> g_note_scopes = 0;
+std::atomic<int> g_interrupts = 0;
+static_assert(std::atomic<Session*>::is_always_lock_free);
+static_assert(std::atomic<int>::is_always_lock_free);
+
+extern "C" void OnInterrupt(int) {
+  g_interrupts.fetch_add(1);
+  if (Session* session = g_session.load()) {
+    session->Cancel();
+  } else if (g_note_scopes.load() == 0) {
+    ::_exit(kExitInterrupted);
+  }
+}
+
+}  // namespace
+
+void InstallSignalHandlers() {
+  struct sigaction action = {};
+  action.sa_handler = OnInterrupt;  // without SA_RESTART: reading a line has to end
+  ::sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+}
+
+NoteInterrupts::NoteInterrupts() {
+  g_interrupts = 0;
+  g_note_scopes.fetch_add(1);
+}
+
+NoteInterrupts::~NoteInterrupts() { g_note_scopes.fetch_sub(1); }
+
+bool NoteInterrupts::Take() { return g_interrupts.exchange(0) > 0; }
+
+CancelOnInterrupt::CancelOnInterrupt(Session& session) { g_session = &session; }
+
+CancelOnInterrupt::~CancelOnInterrupt() { g_session = nullptr; }
+
+}  // namespace gemma3::cli

@@ -1,0 +1,38 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Ctrl-C. What it does depends on what the program is at: it ends the program while nothing is
+// running that could be kept, stops the running answer, or only interrupts line editing. The
+// handler's state is the one global of the program.
+#pragma once
+
+#include "gemma3/session.h"
+
+namespace gemma3::cli {
+
+// Installs the handler; until a scope below is entered, Ctrl-C ends the program with 130. SIGPIPE
+// is ignored: writes report it. Call once, from main.
+void InstallSignalHandlers();
+
+// While it lives, Ctrl-C does not end the program but is counted and makes blocking reads return
+// EINTR.
+class NoteInterrupts {
+ public:
+  NoteInterrupts();
+  ~NoteInterrupts();
+  NoteInterrupts(const NoteInterrupts&) = delete;
+  NoteInterrupts& operator=(const NoteInterrupts&) = delete;
+  // Whether Ctrl-C was pressed since the scope began or this was last asked.
+  bool Take();
+};
+
+// While it lives, Ctrl-C cancels what `session` does. The session must outlive the scope and not be
+// moved during it. One at a time.
+class CancelOnInterrupt {
+ public:
+  explicit CancelOnInterrupt(Session& session);
+  ~CancelOnInterrupt();
+  CancelOnInterrupt(const CancelOnInterrupt&) = delete;
+  CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
+};
+
+}  // namespace gemma3::cli

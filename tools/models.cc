@@ -1,0 +1,50 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/models.h"
+
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "src/base/status.h"
+
+#ifndef GEMMA3_DEMO_DIR
+#define GEMMA3_DEMO_DIR ""
+#endif
+
+namespace gemma3::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::string> FindDemo() {
+  std::vector<fs::path> places;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) places.push_back(program.parent_path().parent_path() / "share/gemma3/demo");
+  if (*GEMMA3_DEMO_DIR != '\0') places.emplace_back(GEMMA3_DEMO_DIR);
+  std::string looked;
+  for (const fs::path& place : places) {
+    if (fs::exists(place / "config.json", error)) return place.string();
+    looked += (looked.empty() ? "" : " and ") + place.string();
+  }
+  return Fail(ErrorCode::kIo, "the demo model is not installed; looked in ", looked);
+}
+
+}  // namespace
+
+Result<std::string> ResolveModel(const std::string& name) {
+  if (name == "demo") return FindDemo();
+  return FindModel(name);
+}
+
+Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings) {
+  const auto start = std::chrono::steady_clock::now();
+  GEMMA3_TRY(const std::string path, ResolveModel(name));
+  GEMMA3_TRY(Model model, Model::Load(path, settings.load));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  return OpenedModel{std::move(model), took.count()};
+}
+
+}  // namespace gemma3::cli

@@ -1,0 +1,26 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// From what a user calls a model to the model.
+#pragma once
+
+#include <string>
+
+#include "gemma3/model.h"
+#include "tools/options.h"
+
+namespace gemma3::cli {
+
+// "demo" is the model that comes with the program, from ../share/gemma3/demo beside the program or
+// from the source tree it was built in; any other name is for FindModel. A folder called demo is
+// reached as ./demo. Errors: kIo.
+Result<std::string> ResolveModel(const std::string& name);
+
+struct OpenedModel {
+  Model model;
+  double seconds;  // that loading took
+};
+
+// Errors: those of ResolveModel and Model::Load; During::kLoad is their exit code.
+Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings);
+
+}  // namespace gemma3::cli

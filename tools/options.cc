@@ -1,0 +1,376 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "src/base/status.h"
+#include "tools/names.h"
+#include "tools/text.h"
+
+namespace gemma3::cli {
+namespace {
+
+using Group = SettingGroup;
+
+// Each maker takes `field`, a generic lambda from Settings to the member, so that one place names
+// it for reading, writing and resetting.
+template <class Field>
+Setting Make(std::string name, std::string value, Group group, std::string help, std::string range,
+             Field field) {
+  Setting setting;
+  setting.name = std::move(name);
+  setting.value = std::move(value);
+  setting.group = group;
+  setting.help = std::move(help);
+  setting.range = std::move(range);
+  setting.reset = [field](Settings& s) {
+    const Settings fresh;
+    field(s) = field(fresh);
+  };
+  return setting;
+}
+
+std::string ToText(float value) { return Format("%g", value); }
+std::string ToText(int value) { return std::to_string(value); }
+template <class T>
+std::string ToText(const std::optional<T>& value) {
+  return value ? ToText(*value) : "default";
+}
+
+// A decimal number in [min, max], or in (min, max] when min_is_open.
+template <class Field>
+Setting Real(std::string name, Group group, std::string help, std::string range, double min,
+             double max, bool min_is_open, Field field) {
+  Setting setting = Make(std::move(name), "X", group, std::move(help), std::move(range), field);
+  setting.get = [field](const Settings& s) { return ToText(field(s)); };
+  setting.set = [field, min, max, min_is_open](Settings& s, std::string_view text) {
+    const std::optional<double> value = ParseNumber(text);
+    if (!value || *value < min || *value > max || (min_is_open && *value == min)) return false;
+    const float rounded = static_cast<float>(*value);
+    if (min_is_open && !(rounded > static_cast<float>(min))) return false;  // underflow
+    field(s) = rounded;
+    return true;
+  };
+  return setting;
+}
+
+// A whole number in [min, max]; suffixes K, M, G count in 1024s.
+template <class Field>
+Setting Whole(std::string name, std::string value_name, Group group, std::string help,
+              std::string range, uint64_t min, uint64_t max, Field field) {
+  Setting setting =
+      Make(std::move(name), std::move(value_name), group, std::move(help), std::move(range), field);
+  setting.get = [field](const Settings& s) { return std::to_string(field(s)); };
+  setting.set = [field, min, max](Settings& s, std::string_view text) {
+    const std::optional<uint64_t> value = ParseSize(text);
+    if (!value || *value < min || *value > max) return false;
+    field(s) = static_cast<std::decay_t<decltype(field(s))>>(*value);
+    return true;
+  };
+  return setting;
+}
+
+// One of a few words.
+template <class Enum, class Field>
+Setting Choice(std::string name, Group group, std::string help,
+               std::vector<std::pair<std::string, Enum>> choices, Field field) {
+  std::string words, listed;
+  for (const auto& [word, unused] : choices) {
+    words += (words.empty() ? "" : "|") + word;
+    listed += (listed.empty() ? "" : ", ") + word;
+  }
+  Setting setting =
+      Make(std::move(name), std::move(words), group, std::move(help), "one of " + listed, field);
+  setting.get = [field, choices](const Settings& s) {
+    for (const auto& [word, value] : choices) {
+      if (value == field(s)) return word;
+    }
+    return std::string("default");
+  };
+  setting.set = [field, choices](Settings& s, std::string_view text) {
+    for (const auto& [word, value] : choices) {
+      if (word == text) {
+        field(s) = value;
+        return true;
+      }
+    }
+    return false;
+  };
+  return setting;
+}
+
+template <class Field>
+Setting Text(std::string name, std::string value_name, Group group, std::string help, Field field) {
+  Setting setting =
+      Make(std::move(name), std::move(value_name), group, std::move(help), "text", field);
+  setting.get = [field](const Settings& s) { return field(s); };
+  setting.set = [field](Settings& s, std::string_view text) {
+    field(s) = std::string(text);
+    return true;
+  };
+  return setting;
+}
+
+Setting TopK() {
+  const auto field = [](auto& s) -> auto& { return s.generation.top_k; };
+  Setting setting = Make("top-k", "N", Group::kSampling, "keep the N likeliest tokens; 0 keeps all",
+                         "a whole number of at least 0", field);
+  setting.get = [field](const Settings& s) { return ToText(field(s)); };
+  setting.set = [field](Settings& s, std::string_view text) {
+    const std::optional<uint64_t> value = ParseSize(text);
+    if (!value || *value > static_cast<uint64_t>(std::numeric_limits<int>::max())) return false;
+    field(s) = static_cast<int>(*value);
+    return true;
+  };
+  return setting;
+}
+
+Setting Seed() {
+  Setting setting = Make(
+      "seed", "N", Group::kSampling,
+      "the same seed gives the same text; random: a new one for each answer",
+      "a whole number of at most 64 bits, or random",
+      [](auto& s) -> auto& { return s.generation.seed; });
+  setting.get = [](const Settings& s) {
+    return s.fixed_seed ? std::to_string(s.generation.seed) : "random";
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    uint64_t value = 0;
+    if (text != "random") {
+      const char* const end = text.data() + text.size();
+      const auto [rest, error] = std::from_chars(text.data(), end, value);
+      if (error != std::errc() || rest != end) return false;
+    }
+    s.fixed_seed = text != "random";
+    s.generation.seed = value;
+    return true;
+  };
+  setting.reset = [](Settings& s) {
+    s.fixed_seed = false;
+    s.generation.seed = 0;
+  };
+  return setting;
+}
+
+Setting Stop() {
+  Setting setting = Make(
+      "stop", "TEXT", Group::kAnswer, "end the answer before this text; may be repeated",
+      "text that is not empty", [](auto& s) -> auto& { return s.generation.stop; });
+  setting.repeats = true;
+  setting.get = [](const Settings& s) {
+    std::string all;
+    for (const std::string& stop : s.generation.stop) {
+      all += (all.empty() ? "\"" : ", \"") + stop + "\"";
+    }
+    return all.empty() ? "none" : all;
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    if (text.empty()) return false;
+    s.generation.stop.emplace_back(text);
+    return true;
+  };
+  return setting;
+}
+
+// Loading and every session obey one limit; the library has it in both places.
+Setting MaxMemory() {
+  Setting setting = Whole(
+      "max-memory", "BYTES", Group::kSession, "refuse to use more memory, e.g. 6G; 0: no limit",
+      "bytes, or a number with K, M or G", 0, std::numeric_limits<size_t>::max(),
+      [](auto& s) -> auto& { return s.session.max_memory_bytes; });
+  const auto copy_to_load = [](Settings& s) {
+    s.load.max_memory_bytes = s.session.max_memory_bytes;
+  };
+  setting.set = [set = setting.set, copy_to_load](Settings& s, std::string_view text) {
+    if (!set(s, text)) return false;
+    copy_to_load(s);
+    return true;
+  };
+  setting.reset = [reset = setting.reset, copy_to_load](Settings& s) {
+    reset(s);
+    copy_to_load(s);
+  };
+  return setting;
+}
+
+Setting Threads() {
+  Setting setting = Whole(
+      "threads", "N", Group::kSession, "processor threads; 0: all cores available",
+      "a whole number from 0 to 1024", 0, 1024, [](auto& s) -> auto& { return s.session.threads; });
+  setting.set = [set = setting.set](Settings& s, std::string_view text) {
+    if (!set(s, text)) return false;
+    s.load.threads = s.session.threads;
+    return true;
+  };
+  return setting;
+}
+
+std::vector<Setting> MakeTable() {
+  constexpr double kMaxFloat = std::numeric_limits<float>::max();
+  constexpr uint64_t kMaxSize = std::numeric_limits<size_t>::max();
+  std::vector<Setting> table;
+  // Sampling.
+  table.push_back(Real(
+      "temperature", Group::kSampling, "randomness; 0 takes the likeliest token",
+      "a number of at least 0", 0, kMaxFloat, false,
+      [](auto& s) -> auto& { return s.generation.temperature; }));
+  table.push_back(TopK());
+  table.push_back(Real(
+      "top-p", Group::kSampling,
+      "keep the likeliest tokens up to this probability in sum; 1 keeps all",
+      "a number above 0, at most 1", 0, 1, true,
+      [](auto& s) -> auto& { return s.generation.top_p; }));
+  table.push_back(Real(
+      "min-p", Group::kSampling, "drop tokens below this share of the likeliest; 0 is off",
+      "a number from 0 to 1", 0, 1, false, [](auto& s) -> auto& { return s.generation.min_p; }));
+  table.push_back(Real(
+      "repeat-penalty", Group::kSampling, "make recent tokens less likely; 1 is off",
+      "a number above 0", 0, kMaxFloat, true,
+      [](auto& s) -> auto& { return s.generation.repeat_penalty; }));
+  table.push_back(Whole(
+      "repeat-last-n", "N", Group::kSampling, "how many recent tokens the penalty looks at",
+      "a whole number of at least 0", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.generation.repeat_last_n; }));
+  table.push_back(Seed());
+  // Answer.
+  table.push_back(Text(
+      "system", "TEXT", Group::kAnswer, "instructions for the whole conversation",
+      [](auto& s) -> auto& { return s.system; }));
+  table.push_back(Whole(
+      "max-tokens", "N", Group::kAnswer, "longest answer; 0: until the model ends it",
+      "a whole number of at least 0", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.generation.max_tokens; }));
+  table.push_back(Stop());
+  // Session.
+  table.push_back(Whole(
+      "context", "N", Group::kSession, "tokens of prompt and answers; 0: the model's, at most 8192",
+      "a whole number of at least 0", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.session.context; }));
+  table.push_back(Threads());
+  table.push_back(Choice<ComputeMode>(
+      "compute", Group::kSession, "fast: bf16 products; f32: exact and slower",
+      {{"fast", ComputeMode::kFast}, {"f32", ComputeMode::kExact}},
+      [](auto& s) -> auto& { return s.session.compute; }));
+  table.push_back(Choice<KvCacheType>(
+      "kv", Group::kSession, "type of the key/value cache",
+      {{"auto", KvCacheType::kAuto},
+       {"f32", KvCacheType::kF32},
+       {"bf16", KvCacheType::kBF16},
+       {"int8", KvCacheType::kInt8}},
+      [](auto& s) -> auto& { return s.session.kv; }));
+  table.push_back(Whole(
+      "prefill-batch", "N", Group::kSession, "prompt tokens computed at once",
+      "a whole number from 1 to 65536", 1, 65536,
+      [](auto& s) -> auto& { return s.session.prefill_batch; }));
+  table.push_back(MaxMemory());
+  table.push_back(Whole(
+      "image-cache", "BYTES", Group::kSession, "memory for pictures already encoded",
+      "bytes, or a number with K, M or G", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.session.image_cache_bytes; }));
+  table.push_back(Choice<PanAndScan>(
+      "pan-and-scan", Group::kSession, "also look at crops of long pictures; auto: the model's way",
+      {{"auto", PanAndScan::kAuto}, {"on", PanAndScan::kOn}, {"off", PanAndScan::kOff}},
+      [](auto& s) -> auto& { return s.session.pan_and_scan; }));
+  table.push_back(Choice<bool>(
+      "merged-image-newlines", Group::kSession, "on: tokens around pictures as transformers has",
+      {{"off", false}, {"on", true}},
+      [](auto& s) -> auto& { return s.session.merged_image_newlines; }));
+  table.push_back(Choice<RopeFrequencies>(
+      "rope-frequencies", Group::kSession, "bf16: as models cast to bf16 as a whole compute",
+      {{"f32", RopeFrequencies::kF32}, {"bf16", RopeFrequencies::kBF16}},
+      [](auto& s) -> auto& { return s.session.rope_frequencies; }));
+  // Model.
+  table.push_back(Choice<WeightFormat>(
+      "weights", Group::kModel, "keep the weights in this form",
+      {{"auto", WeightFormat::kAsStored},
+       {"bf16", WeightFormat::kBF16},
+       {"int8", WeightFormat::kInt8},
+       {"int4", WeightFormat::kInt4}},
+      [](auto& s) -> auto& { return s.load.weights; }));
+  table.push_back(Text(
+      "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
+      [](auto& s) -> auto& { return s.load.mmproj; }));
+  return table;
+}
+
+std::string Normalized(std::string_view name) {
+  while (name.starts_with('-')) name.remove_prefix(1);
+  std::string plain(name);
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  return plain;
+}
+
+}  // namespace
+
+const char* SettingGroupName(SettingGroup group) {
+  switch (group) {
+    case Group::kSampling:
+      return "Sampling";
+    case Group::kAnswer:
+      return "Answer";
+    case Group::kSession:
+      return "Session";
+    case Group::kModel:
+      return "Model";
+  }
+  return "";
+}
+
+std::span<const Setting> AllSettings() {
+  static const std::vector<Setting> kTable = MakeTable();
+  return kTable;
+}
+
+const Setting* FindSetting(std::string_view name) {
+  const std::string plain = Normalized(name);
+  for (const Setting& setting : AllSettings()) {
+    if (setting.name == plain) return &setting;
+  }
+  return nullptr;
+}
+
+Status ApplySetting(Settings& settings, std::string_view name, std::string_view value,
+                    bool allow_default) {
+  const Setting* setting = FindSetting(name);
+  if (setting == nullptr) {
+    std::vector<std::string> names;
+    for (const Setting& known : AllSettings()) names.push_back(known.name);
+    return Fail(ErrorCode::kInvalidArgument, "unknown setting ", name,
+                DidYouMean(Normalized(name), names));
+  }
+  if (allow_default && value == "default") {
+    setting->reset(settings);
+    return {};
+  }
+  if (!setting->set(settings, value)) {
+    return Fail(ErrorCode::kInvalidArgument, setting->name, " takes ", setting->range, ", not \"",
+                value, "\"");
+  }
+  return {};
+}
+
+GenerationOptions ForOneAnswer(const Settings& settings) {
+  GenerationOptions options = settings.generation;
+  // 32 random bits: enough to differ, short to type again, and exact in any JSON reader.
+  if (!settings.fixed_seed) options.seed = std::random_device{}();
+  return options;
+}
+
+Settings WithModelDefaults(const Settings& settings, const GenerationDefaults& defaults) {
+  Settings resolved = settings;
+  GenerationOptions& generation = resolved.generation;
+  if (!generation.temperature) generation.temperature = defaults.temperature;
+  if (!generation.top_k) generation.top_k = defaults.top_k;
+  if (!generation.top_p) generation.top_p = defaults.top_p;
+  return resolved;
+}
+
+}  // namespace gemma3::cli
