@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ struct LoadOptions {
   bool cache_packed = true;     // keep repacked weights on disk for an instant second start
   size_t max_memory_bytes = 0;  // 0: no limit; else loading fails with the plan that exceeds it
   size_t threads = 0;           // for packing; 0: all cores this process may use
+  // Called while weights are packed or read, with bytes of the files; false cancels.
+  std::function<bool(size_t done, size_t total)> on_progress = {};
 };
 
 // Whether a picture is also shown to the model in square crops (published pan-and-scan): better

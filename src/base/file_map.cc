@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <system_error>
 
@@ -74,6 +75,17 @@ Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
 
 FileMap::~FileMap() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void FileMap::Release(std::span<const std::byte> part) const {
+  const auto begin = reinterpret_cast<uintptr_t>(part.data());
+  const auto base = reinterpret_cast<uintptr_t>(bytes_.data());
+  if (begin < base || begin + part.size() > base + bytes_.size()) return;
+  // Whole pages only: neighbours may still be in use.
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t last = (begin + part.size()) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {

@@ -24,6 +24,10 @@ class FileMap {
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::string& path() const { return path_; }
 
+  // Tells the system that `part` will not be read soon; its pages stop counting as this process's
+  // memory. Reading them again is slower but correct. A part of another map is ignored.
+  void Release(std::span<const std::byte> part) const;
+
  private:
   FileMap() = default;
   std::string path_;

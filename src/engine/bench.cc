@@ -11,23 +11,12 @@
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/threading/thread_pool.h"
+#include "src/weights/pack.h"
 
 namespace gemma3 {
 namespace {
 
-size_t MatrixBytes(const MatrixView& w) {
-  switch (w.type) {
-    case WeightType::kF32:
-      return w.rows * w.cols * 4;
-    case WeightType::kF16:
-    case WeightType::kBF16:
-      return w.rows * w.cols * 2;
-    case WeightType::kInt8:
-    case WeightType::kInt4:
-      break;
-  }
-  return 0;
-}
+size_t MatrixBytes(const MatrixView& w) { return FormBytes(w.type, w.rows, w.cols); }
 
 Multiply MultiplyOf(const MatrixView& w, const ResolvedOptions& options) {
   if (options.compute == Compute::kExact) return Multiply::kF32;
@@ -44,11 +33,16 @@ Multiply MultiplyOf(const MatrixView& w, const ResolvedOptions& options) {
   return Multiply::kF32;
 }
 
-// The longest run of the model's own bytes: one mapped file, as far as it holds tensors.
-std::span<const std::byte> LargestTensorRun(const Checkpoint& checkpoint) {
-  std::span<const std::byte> largest;
-  for (const auto& file : checkpoint.files) {
-    if (file->bytes().size() > largest.size()) largest = file->bytes();
+// The largest piece of the weights' own memory: one matrix, or the mapped file it lies in.
+std::span<const std::byte> WeightMemory(const LoadedModel& model) {
+  const MatrixView& embedding = model.weights.text.embedding;
+  std::span<const std::byte> largest(static_cast<const std::byte*>(embedding.data),
+                                     MatrixBytes(embedding));
+  for (const auto& file : model.checkpoint.files) {
+    const std::span<const std::byte> bytes = file->bytes();
+    const bool in_use =
+        largest.data() >= bytes.data() && largest.data() < bytes.data() + bytes.size();
+    if (in_use) return bytes;
   }
   return largest;
 }
@@ -79,8 +73,7 @@ Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& op
     limits.bf16_flops = peaks.bf16;
     limits.int8_ops = peaks.int8;
     if (model) {
-      limits.read_bytes_per_second =
-          MeasureReadBandwidth(LargestTensorRun(model->impl().checkpoint), pool);
+      limits.read_bytes_per_second = MeasureReadBandwidth(WeightMemory(model->impl()), pool);
     } else {
       const AlignedBuffer<std::byte> buffer(size_t{1} << 30);
       std::ranges::fill(buffer.span(), std::byte{1});  // pages that were never written are one page

@@ -39,8 +39,10 @@ Result<std::shared_ptr<LoadedModel>> LoadChecked(const FoundModel& found,
   const std::string& path = found.path;
   auto model = std::make_shared<LoadedModel>();
   model->path = path;
-  GEMMA3_TRY(model->checkpoint, OpenCheckpoint(path));
-  GEMMA3_TRY(model->weights, LoadWeights(model->checkpoint));
+  const std::string& mmproj = options.mmproj.empty() ? found.mmproj : options.mmproj;
+  GEMMA3_TRY(model->checkpoint, OpenCheckpoint(path, {.mmproj = mmproj}));
+  ThreadPool pool(options.threads);
+  GEMMA3_TRY(model->weights, LoadWeights(model->checkpoint, options, pool));
   const size_t bytes = model->weights.mapped_bytes + model->weights.owned_bytes;
   if (options.max_memory_bytes != 0 && bytes > options.max_memory_bytes) {
     return Fail(ErrorCode::kOutOfMemory, path, ": the weights take ", Gigabytes(bytes),
@@ -167,7 +169,7 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
       if (!tokenizer) return Fail(tokenizer.error().code, found, ": ", tokenizer.error().message);
       return tokenizer;
     }
-    GEMMA3_TRY(const Checkpoint checkpoint, OpenCheckpoint(found));
+    GEMMA3_TRY(const Checkpoint checkpoint, OpenCheckpoint(found, {}));
     if (checkpoint.tokenizer_proto.empty()) {
       return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
     }

@@ -1,13 +1,14 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/weights/weights.h"
 
-#include <cstring>
+#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "src/base/aligned_buffer.h"
-#include "src/base/half.h"
 #include "src/base/status.h"
+#include "src/formats/dequantize.h"
+#include "src/weights/pack.h"
 
 namespace gemma3 {
 namespace {
@@ -16,7 +17,10 @@ namespace {
 // plain lists.
 class Loader {
  public:
-  explicit Loader(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+  Loader(const Checkpoint& checkpoint, const LoadOptions& options, ThreadPool& pool)
+      : checkpoint_(checkpoint), options_(options), pool_(pool) {
+    for (const auto& [name, tensor] : checkpoint.tensors) total_bytes_ += tensor.bytes;
+  }
 
   // As f32, with `offset` added to every element.
   Vector Floats(const std::string& name, float offset = 0) {
@@ -25,25 +29,11 @@ class Loader {
     size_t count = 1;
     for (const uint64_t dim : tensor->shape) count *= dim;
     Vector out(count);
-    const size_t elem_bytes = InfoOf(tensor->type).block_bytes;
-    for (size_t i = 0; i < count; ++i) {
-      const std::byte* p = tensor->data + i * elem_bytes;
-      switch (tensor->type) {
-        case TensorType::kF32:
-          std::memcpy(&out[i], p, 4);
-          break;
-        case TensorType::kF16:
-          out[i] = FloatFromHalf(LoadLittle<uint16_t>(p));
-          break;
-        case TensorType::kBF16:
-          out[i] = FloatFromBf16(LoadLittle<uint16_t>(p));
-          break;
-        default:
-          Unsupported(name, *tensor);
-          return {};
-      }
-      out[i] += offset;
+    if (!Dequantize(tensor->type, tensor->data, count, out.data())) {
+      Unsupported(name, *tensor);
+      return {};
     }
+    for (float& value : out) value += offset;
     return out;
   }
 
@@ -53,46 +43,40 @@ class Loader {
   }
 
   // [rows, cols] where cols gathers all dimensions but the first.
-  MatrixView Matrix(const std::string& name) {
+  MatrixView Matrix(const std::string& name, MatrixRole role = MatrixRole::kLayer) {
     const TensorView* tensor = Find(name);
     if (!tensor) return {};
     MatrixView out;
-    switch (tensor->type) {
-      case TensorType::kF32:
-        out.type = WeightType::kF32;
-        break;
-      case TensorType::kF16:
-        out.type = WeightType::kF16;
-        break;
-      case TensorType::kBF16:
-        out.type = WeightType::kBF16;
-        break;
-      default:
-        Unsupported(name, *tensor);
-        return {};
-    }
     out.rows = tensor->shape[0];
     out.cols = 1;
     for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
-    out.data = tensor->data;
+    out.type = FormOf(tensor->type, out.rows, out.cols, role, options_.weights);
     // Files written before the format padded its header can hold odd addresses.
-    const size_t elem_bytes = InfoOf(tensor->type).block_bytes;
-    if (reinterpret_cast<uintptr_t>(tensor->data) % elem_bytes != 0) {
-      std::byte* copy = buffers_->Add(tensor->bytes);
-      std::memcpy(copy, tensor->data, tensor->bytes);
-      out.data = copy;
-    } else {
+    const bool aligned =
+        reinterpret_cast<uintptr_t>(tensor->data) % InfoOf(tensor->type).block_bytes == 0;
+    if (IsInPlace(tensor->type, out.type) && aligned) {
+      out.data = tensor->data;
       mapped_bytes_ += tensor->bytes;
+    } else {
+      std::byte* data = buffers_->Add(FormBytes(out.type, out.rows, out.cols));
+      PackMatrix(*tensor, out.rows, out.cols, out.type, data, pool_);
+      out.data = data;
+      GiveBack(*tensor);
+    }
+    done_bytes_ += tensor->bytes;
+    if (options_.on_progress && !options_.on_progress(done_bytes_, total_bytes_) && status_) {
+      status_ = Fail(ErrorCode::kCancelled, "cancelled by the caller");
     }
     return out;
   }
 
   // The transpose of a stored matrix, as f32.
   MatrixView Transposed(const std::string& name) {
-    const MatrixView stored = Matrix(name);
-    if (!stored.data) return {};
+    const TensorView* tensor = Find(name);
+    if (!tensor) return {};
     const Vector values = Floats(name);
-    MatrixView out{WeightType::kF32, stored.cols, stored.rows, nullptr};
+    if (values.empty()) return {};
+    MatrixView out{WeightType::kF32, tensor->shape[1], tensor->shape[0], nullptr};
     auto* data = reinterpret_cast<float*>(buffers_->Add(values.size() * sizeof(float)));
     for (size_t r = 0; r < out.rows; ++r) {
       for (size_t c = 0; c < out.cols; ++c) data[r * out.cols + c] = values[c * out.rows + r];
@@ -105,6 +89,8 @@ class Loader {
     return {Matrix(name + ".weight"), Floats(name + ".bias")};
   }
 
+  bool ok() const { return status_.has_value(); }
+
   Result<ModelWeights> Finish(ModelWeights weights) {
     if (!status_) return std::unexpected(status_.error());
     weights.owned_bytes = buffers_->bytes();
@@ -114,30 +100,39 @@ class Loader {
   }
 
  private:
+  // Null after the first error as well, so that nothing more is done.
   const TensorView* Find(const std::string& name) {
+    if (!status_) return nullptr;
     const auto it = checkpoint_.tensors.find(name);
     if (it != checkpoint_.tensors.end()) return &it->second;
-    if (status_) status_ = Fail(ErrorCode::kBadModel, "tensor ", name, " is missing");
+    status_ = Fail(ErrorCode::kBadModel, "tensor ", name, " is missing");
     return nullptr;
   }
 
   void Unsupported(const std::string& name, const TensorView& tensor) {
-    if (status_) {
-      status_ = Fail(ErrorCode::kUnsupported, tensor.file ? *tensor.file : "", ": tensor ", name,
-                     " has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
-    }
+    status_ = Fail(ErrorCode::kUnsupported, tensor.file ? *tensor.file : "", ": tensor ", name,
+                   " has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
+  }
+
+  // The pages of a tensor that has been packed are not needed any more.
+  void GiveBack(const TensorView& tensor) {
+    for (const auto& file : checkpoint_.files) file->Release({tensor.data, tensor.bytes});
   }
 
   const Checkpoint& checkpoint_;
+  const LoadOptions& options_;
+  ThreadPool& pool_;
   std::shared_ptr<AlignedBuffers> buffers_ = std::make_shared<AlignedBuffers>();
   size_t mapped_bytes_ = 0;
+  size_t total_bytes_ = 0;
+  size_t done_bytes_ = 0;
   Status status_;
 };
 
 TextWeights LoadText(Loader& load, const TextConfig& config) {
   TextWeights text;
-  text.embedding = load.Matrix("embed_tokens.weight");
-  for (size_t i = 0; i < config.num_layers; ++i) {
+  text.embedding = load.Matrix("embed_tokens.weight", MatrixRole::kEmbedding);
+  for (size_t i = 0; i < config.num_layers && load.ok(); ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     text.layers.push_back({
         .input_norm = load.Gain(layer + "input_layernorm.weight"),
@@ -162,8 +157,8 @@ TextWeights LoadText(Loader& load, const TextConfig& config) {
 VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
   VisionWeights vision;
   vision.patch = load.Linear("vision.embeddings.patch_embedding");
-  vision.position = load.Matrix("vision.embeddings.position_embedding.weight");
-  for (size_t i = 0; i < config.num_layers; ++i) {
+  vision.position = load.Matrix("vision.embeddings.position_embedding.weight", MatrixRole::kTable);
+  for (size_t i = 0; i < config.num_layers && load.ok(); ++i) {
     const std::string layer = "vision.encoder.layers." + std::to_string(i) + ".";
     vision.layers.push_back({
         .norm1_weight = load.Floats(layer + "layer_norm1.weight"),
@@ -187,8 +182,9 @@ VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
 
 }  // namespace
 
-Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint) {
-  Loader load(checkpoint);
+Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions& options,
+                                 ThreadPool& pool) {
+  Loader load(checkpoint, options, pool);
   ModelWeights weights;
   weights.text = LoadText(load, checkpoint.config.text);
   if (checkpoint.config.has_vision) weights.vision = LoadVision(load, checkpoint.config.vision);

@@ -9,8 +9,10 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
+#include "gemma3/model.h"
 #include "ops/matmul.h"
 #include "src/formats/checkpoint.h"
+#include "src/threading/thread_pool.h"
 
 namespace gemma3 {
 
@@ -68,7 +70,10 @@ struct ModelWeights {
 };
 
 // Fills the slots. The checkpoint must outlive the result and has been checked against its shape
-// table (OpenCheckpoint does). Errors: kUnsupported for an element type without kernels.
-Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint);
+// table (OpenCheckpoint does). Matrices that are not in the wanted form are packed, one after the
+// other and each by all threads of the pool; their source pages are given back as they are done, so
+// that memory never holds two copies. Errors: kBadModel; kCancelled.
+Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions& options,
+                                 ThreadPool& pool);
 
 }  // namespace gemma3

@@ -318,6 +318,30 @@ TEST(Attention, HugeScoresStayFinite) {
   });
 }
 
+// Two keys whose scores, 0 and x, are exact, with values 0 and 1: the result is the weight itself,
+// exp(x) / (1 + exp(x)). Bounds the relative error of the exponential, small weights included.
+TEST(Attention, WeightsAreExponentialsToFloatPrecision) {
+  ForEachTarget([](const char*) {
+    const Shape shape{.num_heads = 1, .num_kv_heads = 1, .head_dim = 9, .capacity = 64};
+    ThreadPool pool(1);
+    Matrix k(2, 9, 1, 0.0), v(2, 9, 2, 0.0), q(1, 9, 3, 0.0), out(1, 9, 4);
+    q.rows().row(0)[4] = 1.0f;
+    v.rows().row(1)[8] = 1.0f;
+    Cache cache(KvType::kF32, shape);
+    for (int step = 0; step <= 86 * 64; ++step) {
+      const float x = static_cast<float>(step) / -64.0f;
+      k.rows().row(1)[4] = x;
+      cache.Store(k.rows(), v.rows(), 0, pool);
+      Attention(q.rows(), std::vector<KeyRange>{{0, 2}}, cache.view(), 1, 1.0f, out.rows(), pool);
+      // 2^-22 by Exp2; its argument is rounded, and so is the constant in it: eps |x| each; sum,
+      // product and quotient: 3 eps.
+      const double bound = 0x1p-22 + 0x1p-24 * (2.0 * std::fabs(double{x}) + 3.0);
+      const double expected = std::exp(double{x}) / (1.0 + std::exp(double{x}));
+      ASSERT_NEAR(double{out.rows().row(0)[8]} / expected, 1.0, bound) << x;
+    }
+  });
+}
+
 // Identical keys: the plain mean of the values.
 TEST(Attention, EqualScoresGiveTheMean) {
   ForEachTarget([](const char*) {

@@ -1,0 +1,45 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What a stored matrix becomes in memory: read in place, or rewritten once in a form that the
+// kernels read at full speed.
+#pragma once
+
+#include <cstddef>
+
+#include "gemma3/model.h"
+#include "ops/matmul.h"
+#include "src/base/tensor.h"
+#include "src/threading/thread_pool.h"
+
+namespace gemma3 {
+
+// How a matrix is used decides how far it may be rounded.
+enum class MatrixRole {
+  kLayer,      // multiplied with activations
+  kEmbedding,  // looked up by row, and multiplied as the output head
+  kTable,      // only looked up by row: kept in floats
+};
+
+// The type in memory of a matrix [rows, cols].
+//   kAsStored  floats stay; Q8_0 and Q4_0 are repacked without loss; other block types become int8,
+//              whose error is at most 1/254 of the largest weight of 32, far below their own
+//   kBF16      block types become bf16; floats stay
+//   kInt8      int8
+//   kInt4      int4; the embedding int8: it is the output head too, where an error meets no later
+//              layer, and published 4-bit files spare it as well
+// Matrices whose width is no multiple of 32 cannot be packed and stay floats.
+WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
+                  WeightFormat wanted);
+
+// Whether a matrix of this stored type is in `form` already.
+bool IsInPlace(TensorType stored, WeightType form);
+
+// Bytes of a matrix in this form.
+size_t FormBytes(WeightType form, size_t rows, size_t cols);
+
+// Writes the matrix to out, FormBytes(...) long and aligned to 64. Memory beside it: a piece of
+// floats of a few megabytes.
+void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType form, std::byte* out,
+                ThreadPool& pool);
+
+}  // namespace gemma3
