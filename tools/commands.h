@@ -13,5 +13,6 @@ int BenchCommand(int argc, const char* const* argv);
 int PerplexityCommand(int argc, const char* const* argv);
 int LogitsCommand(int argc, const char* const* argv);
 int DoctorCommand(int argc, const char* const* argv);
+int ConvertCommand(int argc, const char* const* argv);
 
 }  // namespace gemma3::cli

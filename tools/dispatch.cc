@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"bench", "measure speed, and its share of what this machine allows", BenchCommand},
     {"perplexity", "how well a model predicts a text", PerplexityCommand},
     {"logits", "logits of given token ids, to compare implementations", LogitsCommand},
+    {"convert", "write a model to one file that starts at once", ConvertCommand},
     {"doctor", "what this machine offers and how it is used", DoctorCommand},
 };
 

@@ -3,11 +3,13 @@
 #include "tools/models.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "src/base/status.h"
+#include "tools/progress.h"
 
 #ifndef GEMMA3_DEMO_DIR
 #define GEMMA3_DEMO_DIR ""
@@ -39,10 +41,31 @@ Result<std::string> ResolveModel(const std::string& name) {
   return FindModel(name);
 }
 
+std::string DefaultCacheFolder() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) {
+    return (fs::path(cache) / "gemma3").string();
+  }
+  if (const char* home = std::getenv("HOME"); home && *home) {
+    return (fs::path(home) / ".cache" / "gemma3").string();
+  }
+  return {};
+}
+
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings) {
   const auto start = std::chrono::steady_clock::now();
-  GEMMA3_TRY(const std::string path, ResolveModel(name));
-  GEMMA3_TRY(Model model, Model::Load(path, settings.load));
+  // Names other than the demo's are for the library to find: it also finds the vision part that a
+  // store keeps beside a model.
+  std::string path = name;
+  if (name == "demo") GEMMA3_TRY(path, FindDemo());
+  LoadOptions options = settings.load;
+  if (settings.cache) options.cache_folder = DefaultCacheFolder();
+  ProgressLine progress;
+  options.on_progress = [&](const Progress& p) {
+    progress.Update(p);
+    return true;
+  };
+  GEMMA3_TRY(Model model, Model::Load(path, options));
+  progress.Erase();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   return OpenedModel{std::move(model), took.count()};
 }

@@ -15,6 +15,9 @@ namespace gemma3::cli {
 // reached as ./demo. Errors: kIo.
 Result<std::string> ResolveModel(const std::string& name);
 
+// Where packed weights are kept: gemma3 in $XDG_CACHE_HOME or ~/.cache. Empty without a home.
+std::string DefaultCacheFolder();
+
 struct OpenedModel {
   Model model;
   double seconds;  // that loading took

@@ -295,6 +295,9 @@ std::vector<Setting> MakeTable() {
        {"int8", WeightFormat::kInt8},
        {"int4", WeightFormat::kInt4}},
       [](auto& s) -> auto& { return s.load.weights; }));
+  table.push_back(Choice<bool>(
+      "cache", Group::kModel, "keep packed weights for the next start, in ~/.cache/gemma3",
+      {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.cache; }));
   table.push_back(Text(
       "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
       [](auto& s) -> auto& { return s.load.mmproj; }));

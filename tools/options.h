@@ -19,7 +19,8 @@
 namespace gemma3::cli {
 
 struct Settings {
-  LoadOptions load;
+  LoadOptions load;   // but for the cache folder: see `cache`
+  bool cache = true;  // keep packed weights in the user's cache folder
   SessionOptions session;
   GenerationOptions generation;  // but for the seed, see below
   bool fixed_seed = false;       // false: each answer draws its own seed

@@ -18,8 +18,9 @@ void ProgressLine::Update(const Progress& progress) {
   if (now - start_ < std::chrono::milliseconds(300)) return;
   if (now - last_shown_ < std::chrono::milliseconds(100)) return;
   last_shown_ = now;
-  const char* what =
-      progress.stage == Progress::Stage::kImage ? "looking at the picture" : "reading the prompt";
+  const char* what = "reading the prompt";
+  if (progress.stage == Progress::Stage::kImage) what = "looking at the picture";
+  if (progress.stage == Progress::Stage::kWeights) what = "packing the weights";
   const double share = static_cast<double>(progress.done) / static_cast<double>(progress.total);
   const std::string line = Format("%s: %d %%", what, static_cast<int>(100 * share));
   // Carriage return and spaces work on every terminal, escape codes do not.

@@ -35,14 +35,14 @@ struct TextConfig {
   size_t num_layers = 0;
   size_t num_heads = 0;
   size_t num_kv_heads = 0;
-  size_t head_dim = 0;         // never hidden_size / num_heads: they differ in most sizes
-  float attention_scale = 0;   // query_pre_attn_scalar ^ -0.5
+  size_t head_dim = 0;        // never hidden_size / num_heads: they differ in most sizes
+  float attention_scale = 0;  // query_pre_attn_scalar ^ -0.5
   float rms_norm_eps = 1e-6f;
-  size_t sliding_window = 0;   // local layers see this many keys, the query's own included
-  size_t max_context = 0;      // trained context in tokens
+  size_t sliding_window = 0;  // local layers see this many keys, the query's own included
+  size_t max_context = 0;     // trained context in tokens
   float rope_theta_global = 1e6f;
   float rope_theta_local = 1e4f;
-  float rope_factor_global = 1;  // positions are divided by this in global layers only
+  float rope_factor_global = 1;   // positions are divided by this in global layers only
   std::vector<LayerKind> layers;  // [num_layers]
 };
 

@@ -35,15 +35,24 @@ using Status = Result<void>;
 // The stable lower-case name of a code, e.g. "bad_model".
 constexpr const char* ErrorCodeName(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
-    case ErrorCode::kBadModel: return "bad_model";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kContextTooLong: return "context_too_long";
-    case ErrorCode::kOutOfMemory: return "out_of_memory";
-    case ErrorCode::kBadImage: return "bad_image";
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kCancelled: return "cancelled";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
+    case ErrorCode::kBadModel:
+      return "bad_model";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kContextTooLong:
+      return "context_too_long";
+    case ErrorCode::kOutOfMemory:
+      return "out_of_memory";
+    case ErrorCode::kBadImage:
+      return "bad_image";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "internal";
 }

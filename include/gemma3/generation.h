@@ -22,12 +22,12 @@ struct GenerationOptions {
   std::optional<float> temperature;  // >= 0; 0 is greedy
   std::optional<int> top_k;          // >= 0; 0 keeps all tokens
   std::optional<float> top_p;        // (0, 1]; 1 keeps all tokens
-  float min_p = 0;                   // [0, 1]; drops tokens below min_p * the likeliest's probability
-  float repeat_penalty = 1;          // > 0; 1 is off. Divides positive, multiplies negative logits
-  size_t repeat_last_n = 64;         // how many of the latest tokens the penalty looks at
-  uint64_t seed = 0;                 // the same seed gives the same text
-  size_t max_tokens = 0;             // 0: until the model stops or the context is full
-  std::vector<std::string> stop;     // the answer ends before the first of these; none is empty
+  float min_p = 0;                // [0, 1]; drops tokens below min_p * the likeliest's probability
+  float repeat_penalty = 1;       // > 0; 1 is off. Divides positive, multiplies negative logits
+  size_t repeat_last_n = 64;      // how many of the latest tokens the penalty looks at
+  uint64_t seed = 0;              // the same seed gives the same text
+  size_t max_tokens = 0;          // 0: until the model stops or the context is full
+  std::vector<std::string> stop;  // the answer ends before the first of these; none is empty
 };
 
 enum class StopReason {
@@ -39,11 +39,16 @@ enum class StopReason {
 };
 constexpr const char* StopReasonName(StopReason reason) {
   switch (reason) {
-    case StopReason::kEndOfTurn: return "stop";
-    case StopReason::kMaxTokens: return "length";
-    case StopReason::kStopString: return "stop_string";
-    case StopReason::kContextFull: return "context";
-    case StopReason::kCancelled: return "cancelled";
+    case StopReason::kEndOfTurn:
+      return "stop";
+    case StopReason::kMaxTokens:
+      return "length";
+    case StopReason::kStopString:
+      return "stop_string";
+    case StopReason::kContextFull:
+      return "context";
+    case StopReason::kCancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -54,15 +59,15 @@ using TextCallback = std::function<bool(std::string_view text)>;
 
 // What long work reports while it runs.
 struct Progress {
-  enum class Stage { kImage, kPrefill } stage = Stage::kPrefill;
-  size_t done = 0;   // prompt tokens, or tower layers over all images
+  enum class Stage { kWeights, kImage, kPrefill } stage = Stage::kPrefill;
+  size_t done = 0;  // bytes of weights, tower layers over all images, or prompt tokens
   size_t total = 0;
 };
 // Return false to cancel. Called at least once a prefill batch and once a tower layer.
 using ProgressCallback = std::function<bool(const Progress&)>;
 
 struct Timings {
-  double image_seconds = 0;    // decoding excluded; tower and projector
+  double image_seconds = 0;  // decoding excluded; tower and projector
   double prefill_seconds = 0;
   double decode_seconds = 0;
 };

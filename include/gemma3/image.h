@@ -21,8 +21,8 @@ struct Image {
 };
 
 struct ImageLimits {
-  size_t max_pixels = 100'000'000;    // width * height, checked before anything is allocated
-  size_t max_bytes = 256 << 20;       // of the encoded file
+  size_t max_pixels = 100'000'000;  // width * height, checked before anything is allocated
+  size_t max_bytes = 256 << 20;     // of the encoded file
 };
 
 // Decodes PNG, JPEG (baseline and progressive), BMP, GIF (first frame), PNM, and WebP where the

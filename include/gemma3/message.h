@@ -22,9 +22,7 @@ struct Part {
   std::shared_ptr<const Image> image;  // set: this part is the picture and text is unused
 
   static Part Text(std::string_view text) { return {std::string(text), nullptr}; }
-  static Part Picture(Image image) {
-    return {"", std::make_shared<const Image>(std::move(image))};
-  }
+  static Part Picture(Image image) { return {"", std::make_shared<const Image>(std::move(image))}; }
 };
 
 struct Message {

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
+#include "gemma3/generation.h"
 #include "gemma3/tokenizer.h"
 
 namespace gemma3 {
@@ -34,12 +34,15 @@ enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
 
 struct LoadOptions {
   WeightFormat weights = WeightFormat::kAsStored;
-  std::string mmproj;           // GGUF only: the vision part; empty: look beside the model
-  bool cache_packed = true;     // keep repacked weights on disk for an instant second start
+  std::string mmproj;  // GGUF only: the vision part; empty: look beside the model
+  // Folder in which packed weights are kept, so that the next start with the same file and the same
+  // `weights` maps them at once; made if missing. Empty: nothing is kept.
+  std::string cache_folder = {};
+  size_t cache_max_bytes = size_t{32} << 30;  // the files used longest ago go first
   size_t max_memory_bytes = 0;  // 0: no limit; else loading fails with the plan that exceeds it
   size_t threads = 0;           // for packing; 0: all cores this process may use
-  // Called while weights are packed or read, with bytes of the files; false cancels.
-  std::function<bool(size_t done, size_t total)> on_progress = {};
+  // Called while weights are packed; false cancels.
+  ProgressCallback on_progress = {};
 };
 
 // Whether a picture is also shown to the model in square crops (published pan-and-scan): better
@@ -112,6 +115,11 @@ class Model {
   explicit Model(std::shared_ptr<const LoadedModel> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const LoadedModel> impl_;
 };
+
+// Writes the model at `path`, its matrices in the form `weights`, to one file that starts at once
+// by memory map. By convention its name ends in ".gemma3": that is how Load knows it. Errors: those
+// of Load; kIo; kInvalidArgument for another ending.
+Status Convert(const std::string& path, const std::string& out, const LoadOptions& options);
 
 // Resolves what a user calls a model: an existing path as it is; else a Hugging Face cache name
 // ("google/gemma-3-1b-it" or "gemma-3-1b-it"), an Ollama name, an LM Studio name. Reads environment

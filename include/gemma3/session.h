@@ -2,7 +2,8 @@
 //
 // One conversation with a model: its messages, its key/value cache, its threads.
 //
-// Thread rule: one thread at a time, except Cancel, which any thread (or a signal handler) may call.
+// Thread rule: one thread at a time, except Cancel, which any thread (or a signal handler) may
+// call.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,7 @@ struct ContextUsage {
 };
 
 struct ScoreResult {
-  size_t tokens = 0;           // predicted tokens (the first of each window is not predicted)
+  size_t tokens = 0;               // predicted tokens (the first of each window is not predicted)
   double sum_log_probability = 0;  // natural logarithm
 };
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "src/base/shown.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -42,9 +43,7 @@ size_t Depth(std::string_view text) {
 std::string Excerpt(const Json& node) {
   if (node.is_object()) return "an object";
   if (node.is_array()) return "an array";
-  std::string text = node.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 60) + "...";
-  return text;
+  return Shown(node.dump(-1, ' ', false, Json::error_handler_t::replace), 60);
 }
 
 }  // namespace
@@ -79,21 +78,21 @@ Result<JsonValue> JsonValue::Parse(std::string_view text, const std::string& whe
             return true;
           });
       if (!duplicate.empty()) {
-        return Fail(ErrorCode::kBadModel, where, ": key \"", duplicate.substr(0, 100),
+        return Fail(ErrorCode::kBadModel, where, ": key \"", Shown(duplicate, 100),
                     "\" appears twice");
       }
     }
   } catch (const std::bad_alloc&) {
     return Fail(ErrorCode::kOutOfMemory, where, ": not enough memory to parse the JSON text");
   } catch (const std::exception& e) {
-    return Fail(ErrorCode::kBadModel, where, ": not valid JSON: ", e.what());
+    return Fail(ErrorCode::kBadModel, where, ": not valid JSON: ", Shown(e.what()));
   }
   const Json* root = &document->root;
   return JsonValue(std::move(document), root, "");
 }
 
 std::string JsonValue::Path() const {
-  return path_.empty() ? document_->where : document_->where + ": " + path_;
+  return path_.empty() ? document_->where : document_->where + ": " + Shown(path_);
 }
 
 bool JsonValue::IsNull() const { return Node(node_).is_null(); }

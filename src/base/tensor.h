@@ -12,10 +12,36 @@
 
 namespace gemma3 {
 
-// Element types of both containers (safetensors and GGUF). The block types are GGUF's.
+// Element types of both containers (safetensors and GGUF). The block types are GGUF's; the packed
+// ones are this project's (ops/packed.h), whole matrices at a time.
 enum class TensorType : uint8_t {
-  kF32, kF16, kBF16, kF64, kI8, kI16, kI32, kI64, kU8, kU16, kU32, kU64, kBool,
-  kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kI8,
+  kI16,
+  kI32,
+  kI64,
+  kU8,
+  kU16,
+  kU32,
+  kU64,
+  kBool,
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
+  kPackedInt8,
+  kPackedInt4,
 };
 
 // Elements in a block and bytes of a block; 1 element a block for the plain types.

@@ -112,10 +112,11 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
   characters.Flush(whole);
   stops_.Feed(whole, certain);
   stops_.Flush(certain);
+  const bool cut = result.stop_reason == StopReason::kStopString || (!wanted && !certain.empty());
   if (wanted) emit();
   result.timings.decode_seconds = decode_time.Seconds();
 
-  if (answer_ids && result.stop_reason != StopReason::kStopString) {
+  if (answer_ids && !cut) {
     answer_ids->assign(history.begin() + static_cast<ptrdiff_t>(prompt.ids.size()), history.end());
   }
   return result;

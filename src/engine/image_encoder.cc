@@ -23,15 +23,31 @@ SoftTokenRows ImageEncoder::Find(const ImageHash& picture, const CropBox& view) 
   const auto it = std::ranges::find_if(
       entries_, [&](const Entry& entry) { return entry.picture == picture && entry.view == view; });
   if (it == entries_.end()) return nullptr;
+  SoftTokenRows rows = it->rows.lock();
+  if (!rows) {
+    entries_.erase(it);
+    return nullptr;
+  }
+  it->kept = rows;
   entries_.splice(entries_.begin(), entries_, it);
-  return it->rows;
+  Trim();
+  return rows;
 }
 
 void ImageEncoder::Remember(Entry entry) {
-  // All entries have the same size.
-  const size_t bytes = entry.rows->size() * sizeof(float);
   entries_.push_front(std::move(entry));
-  while (!entries_.empty() && entries_.size() * bytes > max_bytes_) entries_.pop_back();
+  Trim();
+}
+
+// Lets go of what does not fit, the least recently used first.
+void ImageEncoder::Trim() {
+  // All entries have the same size.
+  const size_t bytes = config_.tokens_per_image * text_hidden_ * sizeof(float);
+  size_t kept = 0;
+  for (Entry& entry : entries_) {
+    if (entry.kept && ++kept * bytes > max_bytes_) entry.kept = nullptr;
+  }
+  std::erase_if(entries_, [](const Entry& entry) { return entry.rows.expired(); });
 }
 
 Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
@@ -70,7 +86,7 @@ Result<std::vector<SoftTokenRows>> ImageEncoder::Encode(const Image& picture,
                    ++progress.done;
                    return on_progress(progress);
                  }));
-      Remember({hash, view, rows});
+      Remember({hash, view, rows, rows});
       ++report.encoded;
     }
     out.push_back(std::move(rows));

@@ -42,14 +42,17 @@ class ImageEncoder {
                                      const VisionTower::LayerCallback& on_layer);
 
  private:
-  // One view of one picture.
+  // One view of one picture. What is no longer kept here can still be found as long as something
+  // else, such as the sequence that the key/value cache holds, keeps it: it costs no memory then.
   struct Entry {
     ImageHash picture;
     CropBox view;
-    SoftTokenRows rows;
+    std::weak_ptr<const std::vector<float>> rows;
+    SoftTokenRows kept = nullptr;
   };
   SoftTokenRows Find(const ImageHash& picture, const CropBox& view);
   void Remember(Entry entry);
+  void Trim();
 
   const VisionConfig& config_;
   const VisionWeights& weights_;

@@ -9,10 +9,13 @@
 
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
+#include "src/engine/packed_cache.h"
 #include "src/formats/find_model.h"
 #include "src/model/kv_cache.h"
 #include "src/model/transformer.h"
 #include "src/vision/vision_tower.h"
+#include "src/weights/pack.h"
+#include "src/weights/packed_file.h"
 
 namespace gemma3 {
 namespace {
@@ -34,15 +37,87 @@ std::string Gigabytes(size_t bytes) {
   return text;
 }
 
+bool IsPackedFile(const std::string& path) { return path.ends_with(kPackedFileSuffix); }
+
+Result<Checkpoint> OpenAny(const FoundModel& found, const LoadOptions& options) {
+  if (IsPackedFile(found.path)) return OpenPackedFile(found.path);
+  const std::string& mmproj = options.mmproj.empty() ? found.mmproj : options.mmproj;
+  return OpenCheckpoint(found.path, {.mmproj = mmproj});
+}
+
+// Makes the checkpoint's tensors those that were packed in memory.
+void ReplaceRewritten(Checkpoint& checkpoint, const ModelWeights& weights) {
+  for (const auto& [name, matrix] : weights.rewritten) {
+    TensorView& view = checkpoint.tensors.at(name);
+    view.data = static_cast<const std::byte*>(matrix.data);
+    view.bytes = FormBytes(matrix.type, matrix.rows, matrix.cols);
+    switch (matrix.type) {
+      case WeightType::kF32:
+        view.type = TensorType::kF32;
+        break;
+      case WeightType::kF16:
+        view.type = TensorType::kF16;
+        break;
+      case WeightType::kBF16:
+        view.type = TensorType::kBF16;
+        break;
+      case WeightType::kInt8:
+        view.type = TensorType::kPackedInt8;
+        break;
+      case WeightType::kInt4:
+        view.type = TensorType::kPackedInt4;
+        break;
+    }
+  }
+}
+
+// Fills model.checkpoint and model.weights.
+Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedModel& model) {
+  ThreadPool pool(options.threads);
+  GEMMA3_TRY(model.checkpoint, OpenAny(found, options));
+  const bool cached = !options.cache_folder.empty() && !IsPackedFile(found.path) &&
+                      NeedsPacking(model.checkpoint, options);
+  const std::string cache_path = cached ? PackedCachePath(model.checkpoint, options) : "";
+  if (cached) {
+    // A cached file that does not open any more (an older version, a damaged disk) is made anew.
+    if (auto packed = OpenPackedFile(cache_path)) {
+      packed->notes = model.checkpoint.notes;
+      model.checkpoint = *std::move(packed);
+      GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
+      std::error_code ignored;
+      std::filesystem::last_write_time(cache_path, std::filesystem::file_time_type::clock::now(),
+                                       ignored);
+      return {};
+    }
+  }
+  GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
+  if (!cached) return {};
+  // Failing to keep the result costs time at the next start and nothing else.
+  std::error_code error;
+  std::filesystem::create_directories(options.cache_folder, error);
+  Checkpoint packed = model.checkpoint;
+  ReplaceRewritten(packed, model.weights);
+  if (const Status written = WritePackedFile(cache_path, packed); !written) {
+    model.checkpoint.notes.push_back("packed weights were not kept: " + written.error().message);
+    return {};
+  }
+  TrimPackedCache(options.cache_folder, options.cache_max_bytes, cache_path);
+  // From now on as at the next start: mapped, and so shared and reclaimable.
+  if (auto reopened = OpenPackedFile(cache_path)) {
+    reopened->notes = model.checkpoint.notes;
+    model.weights = {};
+    model.checkpoint = *std::move(reopened);
+    GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
+  }
+  return {};
+}
+
 Result<std::shared_ptr<LoadedModel>> LoadChecked(const FoundModel& found,
                                                  const LoadOptions& options) {
   const std::string& path = found.path;
   auto model = std::make_shared<LoadedModel>();
   model->path = path;
-  const std::string& mmproj = options.mmproj.empty() ? found.mmproj : options.mmproj;
-  GEMMA3_TRY(model->checkpoint, OpenCheckpoint(path, {.mmproj = mmproj}));
-  ThreadPool pool(options.threads);
-  GEMMA3_TRY(model->weights, LoadWeights(model->checkpoint, options, pool));
+  GEMMA3_CHECK_OK(LoadParts(found, options, *model));
   const size_t bytes = model->weights.mapped_bytes + model->weights.owned_bytes;
   if (options.max_memory_bytes != 0 && bytes > options.max_memory_bytes) {
     return Fail(ErrorCode::kOutOfMemory, path, ": the weights take ", Gigabytes(bytes),
@@ -159,6 +234,25 @@ Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {
   return PlanMemory(*impl_, resolved);
 }
 
+Status Convert(const std::string& path, const std::string& out, const LoadOptions& options) {
+  if (!IsPackedFile(out)) {
+    return Fail(ErrorCode::kInvalidArgument, "the name ", out, " must end in ", kPackedFileSuffix);
+  }
+  try {
+    GEMMA3_TRY(const FoundModel found, LocateModel(path, ModelPlacesFromEnvironment()));
+    LoadOptions direct = options;
+    direct.cache_folder.clear();
+    LoadedModel model;
+    GEMMA3_CHECK_OK(LoadParts(found, direct, model));
+    ReplaceRewritten(model.checkpoint, model.weights);
+    return WritePackedFile(out, model.checkpoint);
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to convert the model");
+  } catch (const std::exception& e) {
+    return Fail(ErrorCode::kInternal, path, ": ", e.what());
+  }
+}
+
 Result<Tokenizer> Tokenizer::Load(const std::string& path) {
   try {
     GEMMA3_TRY(const std::string found, FindModel(path));
@@ -169,7 +263,7 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
       if (!tokenizer) return Fail(tokenizer.error().code, found, ": ", tokenizer.error().message);
       return tokenizer;
     }
-    GEMMA3_TRY(const Checkpoint checkpoint, OpenCheckpoint(found, {}));
+    GEMMA3_TRY(const Checkpoint checkpoint, OpenAny({found, ""}, {}));
     if (checkpoint.tokenizer_proto.empty()) {
       return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
     }

@@ -46,6 +46,17 @@ size_t Runner::ReusablePrefix(const TokenSequence& sequence) const {
   return cache_.CanResumeAt(common) ? common : 0;
 }
 
+// A tokenizer may come with a model that it was not made for.
+Status Runner::CheckIds(const TokenSequence& sequence) const {
+  for (const TokenId id : sequence.ids) {
+    if (id < 0 || static_cast<size_t>(id) >= config_.text.vocab_size) {
+      return Fail(ErrorCode::kBadModel, "token ", id, " of the prompt is outside the model's ",
+                  config_.text.vocab_size, " embeddings: the tokenizer belongs to another model");
+    }
+  }
+  return {};
+}
+
 // Where the batch that starts at `begin` ends: after prefill_batch_ tokens, but never inside a
 // picture.
 size_t Runner::BatchEnd(const TokenSequence& sequence, size_t begin) const {
@@ -66,6 +77,7 @@ std::span<float> Runner::LastLogits(Rows<const float> residual) {
 
 Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* reused) {
   const TokenSequence& sequence = *request.sequence;
+  GEMMA3_CHECK_OK(CheckIds(sequence));
   const size_t start = request.on_batch ? 0 : ReusablePrefix(sequence);
   if (reused) *reused = start;
   if (start == 0) cache_.Clear();
@@ -102,7 +114,9 @@ Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* 
     }
     begin = end;
   }
-  if (request.on_progress) request.on_progress({Progress::Stage::kPrefill, total, total});
+  if (request.on_progress && !request.on_progress({Progress::Stage::kPrefill, total, total})) {
+    return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+  }
   return LastLogits(residual);
 }
 

@@ -52,7 +52,8 @@ class Runner {
   };
   // Makes the cache hold exactly the sequence and returns the logits behind its last token,
   // [vocab], valid and editable until the next call. *reused, if not null, gets the number of
-  // tokens that were in the cache. Errors: kCancelled; the cache then holds whole batches only.
+  // tokens that were in the cache. Errors: kBadModel for ids outside the embedding table;
+  // kCancelled: the cache then holds whole batches only.
   Result<std::span<float>> Prefill(const PrefillRequest& request, size_t* reused = nullptr);
 
   // Appends one token and returns the logits behind it.
@@ -70,6 +71,7 @@ class Runner {
   std::atomic<bool> cancel = false;
 
  private:
+  Status CheckIds(const TokenSequence& sequence) const;
   size_t ReusablePrefix(const TokenSequence& sequence) const;
   size_t BatchEnd(const TokenSequence& sequence, size_t begin) const;
   std::span<float> LastLogits(Rows<const float> residual);

@@ -171,8 +171,8 @@ Result<TokenSequence> Session::Impl::EncodePictures(Layout layout,
 // ---- Answers
 // -------------------------------------------------------------------------------------
 
-// Takes messages from outside as a conversation; model turns that are the session's own, at the same
-// place, keep their ids.
+// Takes messages from outside as a conversation; model turns that are the session's own, at the
+// same place, keep their ids.
 Session::Impl::Conversation Session::Impl::Recall(std::span<const Message> messages) const {
   Conversation out;
   for (size_t i = 0; i < messages.size(); ++i) {
@@ -181,7 +181,8 @@ Session::Impl::Conversation Session::Impl::Recall(std::span<const Message> messa
     const size_t turn = out.answers.size();
     const bool own = i < conversation.messages.size() && turn < conversation.answers.size() &&
                      conversation.messages[i].role == Role::kModel &&
-                     messages[i].parts.size() == 1 && !messages[i].parts[0].image &&
+                     !conversation.answers[turn].empty() && messages[i].parts.size() == 1 &&
+                     !messages[i].parts[0].image &&
                      messages[i].parts[0].text == conversation.messages[i].parts[0].text;
     out.answers.push_back(own ? conversation.answers[turn] : std::vector<TokenId>());
   }

@@ -14,6 +14,7 @@
 #include "gemma3/model.h"
 #include "src/base/file_map.h"
 #include "src/base/json.h"
+#include "src/base/shown.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -315,7 +316,7 @@ Result<std::vector<OllamaLayer>> ParseOllamaManifest(std::string_view json,
     const bool hex = std::all_of(layer.hex.begin(), layer.hex.end(),
                                  [](unsigned char c) { return std::isxdigit(c) != 0; });
     if (layer.hex.size() != 64 || !hex) {
-      return Fail(ErrorCode::kBadModel, item.Path(), ": digest is \"", digest.substr(0, 100),
+      return Fail(ErrorCode::kBadModel, item.Path(), ": digest is \"", Shown(digest, 100),
                   "\", expected sha256: and 64 hexadecimal digits");
     }
     layers.push_back(std::move(layer));

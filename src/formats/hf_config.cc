@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "src/base/json.h"
+#include "src/base/shown.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -69,7 +70,7 @@ std::string OtherModel(const std::string& model_type) {
   if (model_type == "shieldgemma2") return "ShieldGemma 2, an image classifier";
   if (model_type == "paligemma") return "PaliGemma";
   if (model_type.starts_with("t5gemma")) return "T5Gemma, an encoder-decoder";
-  return "a model of type \"" + model_type.substr(0, 60) + "\"";
+  return "a model of type \"" + Shown(model_type, 60) + "\"";
 }
 
 Status CheckArchitecture(const JsonValue& root) {
@@ -91,7 +92,7 @@ Status CheckArchitecture(const JsonValue& root) {
     }
   }
   return Fail(ErrorCode::kUnsupported, root.Path(), ": this is a model of class \"",
-              architecture.substr(0, 80),
+              Shown(architecture, 80),
               "\"; only Gemma3ForCausalLM and Gemma3ForConditionalGeneration can be loaded");
 }
 
@@ -107,7 +108,7 @@ Status CheckNotQuantized(const JsonValue& root) {
     method = "MLX";
   }
   return Fail(ErrorCode::kUnsupported, quantization->Path(), ": the weights are quantised by ",
-              method.substr(0, 60),
+              Shown(method, 60),
               "; load the original BF16 model (and quantise it while loading) or a GGUF file");
 }
 
@@ -130,7 +131,7 @@ Status ReadRope(const JsonValue& object, Rope* rope) {
     rope->factor = 1;
   } else {
     return Fail(ErrorCode::kUnsupported, object.Path(), ": RoPE scaling of type \"",
-                type.substr(0, 60), "\"; Gemma 3 uses \"linear\" or \"default\"");
+                Shown(type, 60), "\"; Gemma 3 uses \"linear\" or \"default\"");
   }
   return {};
 }
@@ -167,7 +168,7 @@ Status RefuseSetting(const JsonValue& object, const char* key, const char* what)
 Status CheckActivation(const JsonValue& object, const char* key) {
   GEMMA3_TRY(const std::string name, object.String(key, "gelu_pytorch_tanh"));
   if (name == "gelu_pytorch_tanh") return {};
-  return Fail(ErrorCode::kUnsupported, object.Path(), ": ", key, " is \"", name.substr(0, 60),
+  return Fail(ErrorCode::kUnsupported, object.Path(), ": ", key, " is \"", Shown(name, 60),
               "\", expected \"gelu_pytorch_tanh\"");
 }
 
@@ -185,7 +186,7 @@ Status ReadLayers(const JsonValue& text, TextConfig* config) {
     for (size_t i = 0; i < types->size(); ++i) {
       GEMMA3_TRY(const std::string kind, (*types)[i].AsString());
       if (kind != "sliding_attention" && kind != "full_attention") {
-        return Fail(ErrorCode::kUnsupported, (*types)[i].Path(), " is \"", kind.substr(0, 60),
+        return Fail(ErrorCode::kUnsupported, (*types)[i].Path(), " is \"", Shown(kind, 60),
                     "\", expected \"sliding_attention\" or \"full_attention\"");
       }
       config->layers.push_back(kind == "full_attention" ? LayerKind::kGlobal : LayerKind::kLocal);

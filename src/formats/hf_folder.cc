@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/hf_config.h"
 #include "src/formats/safetensors.h"
@@ -137,7 +138,7 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
     }
     const std::string file = *view.file;
     if (!checkpoint->tensors.emplace(canonical, std::move(view)).second) {
-      return Fail(ErrorCode::kBadModel, file, ": tensor ", name.substr(0, 200),
+      return Fail(ErrorCode::kBadModel, file, ": tensor ", Shown(name),
                   " appears again under another prefix");
     }
   }
@@ -169,7 +170,7 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
     if (!model.has_vision && (name.starts_with("vision.") || name.starts_with("projector."))) {
       return true;
     }
-    if (unknown++ == 0) first_unknown = name.substr(0, 200);
+    if (unknown++ == 0) first_unknown = Shown(name);
     return true;
   });
   if (unknown > 0) {

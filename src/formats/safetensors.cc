@@ -19,6 +19,7 @@
 #include "src/base/checked.h"
 #include "src/base/half.h"
 #include "src/base/json.h"
+#include "src/base/shown.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -118,7 +119,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
                            : value == "data_offsets" ? 4
                                                      : 0;
       if (bit == 0) {
-        error = "tensor \"" + Name() + "\" has an unknown key \"" + value.substr(0, 100) + "\"";
+        error = "tensor \"" + Name() + "\" has an unknown key \"" + Shown(value, 100) + "\"";
         return false;
       }
       if (seen_ & bit) {
@@ -128,7 +129,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       seen_ |= bit;
     } else if (state_ == State::kMetadata) {
       if (!metadata_keys_.insert(value).second) {
-        error = "__metadata__ has the key \"" + value.substr(0, 100) + "\" twice";
+        error = "__metadata__ has the key \"" + Shown(value, 100) + "\" twice";
         return false;
       }
     } else if (value == "__metadata__") {
@@ -170,14 +171,14 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::json::exception& e) override {
-    error = "not valid JSON at byte " + std::to_string(position) + ": " + e.what();
+    error = "not valid JSON at byte " + std::to_string(position) + ": " + Shown(e.what());
     return false;
   }
 
  private:
   enum class State { kStart, kTop, kMetadata, kEntry, kShape, kOffsets, kDone };
 
-  std::string Name() const { return entries.back().name.substr(0, 200); }
+  std::string Name() const { return Shown(entries.back().name); }
 
   bool Wrong(const std::string& found) {
     switch (state_) {
@@ -186,7 +187,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
         error = "the header should be one JSON object, found " + found;
         break;
       case State::kTop:
-        error = "\"" + key_.substr(0, 200) + "\" should be an object, found " + found;
+        error = "\"" + Shown(key_) + "\" should be an object, found " + found;
         break;
       case State::kMetadata:
         error = "__metadata__ should hold strings only, found " + found;
@@ -257,7 +258,7 @@ Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::
       return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", reader.error);
     }
   } catch (const std::exception& e) {
-    return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", e.what());
+    return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", Shown(e.what()));
   }
 
   // Files need not list tensors in the order of their data.
@@ -269,7 +270,7 @@ Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::
   TensorMap tensors;
   uint64_t previous_end = 0;
   for (Entry& entry : entries) {
-    const std::string shown = entry.name.substr(0, 200);
+    const std::string shown = Shown(entry.name);
     if (entry.begin != previous_end || entry.end < entry.begin) {
       return Fail(ErrorCode::kBadModel, file, ": tensor ", shown, " lies at [", entry.begin, ", ",
                   entry.end, "), expected to start at ", previous_end,
@@ -286,7 +287,7 @@ Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::
                     ", which this library does not read; use the original BF16 model or a GGUF");
       }
       return Fail(ErrorCode::kBadModel, file, ": tensor ", shown, " has unknown element type \"",
-                  entry.dtype.substr(0, 40), "\"");
+                  Shown(entry.dtype, 40), "\"");
     }
     const auto expected = TensorBytes(entry.shape, InfoOf(*type).block_bytes);
     if (!expected) {
@@ -339,9 +340,8 @@ Result<std::map<std::string, std::string>> ParseSafetensorsIndex(std::string_vie
   for (const auto& [tensor, value] : weight_map->Members()) {
     GEMMA3_TRY(std::string name, value.AsString());
     if (!IsPlainFileName(name)) {
-      return Fail(ErrorCode::kBadModel, where, ": tensor ", tensor.substr(0, 200),
-                  " is said to be in \"", name.substr(0, 200),
-                  "\"; expected the plain name of a file in the same folder");
+      return Fail(ErrorCode::kBadModel, where, ": tensor ", Shown(tensor), " is said to be in \"",
+                  Shown(name), "\"; expected the plain name of a file in the same folder");
     }
     shards.emplace(tensor, std::move(name));
   }
@@ -368,7 +368,7 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path) {
       const std::string* file = view.file;
       const auto [it, inserted] = set.tensors.emplace(tensor, std::move(view));
       if (!inserted) {
-        return Fail(ErrorCode::kBadModel, "tensor ", tensor.substr(0, 200), " is in two shards, ",
+        return Fail(ErrorCode::kBadModel, "tensor ", Shown(tensor), " is in two shards, ",
                     *it->second.file, " and ", *file);
       }
     }
@@ -378,14 +378,14 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path) {
     const auto it = set.tensors.find(tensor);
     const std::string expected = (folder / name).string();
     if (it == set.tensors.end() || *it->second.file != expected) {
-      return Fail(ErrorCode::kBadModel, index_path, " says that tensor ", tensor.substr(0, 200),
-                  " is in ", name, ", but it is not");
+      return Fail(ErrorCode::kBadModel, index_path, " says that tensor ", Shown(tensor), " is in ",
+                  name, ", but it is not");
     }
   }
   return set;
 }
 
-Status WriteSafetensors(const std::string& path, const TensorMap& tensors) {
+Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment) {
   std::vector<const TensorMap::value_type*> order;
   for (const auto& entry : tensors) {
     const auto& [name, view] = entry;
@@ -401,6 +401,11 @@ Status WriteSafetensors(const std::string& path, const TensorMap& tensors) {
     return InfoOf(a->second.type).block_bytes > InfoOf(b->second.type).block_bytes;
   });
 
+  if (alignment > 8) {
+    std::stable_partition(order.begin(), order.end(),
+                          [&](const auto* entry) { return entry->second.bytes % alignment == 0; });
+  }
+
   std::string header = "{";
   uint64_t offset = 0;
   for (const auto* entry : order) {
@@ -415,8 +420,11 @@ Status WriteSafetensors(const std::string& path, const TensorMap& tensors) {
     header += std::to_string(offset) + "]}";
   }
   header += "}";
-  header.resize((header.size() + 7) / 8 * 8, ' ');
-  uint64_t header_bytes = header.size();
+  uint64_t header_bytes = 0;  // the length before the header counts for the alignment
+  const size_t start =
+      (sizeof header_bytes + header.size() + alignment - 1) / alignment * alignment;
+  header.resize(start - sizeof header_bytes, ' ');
+  header_bytes = header.size();
 
   // Beside the target, so that the rename stays on one file system; by process, so that two of them
   // do not write one file.

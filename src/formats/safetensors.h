@@ -46,6 +46,10 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path);
 // padded so that the data starts at a multiple of 8. The file appears whole or not at all (written
 // beside `path`, then renamed). Errors: kIo; kInvalidArgument for a block type or a view whose
 // bytes do not fit its shape.
-Status WriteSafetensors(const std::string& path, const TensorMap& tensors);
+//
+// A larger `alignment` (a power of two) is for files that are mapped and computed with in place:
+// the data starts at such an address, and tensors whose size is a multiple of it come first, so
+// that all of them lie at one too.
+Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment = 8);
 
 }  // namespace gemma3

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "src/base/json.h"
+#include "src/base/shown.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -180,7 +181,7 @@ Status CheckVocabulary(const SpmVocabulary& vocabulary, const std::string& where
   size_t unknowns = 0, byte_count = 0;
   for (size_t id = 0; id < pieces.size(); ++id) {
     const SpmPiece& piece = pieces[id];
-    const std::string shown = piece.text.substr(0, 100);
+    const std::string shown = Shown(piece.text, 100);
     if (piece.text.empty() || piece.text.find('\0') != std::string::npos) {
       return Fail(ErrorCode::kBadModel, where, ": token ", id, " is empty or holds a zero byte");
     }
@@ -377,7 +378,7 @@ Result<SpmVocabulary> VocabularyFromTokenizerJson(std::string_view json, const s
   GEMMA3_TRY(const std::string type, model->String("type", "BPE"));
   GEMMA3_TRY(const bool byte_fallback, model->Bool("byte_fallback", false));
   if (type != "BPE" || !byte_fallback) {
-    return Fail(ErrorCode::kUnsupported, where, ": a tokenizer of type ", type.substr(0, 40),
+    return Fail(ErrorCode::kUnsupported, where, ": a tokenizer of type ", Shown(type, 40),
                 byte_fallback ? "" : " without byte fallback",
                 "; Gemma's is BPE with byte fallback");
   }
@@ -390,7 +391,7 @@ Result<SpmVocabulary> VocabularyFromTokenizerJson(std::string_view json, const s
   const uint64_t id_limit = vocab->size() + (added ? added->size() : 0);
   const auto place = [&](uint64_t id, const std::string& text, PieceType piece_type) -> Status {
     if (id >= id_limit || (id < filled.size() && filled[id] && pieces[id].text != text)) {
-      return Fail(ErrorCode::kBadModel, where, ": token id ", id, " of \"", text.substr(0, 100),
+      return Fail(ErrorCode::kBadModel, where, ": token id ", id, " of \"", Shown(text, 100),
                   "\" is too large or already taken");
     }
     if (id >= filled.size()) {
@@ -448,7 +449,7 @@ Result<SpmVocabulary> VocabularyFromTokenizerJson(std::string_view json, const s
     GEMMA3_TRY(std::string pair, merge.AsString());  // "left right"; pieces hold no plain space
     const size_t space = pair.find(' ');
     if (space == std::string::npos) {
-      return Fail(ErrorCode::kBadModel, merge.Path(), " is \"", pair.substr(0, 100),
+      return Fail(ErrorCode::kBadModel, merge.Path(), " is \"", Shown(pair, 100),
                   "\", expected two pieces");
     }
     merged.push_back(pair.erase(space, 1));

@@ -39,6 +39,8 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
   WeightType floats = WeightType::kBF16;  // what a block type is expanded to
   if (stored == TensorType::kF32) floats = WeightType::kF32;
   if (stored == TensorType::kF16) floats = WeightType::kF16;
+  if (stored == TensorType::kPackedInt8) return WeightType::kInt8;
+  if (stored == TensorType::kPackedInt4) return WeightType::kInt4;
   if (role == MatrixRole::kTable) return IsFloat(stored) ? floats : WeightType::kF32;
 
   WeightType packed = floats;
@@ -63,7 +65,9 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
 bool IsInPlace(TensorType stored, WeightType form) {
   return (stored == TensorType::kF32 && form == WeightType::kF32) ||
          (stored == TensorType::kF16 && form == WeightType::kF16) ||
-         (stored == TensorType::kBF16 && form == WeightType::kBF16);
+         (stored == TensorType::kBF16 && form == WeightType::kBF16) ||
+         (stored == TensorType::kPackedInt8 && form == WeightType::kInt8) ||
+         (stored == TensorType::kPackedInt4 && form == WeightType::kInt4);
 }
 
 size_t FormBytes(WeightType form, size_t rows, size_t cols) {

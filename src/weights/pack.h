@@ -27,7 +27,8 @@ enum class MatrixRole {
 //   kInt8      int8
 //   kInt4      int4; the embedding int8: it is the output head too, where an error meets no later
 //              layer, and published 4-bit files spare it as well
-// Matrices whose width is no multiple of 32 cannot be packed and stay floats.
+// Matrices whose width is no multiple of 32 cannot be packed and stay floats; packed ones stay as
+// they are.
 WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted);
 

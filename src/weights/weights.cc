@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "ops/packed.h"
 #include "src/base/aligned_buffer.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
@@ -52,8 +53,9 @@ class Loader {
     for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
     out.type = FormOf(tensor->type, out.rows, out.cols, role, options_.weights);
     // Files written before the format padded its header can hold odd addresses.
-    const bool aligned =
-        reinterpret_cast<uintptr_t>(tensor->data) % InfoOf(tensor->type).block_bytes == 0;
+    const bool packed = out.type == WeightType::kInt8 || out.type == WeightType::kInt4;
+    const size_t alignment = packed ? kPackedAlign : InfoOf(tensor->type).block_bytes;
+    const bool aligned = reinterpret_cast<uintptr_t>(tensor->data) % alignment == 0;
     if (IsInPlace(tensor->type, out.type) && aligned) {
       out.data = tensor->data;
       mapped_bytes_ += tensor->bytes;
@@ -61,11 +63,13 @@ class Loader {
       std::byte* data = buffers_->Add(FormBytes(out.type, out.rows, out.cols));
       PackMatrix(*tensor, out.rows, out.cols, out.type, data, pool_);
       out.data = data;
+      if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
       GiveBack(*tensor);
     }
     done_bytes_ += tensor->bytes;
-    if (options_.on_progress && !options_.on_progress(done_bytes_, total_bytes_) && status_) {
-      status_ = Fail(ErrorCode::kCancelled, "cancelled by the caller");
+    if (options_.on_progress && !rewritten_.empty() &&
+        !options_.on_progress({Progress::Stage::kWeights, done_bytes_, total_bytes_})) {
+      if (status_) status_ = Fail(ErrorCode::kCancelled, "cancelled by the caller");
     }
     return out;
   }
@@ -95,6 +99,7 @@ class Loader {
     if (!status_) return std::unexpected(status_.error());
     weights.owned_bytes = buffers_->bytes();
     weights.mapped_bytes = mapped_bytes_;
+    weights.rewritten = std::move(rewritten_);
     weights.owned = std::move(buffers_);
     return weights;
   }
@@ -123,6 +128,7 @@ class Loader {
   const LoadOptions& options_;
   ThreadPool& pool_;
   std::shared_ptr<AlignedBuffers> buffers_ = std::make_shared<AlignedBuffers>();
+  std::map<std::string, MatrixView> rewritten_;
   size_t mapped_bytes_ = 0;
   size_t total_bytes_ = 0;
   size_t done_bytes_ = 0;
@@ -181,6 +187,16 @@ VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
 }
 
 }  // namespace
+
+bool NeedsPacking(const Checkpoint& checkpoint, const LoadOptions& options) {
+  // The first layer's gate stands for all: files that keep some matrices in floats still pack it.
+  const auto gate = checkpoint.tensors.find("layers.0.mlp.gate_proj.weight");
+  if (gate == checkpoint.tensors.end()) return false;
+  const TensorView& view = gate->second;
+  const WeightType form =
+      FormOf(view.type, view.shape[0], view.shape[1], MatrixRole::kLayer, options.weights);
+  return !IsInPlace(view.type, form);
+}
 
 Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions& options,
                                  ThreadPool& pool) {

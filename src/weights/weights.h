@@ -4,7 +4,9 @@
 // into the mapped file; vectors (norms, biases) are small and kept as f32.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gemma3/config.h"
@@ -66,8 +68,12 @@ struct ModelWeights {
   // Memory that is not in the mapped files: what had to be realigned, transposed or repacked.
   std::shared_ptr<const AlignedBuffers> owned;
   size_t owned_bytes = 0;
-  size_t mapped_bytes = 0;  // of the tensors that are read in place
+  std::map<std::string, MatrixView> rewritten;  // by canonical name: not as they are in the file
+  size_t mapped_bytes = 0;                      // of the tensors that are read in place
 };
+
+// Whether LoadWeights with these options would rewrite a matrix.
+bool NeedsPacking(const Checkpoint& checkpoint, const LoadOptions& options);
 
 // Fills the slots. The checkpoint must outlive the result and has been checked against its shape
 // table (OpenCheckpoint does). Matrices that are not in the wanted form are packed, one after the

@@ -349,7 +349,7 @@ void GgufWriter::Tensor(const std::string& name, TensorType type,
   const std::vector<int64_t> ne(shape.rbegin(), shape.rend());
   const size_t at = data_.size();
   TensorRaw(name, ne, static_cast<int32_t>(GgufTypeId(type)), at, bytes.size());
-  std::memcpy(data_.data() + at, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(data_.data() + at, bytes.data(), bytes.size());
 }
 
 void GgufWriter::TensorRaw(std::string_view name, const std::vector<int64_t>& ne, int32_t type,

@@ -13,6 +13,7 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "src/base/tensor.h"
+#include "src/formats/hf_config_writer.h"
 #include "src/formats/shape_table.h"
 
 namespace gemma3::testing {
@@ -48,9 +49,6 @@ std::vector<float> RandomValues(const std::vector<uint64_t>& shape, uint32_t see
 
 // Every tensor of the table, under its canonical name.
 TensorBank RandomTensors(const ShapeTable& table, TensorType type, uint32_t seed);
-
-// config.json in the form that transformers writes today; nested when the model has a tower.
-std::string HfConfigJson(const ModelConfig& config);
 
 enum class HfNames { kTextOnly, kOfficial, kNew };  // the prefix families of published checkpoints
 std::string HfName(const std::string& canonical, HfNames names);

@@ -1,0 +1,163 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/weights/packed_file.h"
+
+#include <deque>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ops/packed.h"
+#include "src/base/status.h"
+#include "src/formats/dequantize.h"
+#include "src/formats/hf_config.h"
+#include "src/formats/hf_config_writer.h"
+#include "src/formats/safetensors.h"
+#include "src/formats/shape_table.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr int kVersion = 1;
+constexpr char kIndex[] = "gemma3.packed";
+constexpr char kConfig[] = "config.json";
+constexpr char kGeneration[] = "generation_config.json";
+constexpr char kPreprocessor[] = "preprocessor_config.json";
+constexpr char kTokenizer[] = "tokenizer.model";
+
+bool IsPacked(TensorType type) {
+  return type == TensorType::kPackedInt8 || type == TensorType::kPackedInt4;
+}
+
+WeightType WeightTypeOf(TensorType packed) {
+  return packed == TensorType::kPackedInt8 ? WeightType::kInt8 : WeightType::kInt4;
+}
+
+// Takes a text out of the tensors; "" where it is not there.
+std::string TakeText(TensorMap& tensors, const char* name) {
+  const auto it = tensors.find(name);
+  if (it == tensors.end()) return {};
+  std::string text(reinterpret_cast<const char*>(it->second.data), it->second.bytes);
+  tensors.erase(it);
+  return text;
+}
+
+// Turns the U8 view of a packed matrix into a matrix of its own type and shape.
+Status RestoreMatrix(const nlohmann::json& entry, const std::string& where, TensorView& view) {
+  const auto type = entry.find("type");
+  const auto shape = entry.find("shape");
+  const bool known = entry.is_object() && type != entry.end() && shape != entry.end() &&
+                     shape->is_array() && shape->size() == 2 && (*shape)[0].is_number_unsigned() &&
+                     (*shape)[1].is_number_unsigned() && (*type == "int8" || *type == "int4");
+  if (!known) return Fail(ErrorCode::kBadModel, where, " is not {type, shape: [rows, cols]}");
+  const TensorType packed = *type == "int8" ? TensorType::kPackedInt8 : TensorType::kPackedInt4;
+  const uint64_t rows = (*shape)[0].get<uint64_t>();
+  const uint64_t cols = (*shape)[1].get<uint64_t>();
+  // Far above any model and far below overflow in PackedBytes.
+  constexpr uint64_t kMaxDim = uint64_t{1} << 24;
+  if (rows > kMaxDim || cols > kMaxDim || !CanPack(WeightTypeOf(packed), rows, cols) ||
+      PackedBytes(WeightTypeOf(packed), rows, cols) != view.bytes || view.type != TensorType::kU8) {
+    return Fail(ErrorCode::kBadModel, where, ": ", view.bytes, " bytes are no ",
+                InfoOf(packed).name, " matrix of shape [", rows, ", ", cols, "]");
+  }
+  view.type = packed;
+  view.shape = {rows, cols};
+  return {};
+}
+
+}  // namespace
+
+Result<Checkpoint> OpenPackedFile(const std::string& path) {
+  GEMMA3_TRY(SafetensorsSet set, OpenSafetensors(path));
+  const std::string index_text = TakeText(set.tensors, kIndex);
+  const auto index = nlohmann::json::parse(index_text, nullptr, /*allow_exceptions=*/false);
+  const auto version = index.find("version");
+  if (!index.is_object() || version == index.end() || *version != kVersion ||
+      !index.contains("matrices") || !index["matrices"].is_object() ||
+      !index.contains("norms_store_offset") || !index["norms_store_offset"].is_boolean()) {
+    return Fail(ErrorCode::kBadModel, path, ": ", kIndex,
+                " is missing or of another version; make the file anew with gemma3 convert");
+  }
+  HfConfigTexts texts;
+  texts.config = TakeText(set.tensors, kConfig);
+  texts.generation = TakeText(set.tensors, kGeneration);
+  texts.preprocessor = TakeText(set.tensors, kPreprocessor);
+  GEMMA3_TRY(HfConfig config, ParseHfConfig(texts, path));
+
+  Checkpoint checkpoint;
+  checkpoint.config = std::move(config.config);
+  if (index.contains("name") && index["name"].is_string()) {
+    checkpoint.config.name = index["name"].get<std::string>();
+  }
+  checkpoint.norms_store_offset = index["norms_store_offset"].get<bool>();
+  checkpoint.tokenizer_proto = TakeText(set.tensors, kTokenizer);
+  if (checkpoint.tokenizer_proto.empty()) {
+    checkpoint.tokenizer_missing = "the file was made from a model without a tokenizer";
+  }
+  for (const auto& [name, entry] : index["matrices"].items()) {
+    const auto it = set.tensors.find(name);
+    if (it == set.tensors.end()) {
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", name, " is missing");
+    }
+    GEMMA3_CHECK_OK(RestoreMatrix(entry, path + ": " + kIndex + ": " + name, it->second));
+  }
+  ShapeTable table = TextShapes(checkpoint.config.text);
+  if (checkpoint.config.has_vision) {
+    table.merge(VisionShapes(checkpoint.config.vision, checkpoint.config.text));
+  }
+  GEMMA3_CHECK_OK(CheckTensors(table, set.tensors, path));
+  std::erase_if(set.tensors, [&](const auto& entry) { return !table.contains(entry.first); });
+  checkpoint.tensors = std::move(set.tensors);
+  checkpoint.files = std::move(set.files);
+  return checkpoint;
+}
+
+Status WritePackedFile(const std::string& path, const Checkpoint& checkpoint) {
+  TensorMap out;
+  std::deque<std::vector<float>> expanded;
+  nlohmann::json matrices = nlohmann::json::object();
+  for (const auto& [name, view] : checkpoint.tensors) {
+    TensorView written = view;
+    if (IsPacked(view.type)) {
+      matrices[name] = {{"type", InfoOf(view.type).name}, {"shape", view.shape}};
+      written.type = TensorType::kU8;
+      written.shape = {view.bytes};
+    } else if (InfoOf(view.type).block_elems != 1) {
+      size_t count = 1;
+      for (const uint64_t dim : view.shape) count *= dim;
+      std::vector<float>& values = expanded.emplace_back(count);
+      if (!Dequantize(view.type, view.data, count, values.data())) {
+        return Fail(ErrorCode::kInternal, "cannot expand tensor ", name);
+      }
+      written.type = TensorType::kF32;
+      written.data = reinterpret_cast<const std::byte*>(values.data());
+      written.bytes = count * sizeof(float);
+    }
+    out.emplace(name, std::move(written));
+  }
+  const std::string index = nlohmann::json{
+      {"version", kVersion},
+      {"name", checkpoint.config.name},
+      {"norms_store_offset", checkpoint.norms_store_offset},
+      {"matrices", matrices}}.dump();
+  const std::string config = HfConfigJson(checkpoint.config);
+  const std::string generation = HfGenerationJson(checkpoint.config);
+  const std::string preprocessor = HfPreprocessorJson(checkpoint.config);
+  const auto add_text = [&](const char* name, std::string_view text) {
+    TensorView view;
+    view.type = TensorType::kU8;
+    view.shape = {text.size()};
+    view.data = reinterpret_cast<const std::byte*>(text.data());
+    view.bytes = text.size();
+    out.emplace(name, std::move(view));
+  };
+  add_text(kIndex, index);
+  add_text(kConfig, config);
+  add_text(kGeneration, generation);
+  add_text(kPreprocessor, preprocessor);
+  if (!checkpoint.tokenizer_proto.empty()) add_text(kTokenizer, checkpoint.tokenizer_proto);
+  return WriteSafetensors(path, out, kPackedAlign);
+}
+
+}  // namespace gemma3
