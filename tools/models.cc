@@ -56,7 +56,9 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   // Names other than the demo's are for the library to find: it also finds the vision part that a
   // store keeps beside a model.
   std::string path = name;
-  if (name == "demo") GEMMA3_TRY(path, FindDemo());
+  if (name == "demo") {
+    GEMMA3_TRY(path, FindDemo());
+  }
   LoadOptions options = settings.load;
   if (settings.cache) options.cache_folder = DefaultCacheFolder();
   ProgressLine progress;

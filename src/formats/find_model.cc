@@ -11,7 +11,6 @@
 #include <sstream>
 #include <utility>
 
-#include "gemma3/model.h"
 #include "src/base/file_map.h"
 #include "src/base/json.h"
 #include "src/base/shown.h"

@@ -778,7 +778,9 @@ TEST_F(GgufModel, FoldersWithOneGguf) {
                                  testing::MakeGguf(testing::TinyTextConfig(), 1)));
   EXPECT_TRUE(OpenCheckpoint(folder_.path()));
   folder_.Write("b.gguf", "x");
-  EXPECT_FALSE(OpenCheckpoint(folder_.path()));
+  const auto two = OpenCheckpoint(folder_.path());
+  ASSERT_FALSE(two);
+  EXPECT_NE(two.error().message.find("path of the .gguf file"), std::string::npos);
   const testing::TempFolder hf;
   ASSERT_TRUE(testing::WriteHfFolder(hf.path(), testing::TinyTextConfig()));
   const auto with = OpenCheckpoint(hf.path(), {.mmproj = folder_.path() + "/a.gguf"});

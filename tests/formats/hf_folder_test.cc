@@ -30,7 +30,7 @@ class HfFolder : public ::testing::Test {
     }
   }
   Result<Checkpoint> Open() {
-    folder_.Write("config.json", json_.empty() ? testing::HfConfigJson(config_) : json_);
+    folder_.Write("config.json", json_.empty() ? HfConfigJson(config_) : json_);
     const Status written = WriteSafetensors(folder_.path() + "/model.safetensors", tensors_);
     EXPECT_TRUE(written);
     return OpenCheckpoint(folder_.path());
@@ -133,7 +133,7 @@ TEST_F(HfFolder, TheOutputHead) {
   Make(testing::TinyTextConfig());
   tensors_["lm_head.weight"] = tensors_.at("model.embed_tokens.weight");
   EXPECT_TRUE(Open());
-  json_ = testing::HfConfigJson(config_);
+  json_ = HfConfigJson(config_);
   json_.replace(json_.find("\"tie_word_embeddings\": true"), 27, "\"tie_word_embeddings\": false");
   ExpectRefused("tie_word_embeddings", ErrorCode::kUnsupported);
   tensors_.erase("lm_head.weight");
@@ -197,7 +197,7 @@ TEST_F(HfFolder, ShardsWithAnIndex) {
     (early ? first : second)[name] = view;
     map += (map.empty() ? "\"" : ",\"") + name + "\":\"" + (early ? "one" : "two") + "\"";
   }
-  folder_.Write("config.json", testing::HfConfigJson(config_));
+  folder_.Write("config.json", HfConfigJson(config_));
   folder_.Write("model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
   ASSERT_TRUE(WriteSafetensors(folder_.path() + "/one", first));
   ASSERT_TRUE(WriteSafetensors(folder_.path() + "/two", second));
@@ -233,7 +233,7 @@ TEST(HfFolderErrors, SayWhatIsThereInstead) {
   refused("", "", "is empty");
   refused("pytorch_model.bin", "x", ".bin");
   refused("abc.incomplete", "x", "unfinished");
-  refused("m.gguf", "x", ".gguf file");
+  refused("m.gguf", "x", "not a GGUF file");
   refused("adapter_config.json", "{}", "LoRA");
   refused("notes.txt", "x", "model's folder");
   refused("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "LFS");
