@@ -99,7 +99,8 @@ nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPl
   }
   json["memory"] = {{"context", context},        {"weights", plan.weights},
                     {"kv_cache", plan.kv_cache}, {"activations", plan.activations},
-                    {"vision", plan.vision},     {"total", plan.total()}};
+                    {"vision", plan.vision},     {"tokenizer", plan.tokenizer},
+                    {"total", plan.total()}};
   json["notes"] = model.notes();
   return json;
 }
@@ -157,6 +158,7 @@ std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, b
   line("kv cache", plan.kv_cache);
   line("activations", plan.activations);
   line("vision", plan.vision);
+  line("tokenizer", plan.tokenizer);
   line("total", plan.total());
   if (!model.notes().empty()) text += "\nNotes\n";
   for (const std::string& note : model.notes()) text += "  " + note + "\n";

@@ -59,7 +59,8 @@ struct MemoryPlan {
   size_t kv_cache = 0;     // allocated at session creation, touched as the context fills
   size_t activations = 0;  // scratch of the largest prefill batch, logits included
   size_t vision = 0;       // scratch of encoding one picture; 0 without a tower
-  size_t total() const { return weights + kv_cache + activations + vision; }
+  size_t tokenizer = 0;    // the vocabulary's tables
+  size_t total() const { return weights + kv_cache + activations + vision + tokenizer; }
 };
 
 // Precision of the rotary embedding's inverse frequencies. Gemma 3 is defined, and its official

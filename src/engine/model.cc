@@ -220,13 +220,16 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
     plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +
                   options.session.image_cache_bytes;
   }
+  // Pieces, their index and SentencePiece's own copies, as measured with the published vocabulary.
+  constexpr size_t kTokenizerBytesPerPiece = 300;
+  if (model.tokenizer) plan.tokenizer = model.tokenizer->vocab_size() * kTokenizerBytesPerPiece;
   return plan;
 }
 
 std::string DescribePlan(const MemoryPlan& plan) {
   return "weights " + Gigabytes(plan.weights) + " + KV cache " + Gigabytes(plan.kv_cache) +
          " + activations " + Gigabytes(plan.activations) + " + vision " + Gigabytes(plan.vision) +
-         " = " + Gigabytes(plan.total());
+         " + tokenizer " + Gigabytes(plan.tokenizer) + " = " + Gigabytes(plan.total());
 }
 
 Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <utility>
 
+#include "gemma3/model.h"
 #include "src/base/file_map.h"
 #include "src/base/json.h"
 #include "src/base/shown.h"

@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/weights/weights.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -60,11 +61,8 @@ class Loader {
       out.data = tensor->data;
       mapped_bytes_ += tensor->bytes;
     } else {
-      std::byte* data = buffers_->Add(FormBytes(out.type, out.rows, out.cols));
-      PackMatrix(*tensor, out.rows, out.cols, out.type, data, pool_);
-      out.data = data;
+      out.data = Rewrite(*tensor, out);
       if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
-      GiveBack(*tensor);
     }
     done_bytes_ += tensor->bytes;
     if (options_.on_progress && !rewritten_.empty() &&
@@ -119,9 +117,26 @@ class Loader {
                    " has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
   }
 
-  // The pages of a tensor that has been packed are not needed any more.
-  void GiveBack(const TensorView& tensor) {
-    for (const auto& file : checkpoint_.files) file->Release({tensor.data, tensor.bytes});
+  // Packs a matrix in pieces and gives the source pages of each back, so that the largest matrix
+  // (the embedding) is never in memory twice.
+  const void* Rewrite(const TensorView& tensor, const MatrixView& to) {
+    std::byte* data = buffers_->Add(FormBytes(to.type, to.rows, to.cols));
+    constexpr size_t kPieceElems = size_t{16} << 20;
+    const size_t piece_rows =
+        std::max<size_t>(1, kPieceElems / to.cols / kPackedGroupRows) * kPackedGroupRows;
+    // Packed sources are copied whole: their rows are interleaved.
+    const bool divisible =
+        tensor.type != TensorType::kPackedInt8 && tensor.type != TensorType::kPackedInt4;
+    for (size_t first = 0; first < to.rows;) {
+      const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
+      TensorView piece = tensor;
+      piece.bytes = tensor.bytes / to.rows * count;
+      if (divisible) piece.data += tensor.bytes / to.rows * first;
+      PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), pool_);
+      for (const auto& file : checkpoint_.files) file->Release({piece.data, piece.bytes});
+      first += count;
+    }
+    return data;
   }
 
   const Checkpoint& checkpoint_;
