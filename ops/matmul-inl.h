@@ -136,18 +136,18 @@ HWY_INLINE void Tile(const MatMulBlock& b, const typename Dot::T* HWY_RESTRICT x
   const size_t ws = w_stride / sizeof(typename Dot::T);
 
   VF acc[kRows][kTileCols];
-  HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
-    HWY_UNROLL(8) for (size_t c = 0; c < kTileCols; ++c) {
+  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
       acc[r][c] =
           span.first ? hn::Zero(df) : hn::Load(df, carry + (r * kTileCols + c) * hn::Lanes(df));
     }
   }
   for (size_t s = 0; s < span.steps; ++s) {
     hn::Vec<typename Dot::D> xv[kRows];
-    HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) xv[r] = hn::LoadU(d, x + r * xs);
-    HWY_UNROLL(8) for (size_t c = 0; c < kTileCols; ++c) {
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) xv[r] = hn::LoadU(d, x + r * xs);
+    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
       const auto wv = hn::LoadU(d, w + c * ws);
-      HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
         acc[r][c] = Dot::MulAcc(xv[r], wv, acc[r][c]);
       }
     }
@@ -155,21 +155,21 @@ HWY_INLINE void Tile(const MatMulBlock& b, const typename Dot::T* HWY_RESTRICT x
     w += lanes;
   }
   if (span.tail != 0) {
-    HWY_UNROLL(8) for (size_t c = 0; c < kTileCols; ++c) {
+    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
       const auto wv = hn::LoadN(d, w + c * ws, span.tail);
-      HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
         acc[r][c] = Dot::MulAcc(hn::LoadN(d, x + r * xs, span.tail), wv, acc[r][c]);
       }
     }
   }
   if (span.last) {
-    HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
       ReduceFour(acc[r], bias, count, out + r * b.out_stride);
     }
     return;
   }
-  HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
-    HWY_UNROLL(8) for (size_t c = 0; c < kTileCols; ++c) {
+  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
       hn::Store(acc[r][c], df, carry + (r * kTileCols + c) * hn::Lanes(df));
     }
   }
@@ -206,27 +206,27 @@ HWY_NOINLINE void Stream(const MatMulBlock& b) {
   for (size_t n = 0; n < b.w_rows; ++n) {
     const T* HWY_RESTRICT w = reinterpret_cast<const T*>(b.w + n * b.w_stride);
     VF acc[kFours * 4];
-    HWY_UNROLL(8) for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
+    GEMMA3_UNROLL for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
     size_t k = 0;
     for (; k + lanes <= b.cols; k += lanes) {
       PrefetchFar(w + k + kPrefetchBytes / sizeof(T));
       const auto wv = hn::LoadU(d, w + k);
-      HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
         acc[r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[r]);
       }
     }
     if (k != b.cols) {
       const size_t tail = b.cols - k;
       const auto wv = hn::LoadN(d, w + k, tail);
-      HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
         acc[r] = Dot::MulAcc(hn::LoadN(d, x + r * xs + k, tail), wv, acc[r]);
       }
     }
     float sums[kFours * 4];
-    HWY_UNROLL(8) for (size_t i = 0; i < kFours; ++i) {
+    GEMMA3_UNROLL for (size_t i = 0; i < kFours; ++i) {
       ReduceFour(acc + 4 * i, nullptr, 4, sums + 4 * i);
     }
-    HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
       b.out[r * b.out_stride + n] = b.bias ? sums[r] + b.bias[n] : sums[r];
     }
   }

@@ -58,6 +58,14 @@ MatMulKernels KernelsFor(WeightType type, size_t cols) {
       return Int8Kernels(cols);
     case WeightType::kInt4:
       return Int4Kernels(cols);
+    case WeightType::kInt8Min:
+      return Int8MinKernels(cols);
+    case WeightType::kInt8K:
+      return Int8KKernels(cols);
+    case WeightType::kInt8KMin:
+      return Int8KMinKernels(cols);
+    case WeightType::kInt4K:
+      return Int4KKernels(cols);
   }
   return F32Kernels(cols);
 }

@@ -17,7 +17,18 @@
 
 namespace gemma3 {
 
-enum class WeightType : uint8_t { kF32, kF16, kBF16, kInt8, kInt4 };
+// The integer types are described in ops/packed.h.
+enum class WeightType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kInt8,      // 8 bits, a scale for 32 inputs
+  kInt4,      // 4 bits, a scale for 32 inputs
+  kInt8Min,   // 8 bits, a scale and a minimum for 32 inputs
+  kInt8K,     // 8 bits, two levels of scales, for 16 and 256 inputs
+  kInt8KMin,  // 8 bits, two levels of scales and minima, for 16 and 256 inputs
+  kInt4K,     // 4 bits, two levels of scales and minima, for 32 and 256 inputs
+};
 
 // Weights [rows, cols] = [outputs, inputs]; row r holds the weights of output r. Never owns.
 struct MatrixView {
@@ -25,13 +36,14 @@ struct MatrixView {
   size_t rows = 0;
   size_t cols = 0;
   // kF32, kF16, kBF16: row-major without padding, aligned to the element size only (mapped files).
-  // kInt8, kInt4: the packed layout of ops/packed.h, aligned to 64 bytes.
+  // Integers: the packed layout of ops/packed.h, aligned to 64 bytes.
   const void* data = nullptr;
 };
 
 // How activations meet the weights.
 enum class Compute : uint8_t {
-  kFast,   // activations rounded to bf16 where the CPU multiplies bf16; products summed in f32
+  kFast,   // activations rounded to bf16 where the CPU multiplies bf16, to int8 blocks for integer
+           // weights; products summed in f32
   kExact,  // f32 activations and products; for comparing with other implementations
 };
 

@@ -1,6 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Matrix multiplication with 8-bit weights in blocks (ops/packed.h).
+// Matrix multiplication with 8-bit weights, a scale for each block (ops/packed.h).
 
 #include <cstddef>
 
@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
 
-MatMulKernels GetInt8Kernels(size_t cols) { return PackedKernels<Int8Format>(cols); }
+MatMulKernels GetInt8Kernels(size_t cols) { return PackedKernels<WeightType::kInt8>(cols); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3

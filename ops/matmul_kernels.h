@@ -7,7 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "hwy/base.h"
 #include "ops/matmul.h"
+
+// Before loops over the rows and columns of a tile, whose accumulators must become registers. Not
+// under sanitizers, whose checks multiply with the copies: minutes of compile time a file.
+#if HWY_IS_SANITIZER
+#define GEMMA3_UNROLL
+#else
+#define GEMMA3_UNROLL HWY_UNROLL(8)
+#endif
 
 namespace gemma3 {
 
@@ -66,5 +75,9 @@ MatMulKernels F16Kernels(size_t cols);
 MatMulKernels BF16Kernels(size_t cols);
 MatMulKernels Int8Kernels(size_t cols);
 MatMulKernels Int4Kernels(size_t cols);
+MatMulKernels Int8MinKernels(size_t cols);
+MatMulKernels Int8KKernels(size_t cols);
+MatMulKernels Int8KMinKernels(size_t cols);
+MatMulKernels Int4KKernels(size_t cols);
 
 }  // namespace gemma3

@@ -1,9 +1,11 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // The kernel for packed integer weights (ops/packed.h): activations become int8 blocks, products
-// are summed in i32 within a block of 32 inputs and in f32, block after block, across blocks:
+// are summed in i32 within a block of 32 inputs and in f32, block after block, across blocks (half
+// blocks, where scales belong to those):
 //
 //   out += float(sum of q_w * q_x) * (scale_w * scale_x)
+//   out += min_w * (scale_x * float(sum of q_x))      where weights have a min
 //
 // with every operation rounded on its own, never fused. Hence results are the same bits on every
 // CPU, and for any number of rows and threads.
@@ -37,14 +39,14 @@ using PI = hn::RebindToSigned<PF>;
 using PU8 = hn::Repartition<uint8_t, PI>;
 using PI8 = hn::Repartition<int8_t, PI>;
 
-// Rows of x and units of W in a tile: an integer accumulator for each pair, and besides them a
-// vector of each unit and one of x. 32 registers: 8 * 3 + 3 + 1 = 28, and eight rows of x read W
-// once; 16 registers, of which the products need some: 3 * 2 + 2 + 1 = 9.
+// Most rows of x (a power of two) and units of W in a tile: an integer accumulator for each pair,
+// and besides them a vector of each unit and one of x. 32 registers: 8 * 3 + 3 + 1 = 28, and eight
+// rows of x read W once; 16 registers, of which the products need some: 4 * 2 + 2 + 1 = 11.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
 inline constexpr size_t kPackedTileRows = 8;
 inline constexpr size_t kPackedTileUnits = 3;
 #else
-inline constexpr size_t kPackedTileRows = 3;
+inline constexpr size_t kPackedTileRows = 4;
 inline constexpr size_t kPackedTileUnits = 2;
 #endif
 
@@ -61,36 +63,22 @@ HWY_INLINE void PrefetchPacked(const void* p) {
 
 // Where a matrix keeps what; the same for all tiles of a block.
 struct PackedShape {
-  explicit PackedShape(size_t cols)
+  PackedShape(WeightType type, size_t cols)
       : blocks(cols / kPackedBlock),
-        values(PackedScaleBytes(cols)),
+        scales(PackedScaleOffset(type, cols)),
+        values(PackedValueOffset(type, cols)),
         x_sums(PackedInputSums(cols)),
+        x_half_sums(PackedInputHalfSums(cols)),
         x_quants(PackedInputQuants(cols)) {}
-  size_t blocks, values, x_sums, x_quants;
+  size_t blocks, scales, values, x_sums, x_half_sums, x_quants;
 };
 
-// How values are stored: 64 bytes of 16 rows hold kStepQuads quads, which Quads takes apart. The
-// weights come out 2^kZeroShift too large.
-struct Int8Format {
-  static constexpr WeightType kType = WeightType::kInt8;
-  static constexpr int kZeroShift = 7;
-  static constexpr size_t kStepQuads = 1;  // quads in 64 bytes
-  static HWY_INLINE void Quads(hn::Vec<PU8> stored, hn::Vec<PU8>* HWY_RESTRICT quads) {
-    quads[0] = stored;
-  }
+// Where a unit's part of a group begins: of the first and second part of the header, the values.
+struct PackedUnit {
+  const std::byte* supers;
+  const std::byte* scales;
+  const std::byte* values;
 };
-
-struct Int4Format {
-  static constexpr WeightType kType = WeightType::kInt4;
-  static constexpr int kZeroShift = 3;
-  static constexpr size_t kStepQuads = 2;
-  static HWY_INLINE void Quads(hn::Vec<PU8> stored, hn::Vec<PU8>* HWY_RESTRICT quads) {
-    quads[0] = hn::And(stored, hn::Set(PU8(), uint8_t{15}));
-    quads[1] = hn::ShiftRight<4>(stored);
-  }
-};
-static_assert(size_t{1} << Int8Format::kZeroShift == kInt8Zero);
-static_assert(size_t{1} << Int4Format::kZeroShift == kInt4Zero);
 
 template <class T>
 HWY_INLINE T LoadAs(const std::byte* p) {
@@ -99,81 +87,138 @@ HWY_INLINE T LoadAs(const std::byte* p) {
   return value;
 }
 
-// kRows rows of x by kUnits units of W. values, scales: where each unit has those of block 0. out:
-// [kRows, kUnits] vectors; in memory, as the registers are needed for the integer sums.
-template <class Format, size_t kRows, size_t kUnits, bool kPrefetch>
+HWY_INLINE hn::Vec<PF> LoadHalves(const std::byte* p) {
+  const hn::Rebind<hwy::float16_t, PF> d16;
+  return hn::PromoteTo(PF(), hn::Load(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+
+template <class T>
+HWY_INLINE hn::Vec<PF> LoadBytes(const std::byte* p) {
+  const hn::Rebind<T, PI> d8;
+  return hn::ConvertTo(PF(), hn::PromoteTo(PI(), hn::Load(d8, reinterpret_cast<const T*>(p))));
+}
+
+// The scales and mins of block `b`, or, where scales belong to 16 inputs, of half block `b`.
+template <WeightType kType>
+struct PackedScales {
+  static constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  static constexpr bool kMinIsSubtracted = kFormat.super;
+
+  HWY_INLINE PackedScales(const PackedUnit& unit, size_t b) {
+    const std::byte* p = unit.scales + b * PackedScaleStep(kType);
+    if constexpr (kFormat.super) {
+      const size_t super = b / (kPackedSuper / kFormat.scale_inputs);
+      const std::byte* d = unit.supers + super * kPackedGroupRows * (kFormat.min ? 4 : 2);
+      scale = hn::Mul(LoadHalves(d), LoadBytes<int8_t>(p));
+      if constexpr (kFormat.min) {
+        min =
+            hn::Mul(LoadHalves(d + kPackedGroupRows * 2), LoadBytes<uint8_t>(p + kPackedGroupRows));
+      }
+    } else {
+      scale = LoadHalves(p);
+      if constexpr (kFormat.min) min = LoadHalves(p + kPackedGroupRows * 2);
+    }
+  }
+
+  hn::Vec<PF> scale;
+  hn::Vec<PF> min = hn::Zero(PF());
+};
+
+// Takes apart 64 bytes of 16 rows (here: a unit's part of them), which hold one or two quads.
+template <bool kNibbles>
+HWY_INLINE void Quads(hn::Vec<PU8> stored, hn::Vec<PU8>* HWY_RESTRICT quads) {
+  if constexpr (kNibbles) {
+    quads[0] = hn::And(stored, hn::Set(PU8(), uint8_t{15}));
+    quads[1] = hn::ShiftRight<4>(stored);
+  } else {
+    quads[0] = stored;
+  }
+}
+
+// kRows rows of x by kUnits units of W. out: [kRows, kUnits] vectors; in memory, as the registers
+// are needed for the integer sums.
+template <WeightType kType, size_t kRows, size_t kUnits>
 HWY_INLINE void PackedTile(const PackedShape& shape, const std::byte* HWY_RESTRICT x,
-                           size_t x_stride, const std::byte* const* HWY_RESTRICT values,
-                           const std::byte* const* HWY_RESTRICT scales, float* HWY_RESTRICT out) {
+                           size_t x_stride, const PackedUnit* HWY_RESTRICT units,
+                           float* HWY_RESTRICT out) {
+  constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  constexpr size_t kStepQuads = kFormat.nibbles ? 2 : 1;
+  constexpr size_t kSteps = kFormat.scale_inputs / 4 / kStepQuads;
+  constexpr size_t kParts = kPackedBlock / kFormat.scale_inputs;  // of a block
   const PF df;
   const PI di;
   const PU8 du8;
   const PI8 di8;
-  const hn::Rebind<hwy::float16_t, PF> df16;
   const size_t lanes = hn::Lanes(df);
-  constexpr size_t kSteps = kPackedBlock / 4 / Format::kStepQuads;
+  const std::byte* HWY_RESTRICT x_sums = x + (kParts == 2 ? shape.x_half_sums : shape.x_sums);
 
   for (size_t i = 0; i < kRows * kUnits; ++i) hn::Store(hn::Zero(df), df, out + i * lanes);
-  for (size_t b = 0; b < shape.blocks; ++b) {
+  for (size_t part = 0; part < shape.blocks * kParts; ++part) {
     hn::Vec<PI> sum[kRows][kUnits];
-    HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
-      const auto minus_sum = LoadAs<int32_t>(x + r * x_stride + shape.x_sums + 4 * b);
-      const auto start = hn::ShiftLeft<Format::kZeroShift>(hn::Set(di, minus_sum));
-      HWY_UNROLL(8) for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
-    }
-    const std::byte* HWY_RESTRICT xq = x + shape.x_quants + b * kPackedBlock;
-    const size_t at = b * PackedBlockBytes(Format::kType);
-    HWY_UNROLL(8) for (size_t step = 0; step < kSteps; ++step) {
-      hn::Vec<PU8> w[kUnits][Format::kStepQuads];
-      HWY_UNROLL(8) for (size_t u = 0; u < kUnits; ++u) {
-        const std::byte* p = values[u] + at + step * 64;
-        if (kPrefetch) PrefetchPacked(p + kPackedPrefetchBytes);
-        Format::Quads(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      hn::Vec<PI> start = hn::Zero(di);
+      if constexpr (kFormat.zero_shift >= 0) {
+        const auto minus_sum = LoadAs<int32_t>(x_sums + r * x_stride + 4 * part);
+        start = hn::ShiftLeft<kFormat.zero_shift>(hn::Set(di, minus_sum));
       }
-      HWY_UNROLL(8) for (size_t q = 0; q < Format::kStepQuads; ++q) {
-        HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
-          const auto quad =
-              LoadAs<int32_t>(xq + r * x_stride + (step * Format::kStepQuads + q) * 4);
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
+    }
+    const std::byte* HWY_RESTRICT xq = x + shape.x_quants + part * kFormat.scale_inputs;
+    const size_t at = part * (PackedBlockBytes(kType) / kParts);
+    GEMMA3_UNROLL for (size_t step = 0; step < kSteps; ++step) {
+      hn::Vec<PU8> w[kUnits][kStepQuads];
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+        const std::byte* p = units[u].values + at + step * 64;
+        if (kRows == 1) PrefetchPacked(p + kPackedPrefetchBytes);
+        Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
+      }
+      GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
+        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+          const auto quad = LoadAs<int32_t>(xq + r * x_stride + (step * kStepQuads + q) * 4);
           const auto xv = hn::BitCast(di8, hn::Set(di, quad));
-          HWY_UNROLL(8) for (size_t u = 0; u < kUnits; ++u) {
+          GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
             sum[r][u] = hn::SumOfMulQuadAccumulate(di, w[u][q], xv, sum[r][u]);
           }
         }
       }
     }
-    hn::Vec<PF> scale[kUnits];
-    HWY_UNROLL(8) for (size_t u = 0; u < kUnits; ++u) {
-      const auto* p = reinterpret_cast<const hwy::float16_t*>(scales[u] + b * kPackedGroupRows * 2);
-      scale[u] = hn::PromoteTo(df, hn::Load(df16, p));
-    }
-    HWY_UNROLL(8) for (size_t r = 0; r < kRows; ++r) {
-      const auto x_scale = hn::Set(df, LoadAs<float>(x + r * x_stride + 4 * b));
-      HWY_UNROLL(8) for (size_t u = 0; u < kUnits; ++u) {
-        const auto product = hn::Mul(hn::ConvertTo(df, sum[r][u]), hn::Mul(scale[u], x_scale));
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+      const PackedScales<kType> scales(units[u], part);
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+        const float x_scale = LoadAs<float>(x + r * x_stride + 4 * (part / kParts));
         float* HWY_RESTRICT to = out + (r * kUnits + u) * lanes;
-        hn::Store(hn::Add(hn::Load(df, to), product), df, to);
+        const auto product =
+            hn::Mul(hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, hn::Set(df, x_scale)));
+        auto total = hn::Add(hn::Load(df, to), product);
+        if constexpr (kFormat.min) {
+          const auto minus_sum = LoadAs<int32_t>(x_sums + r * x_stride + 4 * part);
+          const auto x_sum = hn::Set(df, x_scale * static_cast<float>(-minus_sum));
+          const auto term = hn::Mul(scales.min, x_sum);
+          total = scales.kMinIsSubtracted ? hn::Sub(total, term) : hn::Add(total, term);
+        }
+        hn::Store(total, df, to);
       }
     }
   }
 }
 
 // kRows rows of x from `row` on, by the kUnits units of W from `unit` on.
-template <class Format, size_t kRows, size_t kUnits>
+template <WeightType kType, size_t kRows, size_t kUnits>
 HWY_NOINLINE void PackedTileAt(const MatMulBlock& b, const PackedShape& shape, size_t row,
                                size_t unit) {
   const PF df;
   const size_t lanes = hn::Lanes(df);
-  const std::byte* values[kUnits];
-  const std::byte* scales[kUnits];
+  constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  PackedUnit units[kUnits];
   for (size_t u = 0; u < kUnits; ++u) {
     const size_t output = (unit + u) * lanes;
+    const size_t lane = output % kPackedGroupRows;
     const std::byte* group = b.w + output / kPackedGroupRows * b.w_stride;
-    scales[u] = group + output % kPackedGroupRows * 2;
-    values[u] = group + shape.values + output % kPackedGroupRows * 4;
+    units[u] = {group + lane * 2, group + shape.scales + lane * (kFormat.super ? 1 : 2),
+                group + shape.values + lane * 4};
   }
   HWY_ALIGN float sums[kRows * kUnits * HWY_MAX_LANES_D(PF)];
-  PackedTile<Format, kRows, kUnits, kRows == 1>(shape, b.x + row * b.x_stride, b.x_stride, values,
-                                                scales, sums);
+  PackedTile<kType, kRows, kUnits>(shape, b.x + row * b.x_stride, b.x_stride, units, sums);
   for (size_t u = 0; u < kUnits; ++u) {
     const size_t output = (unit + u) * lanes;
     if (output >= b.w_rows) break;
@@ -187,11 +232,41 @@ HWY_NOINLINE void PackedTileAt(const MatMulBlock& b, const PackedShape& shape, s
   }
 }
 
-template <class Format, size_t kUnits, size_t kRows = kPackedTileRows>
-HWY_INLINE void PackedTileOf(size_t rows, const MatMulBlock& b, const PackedShape& shape,
-                             size_t row, size_t unit) {
-  if (rows == kRows) return PackedTileAt<Format, kRows, kUnits>(b, shape, row, unit);
-  if constexpr (kRows > 1) PackedTileOf<Format, kUnits, kRows - 1>(rows, b, shape, row, unit);
+// `rows` rows of x from `row` on, in tiles of powers of two, by kUnits units of W.
+template <WeightType kType, size_t kUnits, size_t kRows = kPackedTileRows>
+HWY_INLINE void PackedTiles(const MatMulBlock& b, const PackedShape& shape, size_t row, size_t rows,
+                            size_t unit) {
+  for (; rows >= kRows; rows -= kRows, row += kRows) {
+    PackedTileAt<kType, kRows, kUnits>(b, shape, row, unit);
+  }
+  if constexpr (kRows > 1) PackedTiles<kType, kUnits, kRows / 2>(b, shape, row, rows, unit);
+}
+
+// MatMulKernels::run for packed weights. Needs no carry: a tile's inputs stay in the caches for any
+// number of columns, as they are a quarter of what floats are.
+template <WeightType kType>
+void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
+  const PackedShape shape(kType, b.cols);
+  const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
+  if (b.x_rows == 1) {
+    // One group at a time as one long stream, where that is one unit.
+    constexpr size_t kUnits = HWY_MAX_LANES_D(PF) == kPackedGroupRows ? 1 : 2;
+    for (size_t unit = 0; unit < units; unit += kUnits) {
+      PackedTileAt<kType, 1, kUnits>(b, shape, 0, unit);
+    }
+    return;
+  }
+  // A few rows of x are taken together, so that W is read once; of many, as many as stay in the
+  // first-level cache while the block of W passes.
+  const size_t panel_rows = b.x_rows <= kStreamRows ? b.x_rows : kPackedTileRows;
+  for (size_t row = 0; row < b.x_rows; row += panel_rows) {
+    const size_t rows = HWY_MIN(panel_rows, b.x_rows - row);
+    size_t unit = 0;
+    for (; unit + kPackedTileUnits <= units; unit += kPackedTileUnits) {
+      PackedTiles<kType, kPackedTileUnits>(b, shape, row, rows, unit);
+    }
+    for (; unit < units; ++unit) PackedTiles<kType, 1>(b, shape, row, rows, unit);
+  }
 }
 
 // The input form kInt8.
@@ -202,6 +277,8 @@ inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* H
   const size_t lanes = hn::Lanes(df);
   float* HWY_RESTRICT scales = reinterpret_cast<float*>(out);
   int32_t* HWY_RESTRICT minus_sums = reinterpret_cast<int32_t*>(out + PackedInputSums(cols));
+  int32_t* HWY_RESTRICT minus_half_sums =
+      reinterpret_cast<int32_t*>(out + PackedInputHalfSums(cols));
   int8_t* HWY_RESTRICT quants = reinterpret_cast<int8_t*>(out + PackedInputQuants(cols));
   for (size_t b = 0; b < cols / kPackedBlock; ++b, x += kPackedBlock, quants += kPackedBlock) {
     auto max = hn::Zero(df);
@@ -211,80 +288,72 @@ inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* H
     const float largest = hn::ReduceMax(df, max);
     // Where the inverse would overflow, the block counts as zero.
     const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-    auto sum = hn::Zero(di);
-    for (size_t i = 0; i < kPackedBlock; i += lanes) {
-      const auto q = hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), hn::Set(df, inverse)));
-      sum = hn::Add(sum, q);
-      hn::StoreU(hn::DemoteTo(di8, q), di8, quants + i);
+    int32_t half_sums[2];
+    for (size_t half = 0; half < 2; ++half) {
+      auto sum = hn::Zero(di);
+      for (size_t i = half * 16; i < half * 16 + 16; i += lanes) {
+        const auto q = hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), hn::Set(df, inverse)));
+        sum = hn::Add(sum, q);
+        hn::StoreU(hn::DemoteTo(di8, q), di8, quants + i);
+      }
+      half_sums[half] = hn::ReduceSum(di, sum);
+      minus_half_sums[2 * b + half] = -half_sums[half];
     }
     scales[b] = inverse == 0.0f ? 0.0f : largest / 127.0f;
-    minus_sums[b] = -hn::ReduceSum(di, sum);
+    minus_sums[b] = -(half_sums[0] + half_sums[1]);
   }
 }
 
 // Rows [begin, begin + count) of w as floats. For exact products and single rows only: one value at
-// a time.
-template <class Format>
+// a time. The order of operations is that of the formats' definitions.
+template <WeightType kType>
 void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, size_t stride) {
-  const std::byte* base = static_cast<const std::byte*>(w.data);
+  constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  constexpr int kZero = kFormat.zero_shift >= 0 ? 1 << kFormat.zero_shift : 0;
+  constexpr size_t kPairBytes = kPackedGroupRows * (kFormat.min ? 4 : 2);  // of f16 arrays
+  const auto half = [](const std::byte* p) {
+    return hwy::ConvertScalarTo<float>(LoadAs<hwy::float16_t>(p));
+  };
   for (size_t n = begin; n < begin + count; ++n, out += stride) {
     const size_t r = n % kPackedGroupRows;
-    const std::byte* group = base + n / kPackedGroupRows * PackedGroupBytes(w.type, w.cols);
-    for (size_t b = 0; b < w.cols / kPackedBlock; ++b) {
-      const auto scale = LoadAs<hwy::float16_t>(group + 2 * (b * kPackedGroupRows + r));
-      const std::byte* block =
-          group + PackedScaleBytes(w.cols) + b * PackedBlockBytes(Format::kType);
-      for (size_t k = 0; k < kPackedBlock; ++k) {
+    const std::byte* group = static_cast<const std::byte*>(w.data) +
+                             n / kPackedGroupRows * PackedGroupBytes(kType, w.cols);
+    const std::byte* scales = group + PackedScaleOffset(kType, w.cols);
+    const std::byte* values = group + PackedValueOffset(kType, w.cols) + r * 4;
+    for (size_t first = 0; first < w.cols; first += kFormat.scale_inputs) {
+      const std::byte* p = scales + first / kFormat.scale_inputs * PackedScaleStep(kType);
+      float scale = 0;
+      float min = 0;
+      if constexpr (kFormat.super) {
+        const std::byte* d = group + first / kPackedSuper * kPairBytes + 2 * r;
+        scale = half(d) * static_cast<float>(LoadAs<int8_t>(p + r));
+        if constexpr (kFormat.min) {
+          min = half(d + 2 * kPackedGroupRows) *
+                static_cast<float>(LoadAs<uint8_t>(p + kPackedGroupRows + r));
+        }
+      } else {
+        scale = half(p + 2 * r);
+        if constexpr (kFormat.min) min = -half(p + 2 * (kPackedGroupRows + r));
+      }
+      for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
         const size_t quad = k / 4;
-        const std::byte stored = block[quad / Format::kStepQuads * 64 + r * 4 + k % 4];
-        int value = std::to_integer<int>(stored);
-        if constexpr (Format::kStepQuads == 2) value = quad % 2 == 0 ? value & 15 : value >> 4;
-        out[b * kPackedBlock + k] = hwy::ConvertScalarTo<float>(scale) *
-                                    static_cast<float>(value - (1 << Format::kZeroShift));
+        const size_t step = kFormat.nibbles ? quad / 2 : quad;
+        int stored = LoadAs<uint8_t>(values + step * 64 + k % 4);
+        if constexpr (kFormat.nibbles) stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
+        const float value = scale * static_cast<float>(stored - kZero);
+        out[k] = kFormat.min ? value - min : value;
       }
     }
   }
 }
 
-// MatMulKernels::run for packed weights. Needs no carry: a tile's inputs stay in the caches for
-// any number of columns, as they are a quarter of what floats are.
-template <class Format>
-void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
-  const PackedShape shape(b.cols);
-  const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
-  const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
-  const auto tiles = [&](size_t panel, size_t unit) HWY_ATTR {
-    const size_t row = b.x_rows * panel / panels;
-    const size_t rows = b.x_rows * (panel + 1) / panels - row;
-    if (unit + kPackedTileUnits <= units) {
-      return PackedTileOf<Format, kPackedTileUnits>(rows, b, shape, row, unit);
-    }
-    for (; unit < units; ++unit) PackedTileOf<Format, 1>(rows, b, shape, row, unit);
-  };
-  if (b.x_rows == 1) {
-    // One group at a time as one long stream, where that is one unit.
-    constexpr size_t kUnits = HWY_MAX_LANES_D(PF) == kPackedGroupRows ? 1 : 2;
-    for (size_t unit = 0; unit < units; unit += kUnits) {
-      PackedTileAt<Format, 1, kUnits>(b, shape, 0, unit);
-    }
-  } else if (b.x_rows <= kStreamRows) {
-    for (size_t unit = 0; unit < units; unit += kPackedTileUnits) {
-      for (size_t panel = 0; panel < panels; ++panel) tiles(panel, unit);
-    }
-  } else {
-    for (size_t panel = 0; panel < panels; ++panel) {
-      for (size_t unit = 0; unit < units; unit += kPackedTileUnits) tiles(panel, unit);
-    }
-  }
-}
-
-template <class Format>
+template <WeightType kType>
 MatMulKernels PackedKernels(size_t cols) {
   return {.group_rows = kPackedGroupRows,
-          .group_bytes = PackedGroupBytes(Format::kType, cols),
+          .group_bytes = PackedGroupBytes(kType, cols),
           .input = InputForm::kInt8,
-          .run = RunPackedBlock<Format>,
-          .unpack = UnpackPacked<Format>,
+          .run = RunPackedBlock<kType>,
+          .unpack = UnpackPacked<kType>,
           .prepare = PreparePacked};
 }
 

@@ -1,28 +1,43 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The layout of packed integer weights, and of the activations they are multiplied with. It is part
-// of the format of cache files: changing it means a new format number there.
+// The layouts of packed integer weights, and of the activations they are multiplied with. They are
+// part of the format of cache files: changing one means a new format number there.
 //
 // A packed matrix is a sequence of groups of 16 rows (outputs); the last group is filled up with
-// rows of zeros. The inputs fall into blocks of 32, each with one scale per row. All values are
-// little-endian. One group, with B = cols / 32:
+// rows of zeros. The inputs fall into blocks of 32. All values are little-endian. A group is
 //
-//   scales   B x 16 x f16            scale of block b and row r at 2 * (16 * b + r)
+//   header   the scales, in up to two parts, see below
 //   padding  to a multiple of 64 bytes
-//   values   B blocks, each either
-//     kInt8  8 quads x 16 rows x 4 bytes: weight q of row r, input 4 * quad + i, stored as
-//            u8 q + 128 at 64 * quad + 4 * r + i;         value = scale * q, q in [-128, 127]
-//     kInt4  4 pairs of quads x 16 rows x 4 bytes: byte 64 * pair + 4 * r + i holds q + 8 of
-//            quad 2 * pair in its low and of quad 2 * pair + 1 in its high half;
-//                                                         value = scale * q, q in [-8, 7]
+//   values   cols / 32 blocks, each either
+//     8 bits  8 quads x 16 rows x 4 bytes: weight q of row r, input 4 * quad + i, is stored as
+//             u8 q + zero at 64 * quad + 4 * r + i
+//     4 bits  4 pairs of quads x 16 rows x 4 bytes: byte 64 * pair + 4 * r + i holds q + zero of
+//             quad 2 * pair in its low, of quad 2 * pair + 1 in its high half
 //
 // So one load of 64 bytes brings four inputs of 16 outputs: the operand of an integer dot product
 // of unsigned by signed bytes, with outputs across the lanes and no sum across lanes at the end.
-// Q8_0 and Q4_0 blocks of GGUF files are carried without any loss.
 //
-// Activations of one row: f32 scale[B]; i32 minus_sum[B], minus the sum of the block's quants (the
-// dot product's correction for the + 128 and + 8); i8 quants[32 * B]; zeros to a multiple of 64
-// bytes. scale = max|x| / 127, quant = x * (127 / max|x|) rounded to nearest even.
+//   type       bits zero  value               carries without loss   bits a weight
+//   kInt8      8    128   scale q             Q8_0, Q5_0, IQ4_NL     8.5
+//   kInt4      4    8     scale q             Q4_0                   4.5
+//   kInt8Min   8    128   scale q + min       Q4_1, Q5_1             9
+//   kInt8K     8    128   (d s) q             Q6_K, Q3_K, IQ4_XS     8.56
+//   kInt8KMin  8    128   (d s) q - (e m)     Q5_K, Q2_K             9.13
+//   kInt4K     4    0     (d s) q - (e m)     Q4_K                   4.63
+//
+// Headers, with 16 rows (r) in each array:
+//   kInt8, kInt4        per block: f16 scale[16]
+//   kInt8Min            per block: f16 scale[16], f16 min[16]
+//   kInt8K*, kInt4K     first, per 256 inputs: f16 d[16], then f16 e[16] if there is a min;
+//                       second, per block (kInt4K) or half block of 16 inputs (kInt8K*): i8 s[16],
+//                       then u8 m[16] if there is a min
+//
+// Activations of one row, with B = cols / 32:
+//
+//   f32 scale[B]            max|x| / 127 of a block
+//   i32 minus_sum[B]        minus the sum of its quants: corrects for zeros, is multiplied with
+//   mins i32 minus_half_sum[2B]  the same for half blocks i8  quants[32 B]        x * (127 /
+//   max|x|) rounded to nearest even zeros                   to a multiple of 64 bytes
 #pragma once
 
 #include <cstddef>
@@ -32,30 +47,79 @@
 namespace gemma3 {
 
 inline constexpr size_t kPackedGroupRows = 16;
-inline constexpr size_t kPackedBlock = 32;  // inputs with a common scale
-inline constexpr size_t kPackedAlign = 64;  // of the matrix in memory, and of every group's parts
-inline constexpr size_t kInt8Zero = 128;    // what is added to make weights unsigned
-inline constexpr size_t kInt4Zero = 8;
+inline constexpr size_t kPackedBlock = 32;   // inputs that are summed as integers, at most
+inline constexpr size_t kPackedSuper = 256;  // inputs with common d and e
+inline constexpr size_t kPackedAlign = 64;   // of the matrix in memory, and of every group's parts
+
+// The table above, in code.
+struct PackedFormat {
+  bool packed = false;       // false for float types
+  bool nibbles = false;      // 4 bits
+  int zero_shift = 7;        // zero = 1 << zero_shift; -1 for none
+  bool super = false;        // d and e over 256 inputs
+  bool min = false;          // values have a second term
+  size_t scale_inputs = 32;  // inputs with a common scale, 32 or 16
+};
+
+constexpr PackedFormat PackedFormatOf(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      break;
+    case WeightType::kInt8:
+      return {.packed = true};
+    case WeightType::kInt4:
+      return {.packed = true, .nibbles = true, .zero_shift = 3};
+    case WeightType::kInt8Min:
+      return {.packed = true, .min = true};
+    case WeightType::kInt8K:
+      return {.packed = true, .super = true, .scale_inputs = 16};
+    case WeightType::kInt8KMin:
+      return {.packed = true, .super = true, .min = true, .scale_inputs = 16};
+    case WeightType::kInt4K:
+      return {.packed = true, .nibbles = true, .zero_shift = -1, .super = true, .min = true};
+  }
+  return {};
+}
+
+constexpr bool IsPacked(WeightType type) { return PackedFormatOf(type).packed; }
 
 // Whether a [rows, cols] matrix can be packed as `type`; if not, keep it as it is.
 constexpr bool CanPack(WeightType type, size_t rows, size_t cols) {
-  return (type == WeightType::kInt8 || type == WeightType::kInt4) && rows != 0 && cols != 0 &&
-         cols % kPackedBlock == 0;
+  const PackedFormat format = PackedFormatOf(type);
+  return format.packed && rows != 0 && cols != 0 &&
+         cols % (format.super ? kPackedSuper : kPackedBlock) == 0;
 }
 
-// Offset of the values within a group.
-constexpr size_t PackedScaleBytes(size_t cols) {
-  const size_t bytes = cols / kPackedBlock * kPackedGroupRows * 2;
-  return (bytes + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
+// Offset of the second part of a group's header (0 where there is only one).
+constexpr size_t PackedScaleOffset(WeightType type, size_t cols) {
+  const PackedFormat format = PackedFormatOf(type);
+  return format.super ? cols / kPackedSuper * kPackedGroupRows * (format.min ? 4 : 2) : 0;
+}
+
+// Bytes of the scales (and mins) that belong together: of a block, or a half block.
+constexpr size_t PackedScaleStep(WeightType type) {
+  const PackedFormat format = PackedFormatOf(type);
+  return kPackedGroupRows * (format.super ? 1 : 2) * (format.min ? 2 : 1);
+}
+
+// Bytes of the header without and with its padding. The latter is the offset of the values.
+constexpr size_t PackedHeaderBytes(WeightType type, size_t cols) {
+  const size_t scales = cols / PackedFormatOf(type).scale_inputs;
+  return PackedScaleOffset(type, cols) + scales * PackedScaleStep(type);
+}
+constexpr size_t PackedValueOffset(WeightType type, size_t cols) {
+  return (PackedHeaderBytes(type, cols) + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
 }
 
 // Bytes of 16 rows' values of one block.
 constexpr size_t PackedBlockBytes(WeightType type) {
-  return kPackedBlock * kPackedGroupRows / (type == WeightType::kInt4 ? 2 : 1);
+  return kPackedBlock * kPackedGroupRows / (PackedFormatOf(type).nibbles ? 2 : 1);
 }
 
 constexpr size_t PackedGroupBytes(WeightType type, size_t cols) {
-  return PackedScaleBytes(cols) + cols / kPackedBlock * PackedBlockBytes(type);
+  return PackedValueOffset(type, cols) + cols / kPackedBlock * PackedBlockBytes(type);
 }
 
 // Bytes of the whole matrix, always a multiple of kPackedAlign. No overflow for matrices whose
@@ -66,7 +130,8 @@ constexpr size_t PackedBytes(WeightType type, size_t rows, size_t cols) {
 
 // Offsets within a prepared row of activations.
 constexpr size_t PackedInputSums(size_t cols) { return cols / kPackedBlock * 4; }
-constexpr size_t PackedInputQuants(size_t cols) { return cols / kPackedBlock * 8; }
+constexpr size_t PackedInputHalfSums(size_t cols) { return cols / kPackedBlock * 8; }
+constexpr size_t PackedInputQuants(size_t cols) { return cols / kPackedBlock * 16; }
 constexpr size_t PackedInputBytes(size_t cols) {
   return (PackedInputQuants(cols) + cols + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
 }

@@ -16,30 +16,24 @@
 namespace gemma3 {
 namespace {
 
-constexpr size_t kQuads = kPackedBlock / 4;
-
-// One row's block on its way into a group: four weights in a word, as the layout has them.
-struct Block {
-  uint16_t scale_bits;
-  uint32_t words[kQuads];  // kInt8: a quad each; kInt4: a pair of quads each, four of them
+// One row's block on its way into a group: 256 inputs of the types with two levels of scales, else
+// 32. Nothing of it depends on the row's place.
+struct Codes {
+  uint8_t stored[kPackedSuper];      // weights with the type's zero added
+  uint16_t d, e;                     // bits of f16: scale and min, or upper scales
+  int8_t scales[kPackedSuper / 16];  // lower scales, per block or half block
+  uint8_t mins[kPackedSuper / 16];
 };
 
 uint16_t HalfBits(float value) {
   return hwy::BitCastScalar<uint16_t>(hwy::ConvertScalarTo<hwy::float16_t>(value));
 }
 
-uint32_t PackBytes(const uint8_t* b) {
-  uint32_t word;
-  std::memcpy(&word, b, 4);
-  return word;
-}
-
-Block QuantizeInt8(const float* w) {
+void QuantizeInt8(const float* w, Codes& codes) {
   float largest = 0;
   for (size_t i = 0; i < kPackedBlock; ++i) largest = std::max(largest, std::abs(w[i]));
   const float scale = largest / 127.0f;
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  uint8_t stored[kPackedBlock];
   for (size_t i = 0; i < kPackedBlock; ++i) {
     // Written so that not even NaN reaches the conversion, for which it is undefined.
     const float v = w[i] * inverse;
@@ -47,15 +41,12 @@ Block QuantizeInt8(const float* w) {
     const int truncated = static_cast<int>(clamped);
     const float rest = clamped - static_cast<float>(truncated);
     const int q = truncated + (rest >= 0.5f) - (rest <= -0.5f);
-    stored[i] = static_cast<uint8_t>(q + static_cast<int>(kInt8Zero));
+    codes.stored[i] = static_cast<uint8_t>(q + 128);
   }
-  Block block;
-  block.scale_bits = HalfBits(scale);
-  for (size_t q = 0; q < kQuads; ++q) block.words[q] = PackBytes(stored + 4 * q);
-  return block;
+  codes.d = HalfBits(scale);
 }
 
-Block QuantizeInt4(const float* w) {
+void QuantizeInt4(const float* w, Codes& codes) {
   float largest = 0;
   float extreme = 0;
   for (size_t i = 0; i < kPackedBlock; ++i) {
@@ -66,56 +57,265 @@ Block QuantizeInt4(const float* w) {
   }
   const float scale = extreme / -8.0f;
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  uint8_t stored[kPackedBlock];
   for (size_t i = 0; i < kPackedBlock; ++i) {
     const float v = w[i] * inverse + 8.5f;
-    stored[i] = static_cast<uint8_t>(v > 0.0f ? std::min(v, 15.0f) : 0.0f);
+    codes.stored[i] = static_cast<uint8_t>(v > 0.0f ? std::min(v, 15.0f) : 0.0f);
   }
-  Block block;
-  block.scale_bits = HalfBits(scale);
-  for (size_t p = 0; p < kQuads / 2; ++p) {
-    block.words[p] = PackBytes(stored + 8 * p) | PackBytes(stored + 8 * p + 4) << 4;
-  }
-  return block;
+  codes.d = HalfBits(scale);
 }
 
-uint32_t LoadWord(const std::byte* p) {
+// Reading GGUF blocks. Multi-byte values are little-endian and unaligned; f16 unless said
+// otherwise. In blocks of 32, nibble e is the low half of qs[e] for e < 16, else the high half of
+// qs[e - 16]. In blocks of 256, g = e / 32 and l = e mod 32. Layouts: ggml-org/ggml,
+// src/ggml-common.h and src/ggml-quants.c.
+
+uint8_t At(const std::byte* p, size_t i) { return std::to_integer<uint8_t>(p[i]); }
+
+uint16_t Half(const std::byte* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, sizeof(bits));
+  return bits;
+}
+
+uint32_t Word(const std::byte* p) {
   uint32_t word;
   std::memcpy(&word, p, sizeof(word));
   return word;
 }
 
-Block BlockFromQ8_0(const std::byte* from) {
-  Block block;
-  std::memcpy(&block.scale_bits, from, 2);
-  // Flipping the top bit adds 128.
-  for (size_t q = 0; q < kQuads; ++q) block.words[q] = LoadWord(from + 2 + 4 * q) ^ 0x80808080u;
-  return block;
+int Nibble(const std::byte* qs, size_t e) { return e < 16 ? At(qs, e) & 15 : At(qs, e - 16) >> 4; }
+
+// The values of the codes of IQ4_NL and IQ4_XS.
+constexpr int8_t kNonLinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+
+uint8_t Signed(int q) { return static_cast<uint8_t>(q + 128); }
+
+// d, i8 q[32].
+void ReadQ8_0(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  for (size_t e = 0; e < 32; ++e) codes.stored[e] = At(from, 2 + e) ^ 0x80;  // adds 128
 }
 
-Block BlockFromQ4_0(const std::byte* from) {
-  Block block;
-  std::memcpy(&block.scale_bits, from, 2);
-  for (size_t p = 0; p < 2; ++p) {
-    const uint32_t even = LoadWord(from + 2 + 8 * p);
-    const uint32_t odd = LoadWord(from + 2 + 8 * p + 4);
-    block.words[p] = (even & 0x0F0F0F0Fu) | (odd & 0x0F0F0F0Fu) << 4;
-    block.words[p + 2] = (even >> 4 & 0x0F0F0F0Fu) | (odd & 0xF0F0F0F0u);
+// d, qs[16]; value d (n - 8).
+void ReadQ4_0(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  for (size_t e = 0; e < 32; ++e) codes.stored[e] = static_cast<uint8_t>(Nibble(from + 2, e));
+}
+
+// d, m, qs[16]; value d n + m.
+void ReadQ4_1(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  codes.e = Half(from + 2);
+  for (size_t e = 0; e < 32; ++e) codes.stored[e] = Signed(Nibble(from + 4, e));
+}
+
+// d, u32 qh, qs[16]; bit e of qh is bit 4 of code e; value d (n - 16).
+void ReadQ5_0(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  const uint32_t high = Word(from + 2);
+  for (size_t e = 0; e < 32; ++e) {
+    const int bit = static_cast<int>(high >> e & 1);
+    codes.stored[e] = Signed((Nibble(from + 6, e) | bit << 4) - 16);
   }
-  return block;
 }
 
-// Writes block `b` of row `r` of a group.
-void Put(const Block& block, WeightType type, size_t cols, size_t b, size_t r, std::byte* group) {
-  std::memcpy(group + 2 * (b * kPackedGroupRows + r), &block.scale_bits, 2);
-  std::byte* values = group + PackedScaleBytes(cols) + b * PackedBlockBytes(type) + 4 * r;
-  for (size_t i = 0; i < PackedBlockBytes(type) / 64; ++i) {
-    std::memcpy(values + 64 * i, &block.words[i], 4);
+// d, m, u32 qh, qs[16]; value d n + m.
+void ReadQ5_1(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  codes.e = Half(from + 2);
+  const uint32_t high = Word(from + 4);
+  for (size_t e = 0; e < 32; ++e) {
+    const int bit = static_cast<int>(high >> e & 1);
+    codes.stored[e] = Signed(Nibble(from + 8, e) | bit << 4);
   }
 }
 
-// Calls fill_row(row, r, group) for every row of the matrix. Rows that are not there, and padding,
-// are zero bytes: a scale of zero makes the values irrelevant.
+// d, qs[16]; value d T[n].
+void ReadIq4Nl(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  for (size_t e = 0; e < 32; ++e) codes.stored[e] = Signed(kNonLinear[Nibble(from + 2, e)]);
+}
+
+// scales[16] (scale low, min high), qs[64], d, dmin; two bits of qs[32 (g / 4) + l].
+void ReadQ2_K(const std::byte* from, Codes& codes) {
+  codes.d = Half(from + 80);
+  codes.e = Half(from + 82);
+  for (size_t i = 0; i < 16; ++i) {
+    codes.scales[i] = static_cast<int8_t>(At(from, i) & 15);
+    codes.mins[i] = At(from, i) >> 4;
+  }
+  for (size_t g = 0; g < 8; ++g) {
+    for (size_t l = 0; l < 32; ++l) {
+      codes.stored[32 * g + l] = Signed(At(from, 16 + 32 * (g / 4) + l) >> 2 * (g % 4) & 3);
+    }
+  }
+}
+
+// hmask[32], qs[64], scales[12] (16 of 6 bits), d; q is less by 4 where bit g of hmask[l] is 0.
+void ReadQ3_K(const std::byte* from, Codes& codes) {
+  codes.d = Half(from + 108);
+  const std::byte* p = from + 96;
+  for (size_t j = 0; j < 16; ++j) {
+    const int low = j < 8 ? At(p, j) & 15 : At(p, j - 8) >> 4;
+    const int high = At(p, 8 + j % 4) >> 2 * (j / 4) & 3;
+    codes.scales[j] = static_cast<int8_t>((low | high << 4) - 32);
+  }
+  for (size_t g = 0; g < 8; ++g) {
+    for (size_t l = 0; l < 32; ++l) {
+      const int low = At(from, 32 + 32 * (g / 4) + l) >> 2 * (g % 4) & 3;
+      codes.stored[32 * g + l] = Signed(low - (At(from, l) >> g & 1 ? 0 : 4));
+    }
+  }
+}
+
+// The 8 scales and 8 mins of 6 bits in p[12] of Q4_K and Q5_K.
+void ReadScalesK(const std::byte* p, uint8_t (&scales)[8], uint8_t (&mins)[8]) {
+  for (size_t j = 0; j < 4; ++j) {
+    scales[j] = At(p, j) & 63;
+    mins[j] = At(p, j + 4) & 63;
+    scales[j + 4] = static_cast<uint8_t>((At(p, j + 8) & 15) | At(p, j) >> 6 << 4);
+    mins[j + 4] = static_cast<uint8_t>(At(p, j + 8) >> 4 | At(p, j + 4) >> 6 << 4);
+  }
+}
+
+// d, dmin, scales[12], qs[128]; even g in the low, odd in the high halves of qs[32 (g / 2) + l].
+void ReadQ4_K(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  codes.e = Half(from + 2);
+  uint8_t scales[8];
+  uint8_t mins[8];
+  ReadScalesK(from + 4, scales, mins);
+  for (size_t g = 0; g < 8; ++g) {
+    codes.scales[g] = static_cast<int8_t>(scales[g]);
+    codes.mins[g] = mins[g];
+    for (size_t l = 0; l < 32; ++l) {
+      const uint8_t b = At(from, 16 + 32 * (g / 2) + l);
+      codes.stored[32 * g + l] = g % 2 == 0 ? b & 15 : b >> 4;
+    }
+  }
+}
+
+// d, dmin, scales[12], qh[32], qs[128]; as Q4_K with bit g of qh[l] as bit 4.
+void ReadQ5_K(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  codes.e = Half(from + 2);
+  uint8_t scales[8];
+  uint8_t mins[8];
+  ReadScalesK(from + 4, scales, mins);
+  for (size_t g = 0; g < 8; ++g) {
+    codes.scales[2 * g] = codes.scales[2 * g + 1] = static_cast<int8_t>(scales[g]);
+    codes.mins[2 * g] = codes.mins[2 * g + 1] = mins[g];
+    for (size_t l = 0; l < 32; ++l) {
+      const uint8_t b = At(from, 48 + 32 * (g / 2) + l);
+      const int low = g % 2 == 0 ? b & 15 : b >> 4;
+      codes.stored[32 * g + l] = Signed(low | (At(from, 16 + l) >> g & 1) << 4);
+    }
+  }
+}
+
+// ql[128], qh[64], i8 scales[16], d; with n = g / 4 and s = g mod 4: four bits of ql[64 n + 32 (s
+// mod 2) + l], low half for s < 2, and two of qh[32 n + l]; value d scale (q - 32).
+void ReadQ6_K(const std::byte* from, Codes& codes) {
+  codes.d = Half(from + 208);
+  std::memcpy(codes.scales, from + 192, 16);
+  for (size_t g = 0; g < 8; ++g) {
+    const size_t n = g / 4;
+    const size_t s = g % 4;
+    for (size_t l = 0; l < 32; ++l) {
+      const uint8_t b = At(from, 64 * n + 32 * (s % 2) + l);
+      const int low = s < 2 ? b & 15 : b >> 4;
+      const int high = At(from, 128 + 32 * n + l) >> 2 * s & 3;
+      codes.stored[32 * g + l] = Signed((low | high << 4) - 32);
+    }
+  }
+}
+
+// d, u16 scales_h, scales_l[4], qs[128]; value d (scale - 32) T[n], 16 bytes of qs a block of 32.
+void ReadIq4Xs(const std::byte* from, Codes& codes) {
+  codes.d = Half(from);
+  const int high = Half(from + 2);
+  for (size_t g = 0; g < 8; ++g) {
+    const int low = At(from, 4 + g / 2) >> 4 * (g % 2) & 15;
+    const int scale = (low | (high >> 2 * g & 3) << 4) - 32;
+    codes.scales[2 * g] = codes.scales[2 * g + 1] = static_cast<int8_t>(scale);
+    for (size_t l = 0; l < 32; ++l) {
+      codes.stored[32 * g + l] = Signed(kNonLinear[Nibble(from + 8 + 16 * g, l)]);
+    }
+  }
+}
+
+struct BlockReader {
+  void (*read)(const std::byte* from, Codes& codes);
+  size_t bytes;
+};
+
+BlockReader ReaderOf(BlockFormat format) {
+  switch (format) {
+    case BlockFormat::kQ8_0:
+      break;
+    case BlockFormat::kQ4_0:
+      return {ReadQ4_0, 18};
+    case BlockFormat::kQ4_1:
+      return {ReadQ4_1, 20};
+    case BlockFormat::kQ5_0:
+      return {ReadQ5_0, 22};
+    case BlockFormat::kQ5_1:
+      return {ReadQ5_1, 24};
+    case BlockFormat::kQ2_K:
+      return {ReadQ2_K, 84};
+    case BlockFormat::kQ3_K:
+      return {ReadQ3_K, 110};
+    case BlockFormat::kQ4_K:
+      return {ReadQ4_K, 144};
+    case BlockFormat::kQ5_K:
+      return {ReadQ5_K, 176};
+    case BlockFormat::kQ6_K:
+      return {ReadQ6_K, 210};
+    case BlockFormat::kIQ4_NL:
+      return {ReadIq4Nl, 18};
+    case BlockFormat::kIQ4_XS:
+      return {ReadIq4Xs, 136};
+  }
+  return {ReadQ8_0, 34};
+}
+
+size_t BlockInputs(WeightType type) {
+  return PackedFormatOf(type).super ? kPackedSuper : kPackedBlock;
+}
+
+// Writes block `b` (of BlockInputs inputs) of row `r` of a group.
+void Put(const Codes& codes, WeightType type, size_t cols, size_t b, size_t r, std::byte* group) {
+  const PackedFormat format = PackedFormatOf(type);
+  const size_t inputs = BlockInputs(type);
+  const size_t halves = kPackedGroupRows * 2;  // bytes of 16 f16
+  std::byte* d = group + b * halves * (format.min ? 2 : 1) + 2 * r;
+  std::memcpy(d, &codes.d, 2);
+  if (format.min) std::memcpy(d + halves, &codes.e, 2);
+  if (format.super) {
+    const size_t count = inputs / format.scale_inputs;
+    std::byte* scale =
+        group + PackedScaleOffset(type, cols) + b * count * PackedScaleStep(type) + r;
+    for (size_t i = 0; i < count; ++i, scale += PackedScaleStep(type)) {
+      *scale = static_cast<std::byte>(codes.scales[i]);
+      if (format.min) scale[kPackedGroupRows] = static_cast<std::byte>(codes.mins[i]);
+    }
+  }
+  std::byte* to = group + PackedValueOffset(type, cols) +
+                  b * (inputs / kPackedBlock) * PackedBlockBytes(type) + 4 * r;
+  const auto word = [&](size_t input) {
+    uint32_t value;
+    std::memcpy(&value, codes.stored + input, 4);
+    return value;
+  };
+  for (size_t k = 0; k < inputs; k += format.nibbles ? 8 : 4, to += 64) {
+    const uint32_t value = format.nibbles ? word(k) | word(k + 4) << 4 : word(k);
+    std::memcpy(to, &value, 4);
+  }
+}
+
+// Calls fill_row(row, r, group, thread) for every row of the matrix. Rows that are not there, and
+// padding, are zero bytes: a scale of zero makes the values irrelevant.
 template <class FillRow>
 void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, ThreadPool& pool,
                 const FillRow& fill_row) {
@@ -124,8 +324,8 @@ void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, Threa
     std::byte* group = out + g * group_bytes;
     const size_t begin = g * kPackedGroupRows;
     const size_t count = std::min(kPackedGroupRows, rows - begin);
-    const size_t scales = cols / kPackedBlock * kPackedGroupRows * 2;
-    std::memset(group + scales, 0, PackedScaleBytes(cols) - scales);
+    const size_t header = PackedHeaderBytes(type, cols);
+    std::memset(group + header, 0, PackedValueOffset(type, cols) - header);
     if (count < kPackedGroupRows) std::memset(group, 0, group_bytes);
     for (size_t r = 0; r < count; ++r) fill_row(begin + r, r, group, thread);
   });
@@ -134,15 +334,16 @@ void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, Threa
 }  // namespace
 
 void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPool& pool) {
+  const auto quantize = type == WeightType::kInt8 ? QuantizeInt8 : QuantizeInt4;
   FillGroups(type, from.rows, from.cols, out, pool,
              [&](size_t row, size_t r, std::byte* group, size_t thread) {
                auto* floats =
                    reinterpret_cast<float*>(pool.Scratch(thread, from.cols * sizeof(float)).data());
                UnpackRow(from, row, floats);
+               Codes codes;
                for (size_t b = 0; b < from.cols / kPackedBlock; ++b) {
-                 const float* w = floats + b * kPackedBlock;
-                 const Block block = type == WeightType::kInt8 ? QuantizeInt8(w) : QuantizeInt4(w);
-                 Put(block, type, from.cols, b, r, group);
+                 quantize(floats + b * kPackedBlock, codes);
+                 Put(codes, type, from.cols, b, r, group);
                }
              });
 }
@@ -150,13 +351,14 @@ void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPoo
 void Repack(const std::byte* blocks, BlockFormat format, size_t rows, size_t cols, std::byte* out,
             ThreadPool& pool) {
   const WeightType type = PackedTypeOf(format);
-  const size_t bytes = format == BlockFormat::kQ8_0 ? 34 : 18;
-  const size_t row_blocks = cols / kPackedBlock;
+  const BlockReader reader = ReaderOf(format);
+  const size_t row_blocks = cols / BlockInputs(type);
   FillGroups(type, rows, cols, out, pool, [&](size_t row, size_t r, std::byte* group, size_t) {
-    const std::byte* from = blocks + row * row_blocks * bytes;
-    for (size_t b = 0; b < row_blocks; ++b, from += bytes) {
-      const Block block = format == BlockFormat::kQ8_0 ? BlockFromQ8_0(from) : BlockFromQ4_0(from);
-      Put(block, type, cols, b, r, group);
+    const std::byte* from = blocks + row * row_blocks * reader.bytes;
+    Codes codes;
+    for (size_t b = 0; b < row_blocks; ++b, from += reader.bytes) {
+      reader.read(from, codes);
+      Put(codes, type, cols, b, r, group);
     }
   });
 }

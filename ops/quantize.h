@@ -15,26 +15,58 @@
 
 namespace gemma3 {
 
-// Quantises F32, F16 or BF16 weights with the formulas of GGUF, so that packing here and packing a
-// file made by another program's plain Q8_0 or Q4_0 give the same bytes. In blocks of 32 inputs:
-//   kInt8  scale = max|w| / 127; q = w / scale rounded to nearest, halves away from zero
-//   kInt4  scale = v / -8, v the signed weight of largest magnitude; q + 8 = min(15, trunc(w /
-//   scale
+// Quantises F32, F16 or BF16 weights to kInt8 or kInt4 with the formulas of GGUF, so that packing
+// here and packing a file made by another program's plain Q8_0 or Q4_0 give the same bytes. In
+// blocks of 32 inputs:
+//   kInt8  scale = max|w| / 127; q = w / scale rounded to nearest, halves away
+//   from zero kInt4  scale = v / -8, v the signed weight of largest magnitude;
+//   q + 8 = min(15, trunc(w / scale
 //          + 8.5))
 // q is computed with the scale in f32, which is then stored rounded to f16.
 void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPool& pool);
 
-// The block formats of GGUF files that a packed type carries exactly. Bytes of a block of 32:
-//   Q8_0  f16 scale, i8 q[32]                                              34, to kInt8
-//   Q4_0  f16 scale, u8 n[16]: q + 8 of input i in the low half of n[i],
-//         of input 16 + i in the high half                                 18, to kInt4
-enum class BlockFormat { kQ8_0, kQ4_0 };
+// The block formats of GGUF files. Their bytes are described where they are read, in quantize.cc.
+enum class BlockFormat {
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
+};
 
+// The packed type that carries a format exactly: UnpackRow gives the very floats of its definition.
 constexpr WeightType PackedTypeOf(BlockFormat format) {
-  return format == BlockFormat::kQ8_0 ? WeightType::kInt8 : WeightType::kInt4;
+  switch (format) {
+    case BlockFormat::kQ8_0:
+    case BlockFormat::kQ5_0:
+    case BlockFormat::kIQ4_NL:
+      break;
+    case BlockFormat::kQ4_0:
+      return WeightType::kInt4;
+    case BlockFormat::kQ4_1:
+    case BlockFormat::kQ5_1:
+      return WeightType::kInt8Min;
+    case BlockFormat::kQ3_K:
+    case BlockFormat::kQ6_K:
+    case BlockFormat::kIQ4_XS:
+      return WeightType::kInt8K;
+    case BlockFormat::kQ2_K:
+    case BlockFormat::kQ5_K:
+      return WeightType::kInt8KMin;
+    case BlockFormat::kQ4_K:
+      return WeightType::kInt4K;
+  }
+  return WeightType::kInt8;
 }
 
-// Repacks rows x cols / 32 consecutive blocks, at any alignment.
+// Repacks the rows of a matrix, as consecutive blocks at any alignment, as PackedTypeOf(format).
 void Repack(const std::byte* blocks, BlockFormat format, size_t rows, size_t cols, std::byte* out,
             ThreadPool& pool);
 

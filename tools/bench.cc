@@ -207,7 +207,7 @@ int BenchCommand(int argc, const char* const* argv) {
   args.AddFlag("--no-limits", &options.no_limits, "do not measure the machine's limits");
   args.AddFlag("--json", &options.json, "print one JSON object");
   args.AddSettings(&options.settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "merged-image-newlines"});
+                   {"image-cache", "pan-and-scan", "image-newlines"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
 

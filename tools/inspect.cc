@@ -176,7 +176,7 @@ int InspectCommand(int argc, const char* const* argv) {
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddFlag("--no-tensors", &no_tensors, "leave the list of tensors out");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"max-memory", "merged-image-newlines"});
+                   {"max-memory", "image-newlines"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
 

@@ -279,10 +279,12 @@ std::vector<Setting> MakeTable() {
       "pan-and-scan", Group::kSession, "also look at crops of long pictures; auto: the model's way",
       {{"auto", PanAndScan::kAuto}, {"on", PanAndScan::kOn}, {"off", PanAndScan::kOff}},
       [](auto& s) -> auto& { return s.session.pan_and_scan; }));
-  table.push_back(Choice<bool>(
-      "merged-image-newlines", Group::kSession, "on: tokens around pictures as transformers has",
-      {{"off", false}, {"on", true}},
-      [](auto& s) -> auto& { return s.session.merged_image_newlines; }));
+  table.push_back(Choice<ImageNewlines>(
+      "image-newlines", Group::kSession, "tokens around pictures; merged: as transformers has",
+      {{"auto", ImageNewlines::kAuto},
+       {"ids", ImageNewlines::kIds},
+       {"merged", ImageNewlines::kMerged}},
+      [](auto& s) -> auto& { return s.session.image_newlines; }));
   table.push_back(Choice<RopeFrequencies>(
       "rope-frequencies", Group::kSession, "bf16: as models cast to bf16 as a whole compute",
       {{"f32", RopeFrequencies::kF32}, {"bf16", RopeFrequencies::kBF16}},

@@ -28,7 +28,7 @@ int PerplexityCommand(int argc, const char* const* argv) {
             "from its beginning: exp of the mean negative log-probability of a token.");
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "merged-image-newlines", "mmproj"});
+                   {"image-cache", "pan-and-scan", "image-newlines", "mmproj"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 2) return args.UsageError("expects MODEL and FILE");
 

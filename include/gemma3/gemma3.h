@@ -27,5 +27,6 @@
 #include "gemma3/image.h"
 #include "gemma3/message.h"
 #include "gemma3/model.h"
+#include "gemma3/options.h"
 #include "gemma3/session.h"
 #include "gemma3/tokenizer.h"

@@ -12,75 +12,10 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
-#include "gemma3/generation.h"
+#include "gemma3/options.h"
 #include "gemma3/tokenizer.h"
 
 namespace gemma3 {
-
-enum class ComputeMode {
-  kFast,   // bf16 multiplications where the CPU has them, f32 sums
-  kExact,  // f32 throughout; slower, for comparing with other implementations
-};
-
-enum class KvCacheType {
-  kAuto /* bf16; f32 with kExact */,
-  kF32,
-  kBF16,
-  kInt8 /* global layers */
-};
-
-// What the weights are kept as in memory.
-enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
-
-struct LoadOptions {
-  WeightFormat weights = WeightFormat::kAsStored;
-  std::string mmproj;  // GGUF only: the vision part; empty: look beside the model
-  // Folder in which packed weights are kept, so that the next start with the same file and the same
-  // `weights` maps them at once; made if missing. Empty: nothing is kept.
-  std::string cache_folder = {};
-  size_t cache_max_bytes = size_t{32} << 30;  // the files used longest ago go first
-  size_t max_memory_bytes = 0;  // 0: no limit; else loading fails with the plan that exceeds it
-  size_t threads = 0;           // for packing; 0: all cores this process may use
-  // Called while weights are packed; false cancels.
-  ProgressCallback on_progress = {};
-};
-
-// Whether a picture is also shown to the model in square crops (published pan-and-scan): better
-// answers on wide or detailed pictures, for one more encode and tokens_per_image tokens a crop.
-enum class PanAndScan {
-  kAuto /* as the model's files say; off where they are silent */,
-  kOff,
-  kOn
-};
-
-// Bytes, as they will be once everything is touched.
-struct MemoryPlan {
-  size_t weights = 0;      // mapped or packed, text and vision
-  size_t kv_cache = 0;     // allocated at session creation, touched as the context fills
-  size_t activations = 0;  // scratch of the largest prefill batch, logits included
-  size_t vision = 0;       // scratch of encoding one picture; 0 without a tower
-  size_t tokenizer = 0;    // the vocabulary's tables
-  size_t total() const { return weights + kv_cache + activations + vision + tokenizer; }
-};
-
-// Precision of the rotary embedding's inverse frequencies. Gemma 3 is defined, and its official
-// code runs, with f32. A PyTorch model that was cast as a whole (model.to(torch.bfloat16)) has
-// rounded them to bf16 along with its weights, and its outputs differ by about a percent of their
-// spread; kBF16 reproduces such outputs, for comparison only.
-enum class RopeFrequencies { kF32, kBF16 };
-
-struct SessionOptions {
-  size_t context = 0;  // tokens; 0: min(trained context, 8192). At most the trained context
-  size_t threads = 0;  // 0: all cores this process may use
-  ComputeMode compute = ComputeMode::kFast;
-  KvCacheType kv = KvCacheType::kAuto;
-  size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
-  size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
-  size_t max_memory_bytes = 0;          // 0: no limit; else session creation fails with the plan
-  PanAndScan pan_and_scan = PanAndScan::kAuto;
-  RopeFrequencies rope_frequencies = RopeFrequencies::kF32;
-  bool merged_image_newlines = false;  // tokenise the newlines around images as transformers does
-};
 
 struct TensorInfo {
   std::string name;

@@ -6,8 +6,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
+#include "hwy/base.h"
+#include "ops/matmul.h"
+#include "ops/packed.h"
 #include "ops/rows.h"
 
 namespace gemma3::reference {
@@ -36,24 +40,71 @@ inline MatMulResult MatMul(Rows<const float> x, Rows<const float> w, const float
   return result;
 }
 
-// Weights in blocks of 32 inputs: value = scale * quant.
+// Integer weights: value = scale * quant + min, scale and min belonging to scale_inputs inputs.
 struct BlockWeights {
   size_t rows = 0;
   size_t cols = 0;
-  std::vector<float> scales;   // [rows, cols / 32]
-  std::vector<int8_t> quants;  // [rows, cols]
+  size_t scale_inputs = 32;
+  std::vector<float> scales;  // [rows, cols / scale_inputs]
+  std::vector<float> mins;    // the same, or empty
+  std::vector<int> quants;    // [rows, cols]
 };
 
-// The arithmetic that ops/packed.h and ops/matmul_packed-inl.h promise, operation by operation: to
-// be met to the bit. (Needs a compiler that fuses no multiplication with an addition.)
+// Reads a packed matrix by the letter of ops/packed.h.
+inline BlockWeights ReadPacked(const MatrixView& w) {
+  const PackedFormat format = PackedFormatOf(w.type);
+  BlockWeights out;
+  out.rows = w.rows;
+  out.cols = w.cols;
+  out.scale_inputs = format.scale_inputs;
+  const auto* bytes = static_cast<const uint8_t*>(w.data);
+  const auto half = [](const uint8_t* p) {
+    hwy::float16_t value;
+    std::memcpy(&value, p, 2);
+    return hwy::ConvertScalarTo<float>(value);
+  };
+  const size_t zero = format.zero_shift < 0 ? 0 : size_t{1} << format.zero_shift;
+  const size_t arrays = format.min ? 2 : 1;
+  for (size_t n = 0; n < w.rows; ++n) {
+    const uint8_t* group = bytes + n / 16 * PackedGroupBytes(w.type, w.cols);
+    const size_t r = n % 16;
+    for (size_t b = 0; b < w.cols / format.scale_inputs; ++b) {
+      if (format.super) {
+        const uint8_t* d = group + b * format.scale_inputs / 256 * arrays * 32 + 2 * r;
+        const uint8_t* s = group + w.cols / 256 * arrays * 32 + b * arrays * 16 + r;
+        out.scales.push_back(half(d) * static_cast<float>(static_cast<int8_t>(s[0])));
+        if (format.min) out.mins.push_back(-(half(d + 32) * static_cast<float>(s[16])));
+      } else {
+        const uint8_t* s = group + b * arrays * 32 + 2 * r;
+        out.scales.push_back(half(s));
+        if (format.min) out.mins.push_back(half(s + 32));
+      }
+    }
+    const uint8_t* values = group + PackedValueOffset(w.type, w.cols);
+    for (size_t k = 0; k < w.cols; ++k) {
+      const size_t quad = k / 4;
+      int stored;
+      if (format.nibbles) {
+        stored = values[quad / 2 * 64 + 4 * r + k % 4];
+        stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
+      } else {
+        stored = values[quad * 64 + 4 * r + k % 4];
+      }
+      out.quants.push_back(stored - static_cast<int>(zero));
+    }
+  }
+  return out;
+}
+
+// The arithmetic that ops/matmul_packed-inl.h promises, operation by operation: to be met to the
+// bit. (Needs a compiler that fuses no multiplication with an addition.)
 inline std::vector<float> BlockMatMul(Rows<const float> x, const BlockWeights& w,
                                       const float* bias = nullptr) {
-  const size_t blocks = x.cols / 32;
   std::vector<float> out;
   for (size_t r = 0; r < x.rows; ++r) {
-    std::vector<float> x_scales(blocks);
+    std::vector<float> x_scales(x.cols / 32);
     std::vector<int> x_quants(x.cols);
-    for (size_t b = 0; b < blocks; ++b) {
+    for (size_t b = 0; b < x.cols / 32; ++b) {
       const float* from = x.row(r) + 32 * b;
       float largest = 0;
       for (size_t i = 0; i < 32; ++i) largest = std::fmax(largest, std::fabs(from[i]));
@@ -66,12 +117,23 @@ inline std::vector<float> BlockMatMul(Rows<const float> x, const BlockWeights& w
     }
     for (size_t n = 0; n < w.rows; ++n) {
       float total = 0;
-      for (size_t b = 0; b < blocks; ++b) {
+      for (size_t b = 0; b < x.cols / w.scale_inputs; ++b) {
         int sum = 0;
-        for (size_t k = 32 * b; k < 32 * b + 32; ++k) sum += w.quants[n * w.cols + k] * x_quants[k];
-        const float scale = w.scales[n * blocks + b] * x_scales[b];
+        int x_sum = 0;
+        for (size_t k = w.scale_inputs * b; k < w.scale_inputs * (b + 1); ++k) {
+          sum += w.quants[n * w.cols + k] * x_quants[k];
+          x_sum += x_quants[k];
+        }
+        const size_t at = n * (x.cols / w.scale_inputs) + b;
+        const float x_scale = x_scales[w.scale_inputs * b / 32];
+        const float scale = w.scales[at] * x_scale;
         const float product = static_cast<float>(sum) * scale;
         total = total + product;
+        if (!w.mins.empty()) {
+          const float x_total = x_scale * static_cast<float>(x_sum);
+          const float term = w.mins[at] * x_total;
+          total = total + term;
+        }
       }
       out.push_back(bias ? total + bias[n] : total);
     }

@@ -36,8 +36,17 @@ auto Guarded(Runner& runner, const Fn& fn) -> decltype(fn()) {
   }
 }
 
-ImageForm ImageFormOf(const ResolvedOptions& options) {
-  return options.session.merged_image_newlines ? ImageForm::kMerged : ImageForm::kIds;
+ImageForm ImageFormOf(const ModelConfig& config, const ResolvedOptions& options) {
+  switch (options.session.image_newlines) {
+    case ImageNewlines::kIds:
+      return ImageForm::kIds;
+    case ImageNewlines::kMerged:
+      return ImageForm::kMerged;
+    case ImageNewlines::kAuto:
+      break;
+  }
+  const bool googles = config.tokens.start_of_image == SpecialTokens().start_of_image;
+  return googles ? ImageForm::kIds : ImageForm::kMerged;
 }
 
 }  // namespace
@@ -125,7 +134,7 @@ Result<Session::Impl::Layout> Session::Impl::LayOut(const Conversation& conversa
     GEMMA3_CHECK_OK(FindPictures(message.parts, layout));
   }
   GEMMA3_TRY(layout.prompt, LayOutChat(conversation.messages, *tokenizer, model.config(),
-                                       {.image_form = ImageFormOf(options),
+                                       {.image_form = ImageFormOf(model.config(), options),
                                         .crops = layout.num_crops,
                                         .answers = conversation.answers}));
   return layout;
@@ -135,9 +144,9 @@ Result<Session::Impl::Layout> Session::Impl::LayOut(std::span<const Part> parts)
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   Layout layout;
   GEMMA3_CHECK_OK(FindPictures(parts, layout));
-  GEMMA3_TRY(layout.prompt,
-             LayOutRaw(parts, *tokenizer, model.config(),
-                       {.image_form = ImageFormOf(options), .crops = layout.num_crops}));
+  GEMMA3_TRY(layout.prompt, LayOutRaw(parts, *tokenizer, model.config(),
+                                      {.image_form = ImageFormOf(model.config(), options),
+                                       .crops = layout.num_crops}));
   return layout;
 }
 

@@ -13,7 +13,7 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
-#include "gemma3/model.h"
+#include "gemma3/options.h"
 #include "ops/attention.h"
 #include "ops/matmul.h"
 #include "src/base/aligned_buffer.h"

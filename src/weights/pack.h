@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "gemma3/model.h"
+#include "gemma3/options.h"
 #include "ops/matmul.h"
 #include "src/base/tensor.h"
 #include "src/threading/thread_pool.h"

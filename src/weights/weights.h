@@ -11,7 +11,7 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
-#include "gemma3/model.h"
+#include "gemma3/options.h"
 #include "ops/matmul.h"
 #include "src/formats/checkpoint.h"
 #include "src/threading/thread_pool.h"

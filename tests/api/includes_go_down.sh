@@ -30,7 +30,7 @@ BEGIN {
   # Which folders may see a third-party library.
   sees["hwy"] = "ops src/threading"
   sees["sentencepiece"] = "src/text"
-  sees["nlohmann"] = "src/base src/formats tools"
+  sees["nlohmann"] = "src/base src/formats src/weights tools"
   sees["stb"] = "src/image"
   sees["webp"] = "src/image"
   sees["CLI"] = "tools"

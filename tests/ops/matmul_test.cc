@@ -24,6 +24,8 @@
 #include "ops/packed.h"
 #include "ops/quantize.h"
 #include "ops/reference/matmul.h"
+#include "src/base/tensor.h"
+#include "src/formats/dequantize.h"
 
 namespace gemma3 {
 namespace {
@@ -107,19 +109,7 @@ class Weights {
 };
 
 std::string Name(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return "F32";
-    case WeightType::kF16:
-      return "F16";
-    case WeightType::kBF16:
-      return "BF16";
-    case WeightType::kInt8:
-      return "Int8";
-    case WeightType::kInt4:
-      return "Int4";
-  }
-  return "?";
+  return type == WeightType::kF32 ? "F32" : type == WeightType::kF16 ? "F16" : "BF16";
 }
 
 // The worst case of summing `cols` products in f32: every addition and product errs by at most half
@@ -198,54 +188,52 @@ INSTANTIATE_TEST_SUITE_P(, FloatMatMul,
                          testing::Values(WeightType::kF32, WeightType::kF16, WeightType::kBF16),
                          [](const auto& info) { return Name(info.param); });
 
-// Random blocks of a GGUF file with every quant that the format has, packed.
+struct BlockCase {
+  BlockFormat format;
+  TensorType type;  // as the definition of its values knows it
+  const char* name;
+  std::vector<size_t> halves;  // where a block has f16 values
+};
+
+// Random blocks of a GGUF file, packed.
 struct PackedWeights {
-  PackedWeights(BlockFormat format, size_t rows, size_t cols, uint32_t seed) : format(format) {
-    plain.rows = rows;
-    plain.cols = cols;
+  PackedWeights(const BlockCase& block, size_t rows, size_t cols, uint32_t seed)
+      : type(PackedTypeOf(block.format)), rows(rows), cols(cols), values(rows * cols) {
     std::mt19937 rng(seed);
     std::uniform_int_distribution<int> byte(0, 255);
     std::normal_distribution<float> normal(0.0f, 0.01f);
-    std::vector<std::byte> blocks;
-    for (size_t i = 0; i < rows * cols / 32; ++i) {
-      const auto scale = hwy::ConvertScalarTo<hwy::float16_t>(normal(rng));
-      plain.scales.push_back(hwy::ConvertScalarTo<float>(scale));
-      std::byte raw[2 + 32];
-      std::memcpy(raw, &scale, 2);
-      const size_t bytes = format == BlockFormat::kQ8_0 ? 32 : 16;
-      for (size_t k = 0; k < bytes; ++k) raw[2 + k] = static_cast<std::byte>(byte(rng));
-      for (size_t k = 0; k < 32; ++k) {
-        const int b = std::to_integer<int>(raw[2 + k % bytes]);
-        const int q =
-            format == BlockFormat::kQ8_0 ? static_cast<int8_t>(b) : (k < 16 ? b & 15 : b >> 4) - 8;
-        plain.quants.push_back(static_cast<int8_t>(q));
+    const TensorTypeInfo& info = InfoOf(block.type);
+    std::vector<std::byte> blocks(rows * cols / info.block_elems * info.block_bytes);
+    for (std::byte& b : blocks) b = static_cast<std::byte>(byte(rng));
+    for (size_t at = 0; at < blocks.size(); at += info.block_bytes) {
+      for (size_t offset : block.halves) {
+        const auto scale = hwy::ConvertScalarTo<hwy::float16_t>(normal(rng));
+        std::memcpy(&blocks[at + offset], &scale, 2);
       }
-      blocks.insert(blocks.end(), raw, raw + 2 + bytes);
     }
-    const WeightType type = PackedTypeOf(format);
+    EXPECT_TRUE(Dequantize(block.type, blocks.data(), values.size(), values.data()));
     memory = hwy::AllocateAligned<std::byte>(PackedBytes(type, rows, cols));
     ThreadPool pool(2);
-    Repack(blocks.data(), format, rows, cols, memory.get(), pool);
+    Repack(blocks.data(), block.format, rows, cols, memory.get(), pool);
   }
-  MatrixView View() const { return {PackedTypeOf(format), plain.rows, plain.cols, memory.get()}; }
-  std::vector<float> Values() const {
-    std::vector<float> values;
-    for (size_t i = 0; i < plain.quants.size(); ++i) {
-      values.push_back(plain.scales[i / 32] * static_cast<float>(plain.quants[i]));
-    }
-    return values;
-  }
+  MatrixView View() const { return {type, rows, cols, memory.get()}; }
 
-  BlockFormat format;
-  reference::BlockWeights plain;
+  WeightType type;
+  size_t rows, cols;
+  std::vector<float> values;  // by the format's definition
   hwy::AlignedFreeUniquePtr<std::byte[]> memory;
 };
 
-class PackedMatMul : public testing::TestWithParam<BlockFormat> {};
+const BlockCase kQ8_0{BlockFormat::kQ8_0, TensorType::kQ8_0, "Q8_0", {0}};
+const BlockCase kQ4_0{BlockFormat::kQ4_0, TensorType::kQ4_0, "Q4_0", {0}};
+const BlockCase kQ4_K{BlockFormat::kQ4_K, TensorType::kQ4_K, "Q4_K", {0, 2}};
+
+class PackedMatMul : public testing::TestWithParam<BlockCase> {};
 
 TEST_P(PackedMatMul, HasTheBitsOfTheReferenceOnEveryTargetAndForAnyCompany) {
   ThreadPool pool1(1), pool2(2), pool3(3);
-  for (size_t cols : {32, 64, 96, 160, 1152}) {
+  for (size_t cols : {32, 64, 96, 160, 256, 1152, 1280}) {
+    if (!CanPack(PackedTypeOf(GetParam().format), 1, cols)) continue;
     for (size_t outputs : {1, 3, 16, 17, 40, 100}) {
       SCOPED_TRACE("cols " + std::to_string(cols) + ", outputs " + std::to_string(outputs));
       const PackedWeights w(GetParam(), outputs, cols, 1);
@@ -257,7 +245,8 @@ TEST_P(PackedMatMul, HasTheBitsOfTheReferenceOnEveryTargetAndForAnyCompany) {
         x.data[2 * x.stride + k] = k % 3 ? 1e4f : -1e4f;
       }
       const std::vector<float> bias = Random(outputs, 3);
-      const std::vector<float> expected = reference::BlockMatMul(x.View(), w.plain, bias.data());
+      const std::vector<float> expected =
+          reference::BlockMatMul(x.View(), reference::ReadPacked(w.View()), bias.data());
       ForEveryTarget([&] {
         const size_t stride = outputs + 1;
         for (size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 64}) {
@@ -280,13 +269,15 @@ TEST_P(PackedMatMul, HasTheBitsOfTheReferenceOnEveryTargetAndForAnyCompany) {
   }
 }
 
-// Rounding x to int8 errs by at most half a step, max|x| of the block / 127, per product.
+// Rounding x to int8 errs by at most half a step, max|x| of the block / 127, per product. The sums
+// in f32 err by at most half an epsilon of the partial sums, once a product; these are bounded by
+// the products with scale * quant and with min, each on its own.
 TEST_P(PackedMatMul, IsAsCloseToTheProductOfTheValuesAsRoundingAllows) {
-  const size_t rows = 9, cols = 320, outputs = 33;
+  const size_t rows = 9, cols = 512, outputs = 33;
   const PackedWeights w(GetParam(), outputs, cols, 4);
+  const reference::BlockWeights parts = reference::ReadPacked(w.View());
   const Activations x(rows, cols, 5);
-  const std::vector<float> values = w.Values();
-  const Rows<const float> w_rows(values.data(), outputs, cols);
+  const Rows<const float> w_rows(w.values.data(), outputs, cols);
   const reference::MatMulResult expected = reference::MatMul(x.View(), w_rows);
   ThreadPool pool(2);
   ForEveryTarget([&] {
@@ -294,49 +285,68 @@ TEST_P(PackedMatMul, IsAsCloseToTheProductOfTheValuesAsRoundingAllows) {
       std::vector<float> out(rows * outputs);
       MatMul(x.View(), w.View(), Rows<float>(out.data(), rows, outputs), compute, pool);
       for (size_t r = 0; r < rows; ++r) {
+        const float* x_row = x.View().row(r);
         for (size_t n = 0; n < outputs; ++n) {
           double rounding = 0;
-          for (size_t b = 0; b < cols / 32 && compute == Compute::kFast; ++b) {
-            double largest = 0, weights = 0;
+          double magnitude = 0;
+          for (size_t b = 0; b < cols / 32; ++b) {
+            double largest = 0;
+            double weights = 0;
             for (size_t k = 32 * b; k < 32 * b + 32; ++k) {
-              largest = std::max(largest, std::abs(double{x.View().row(r)[k]}));
-              weights += std::abs(double{values[n * cols + k]});
+              const size_t at = (n * cols + k) / parts.scale_inputs;
+              const double min = parts.mins.empty() ? 0.0 : std::abs(double{parts.mins[at]});
+              const double product =
+                  std::abs(double{parts.scales[at]} * parts.quants[n * cols + k]);
+              magnitude += (product + min) * std::abs(double{x_row[k]});
+              largest = std::max(largest, std::abs(double{x_row[k]}));
+              weights += std::abs(double{w.values[n * cols + k]});
             }
-            rounding += largest / 127 / 2 * weights * (1 + 1e-5);
+            if (compute == Compute::kFast) rounding += largest / 127 / 2 * weights * (1 + 1e-5);
           }
-          const size_t i = r * outputs + n;
           const double sums = static_cast<double>(cols) * std::numeric_limits<float>::epsilon();
-          ASSERT_NEAR(out[i], expected.out[i], rounding + expected.magnitude[i] * sums);
+          const size_t i = r * outputs + n;
+          ASSERT_NEAR(out[i], expected.out[i], rounding + magnitude * sums);
         }
       }
     }
   });
 }
 
-TEST_P(PackedMatMul, UnpackRowReturnsTheBlocksValues) {
-  const PackedWeights w(GetParam(), 19, 96, 6);
-  const std::vector<float> values = w.Values();
+TEST_P(PackedMatMul, UnpackRowReturnsTheBitsOfTheDefinition) {
+  const size_t cols = 768;
+  const PackedWeights w(GetParam(), 19, cols, 6);
   ForEveryTarget([&] {
-    std::vector<float> row(96);
+    std::vector<float> row(cols);
     for (size_t r = 0; r < 19; ++r) {
       UnpackRow(w.View(), r, row.data());
-      EXPECT_EQ(row, std::vector<float>(&values[r * 96], &values[r * 96] + 96));
+      EXPECT_EQ(row, std::vector<float>(&w.values[r * cols], &w.values[r * cols] + cols));
     }
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(, PackedMatMul, testing::Values(BlockFormat::kQ8_0, BlockFormat::kQ4_0),
-                         [](const auto& info) { return Name(PackedTypeOf(info.param)); });
+INSTANTIATE_TEST_SUITE_P(
+    , PackedMatMul,
+    testing::Values(kQ8_0, kQ4_0, BlockCase{BlockFormat::kQ4_1, TensorType::kQ4_1, "Q4_1", {0, 2}},
+                    BlockCase{BlockFormat::kQ5_0, TensorType::kQ5_0, "Q5_0", {0}},
+                    BlockCase{BlockFormat::kQ5_1, TensorType::kQ5_1, "Q5_1", {0, 2}},
+                    BlockCase{BlockFormat::kQ2_K, TensorType::kQ2_K, "Q2_K", {80, 82}},
+                    BlockCase{BlockFormat::kQ3_K, TensorType::kQ3_K, "Q3_K", {108}}, kQ4_K,
+                    BlockCase{BlockFormat::kQ5_K, TensorType::kQ5_K, "Q5_K", {0, 2}},
+                    BlockCase{BlockFormat::kQ6_K, TensorType::kQ6_K, "Q6_K", {208}},
+                    BlockCase{BlockFormat::kIQ4_NL, TensorType::kIQ4_NL, "IQ4_NL", {0}},
+                    BlockCase{BlockFormat::kIQ4_XS, TensorType::kIQ4_XS, "IQ4_XS", {0}}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(MatMul, ManyTasksOfMixedTypesEqualSingleOnes) {
-  const size_t cols = 160;
+  const size_t cols = 256;
   std::vector<Weights> weights;
   for (size_t i = 0; i < 11; ++i) {
     const WeightType types[] = {WeightType::kF32, WeightType::kBF16, WeightType::kF16};
     weights.emplace_back(types[i % 3], 16 * i + 1 + i % 5, cols, i);
   }
-  const PackedWeights int8(BlockFormat::kQ8_0, 50, cols, 20);
-  const PackedWeights int4(BlockFormat::kQ4_0, 70, cols, 21);
+  const PackedWeights int8(kQ8_0, 50, cols, 20);
+  const PackedWeights int4(kQ4_0, 70, cols, 21);
+  const PackedWeights int4k(kQ4_K, 33, cols, 22);
   ThreadPool pool(3);
   ForEveryTarget([&] {
     for (size_t rows : {1, 7, 70}) {
@@ -344,6 +354,7 @@ TEST(MatMul, ManyTasksOfMixedTypesEqualSingleOnes) {
       std::vector<MatrixView> views = {int8.View()};
       for (const Weights& w : weights) views.push_back(w.View());
       views.push_back(int4.View());
+      views.push_back(int4k.View());
       std::vector<std::vector<float>> out;
       for (const MatrixView& w : views) out.emplace_back(rows * w.rows);
       std::vector<MatMulTask> tasks;

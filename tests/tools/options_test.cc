@@ -59,7 +59,7 @@ TEST(Settings, ReachTheFieldOfTheirName) {
   EXPECT_EQ(With("max-memory", "6G").load.max_memory_bytes, size_t{6} << 30);
   EXPECT_EQ(With("image-cache", "1M").session.image_cache_bytes, size_t{1} << 20);
   EXPECT_EQ(With("pan-and-scan", "on").session.pan_and_scan, PanAndScan::kOn);
-  EXPECT_TRUE(With("merged-image-newlines", "on").session.merged_image_newlines);
+  EXPECT_EQ(With("image-newlines", "merged").session.image_newlines, ImageNewlines::kMerged);
   EXPECT_EQ(With("weights", "int4").load.weights, WeightFormat::kInt4);
   EXPECT_EQ(With("mmproj", "a.gguf").load.mmproj, "a.gguf");
 }

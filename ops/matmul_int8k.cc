@@ -1,0 +1,30 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Matrix multiplication with 8-bit weights and two levels of scales (ops/packed.h).
+
+#include <cstddef>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/matmul_int8k.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "ops/matmul_packed-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma3 {
+namespace HWY_NAMESPACE {
+
+MatMulKernels GetInt8KKernels(size_t cols) { return PackedKernels<WeightType::kInt8K>(cols); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma3
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gemma3 {
+
+HWY_EXPORT(GetInt8KKernels);
+MatMulKernels Int8KKernels(size_t cols) { return HWY_DYNAMIC_DISPATCH(GetInt8KKernels)(cols); }
+
+}  // namespace gemma3
+#endif  // HWY_ONCE

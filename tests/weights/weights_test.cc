@@ -1,0 +1,197 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What a tensor of a file is as a weight: its values, wherever it lies and whatever its float type.
+#include "src/weights/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "src/base/half.h"
+#include "tests/support/tiny_model.h"
+
+namespace gemma3 {
+namespace {
+
+using testing::RandomValues;
+using testing::TinyModel;
+
+std::vector<float> Unpacked(const MatrixView& w) {
+  std::vector<float> out(w.rows * w.cols);
+  for (size_t r = 0; r < w.rows; ++r) UnpackRow(w, r, out.data() + r * w.cols);
+  return out;
+}
+
+// What is left of a value in a stored type.
+float Rounded(float value, TensorType type) {
+  if (type == TensorType::kF16) return FloatFromHalf(HalfFromFloat(value));
+  if (type == TensorType::kBF16) return FloatFromBf16(Bf16FromFloat(value));
+  return value;
+}
+
+std::vector<float> Rounded(std::vector<float> values, TensorType type) {
+  for (float& value : values) value = Rounded(value, type);
+  return values;
+}
+
+class WeightsTest : public ::testing::TestWithParam<TensorType> {};
+
+TEST_P(WeightsTest, MatricesHaveTheStoredValues) {
+  TinyModel model(testing::TinyVisionConfig());
+  const ModelConfig& config = model.checkpoint.config;
+  const std::vector<uint64_t> q_shape = {64, 32}, down_shape = {32, 64},
+                              patch_shape = {24, 3, 14, 14};
+  const auto q = RandomValues(q_shape, 1);
+  const auto down = RandomValues(down_shape, 2);
+  const auto patch = RandomValues(patch_shape, 3);
+  model.bank.Add("layers.3.self_attn.q_proj.weight", GetParam(), q_shape, q);
+  model.bank.Add("layers.6.mlp.down_proj.weight", GetParam(), down_shape, down);
+  model.bank.Add("vision.embeddings.patch_embedding.weight", GetParam(), patch_shape, patch);
+  model.Load(ModelConfig(config));
+
+  const MatrixView& q_view = model.weights.text.layers[3].q;
+  EXPECT_EQ(q_view.rows, 64u);
+  EXPECT_EQ(q_view.cols, 32u);
+  EXPECT_EQ(Unpacked(q_view), Rounded(q, GetParam()));
+  EXPECT_EQ(Unpacked(model.weights.text.layers[6].down), Rounded(down, GetParam()));
+  // A convolution's kernel is a matrix whose columns gather channel, row and column.
+  const MatrixView& patch_view = model.weights.vision.patch.w;
+  EXPECT_EQ(patch_view.rows, 24u);
+  EXPECT_EQ(patch_view.cols, 3u * 14 * 14);
+  EXPECT_EQ(Unpacked(patch_view), Rounded(patch, GetParam()));
+}
+
+// Aligned float matrices are read where they are, so that a file needs no second copy in memory.
+TEST_P(WeightsTest, AlignedMatricesAreReadInPlace) {
+  const TinyModel model(testing::TinyTextConfig(), GetParam());
+  const TensorView& stored = model.checkpoint.tensors.at("embed_tokens.weight");
+  EXPECT_EQ(model.weights.text.embedding.data, static_cast<const void*>(stored.data));
+  EXPECT_EQ(model.weights.owned_bytes, 0u);
+  size_t matrices = 0;
+  for (const auto& [name, view] : model.checkpoint.tensors) {
+    if (view.shape.size() > 1) matrices += view.bytes;
+  }
+  EXPECT_EQ(model.weights.mapped_bytes, matrices);
+}
+
+// Files written before the format padded its header can put data at odd addresses.
+TEST_P(WeightsTest, DataAtOddAddressesIsRight) {
+  const ModelConfig config = testing::TinyVisionConfig();
+  const TinyModel expected(config, GetParam());
+  TinyModel model(config, GetParam());
+  std::vector<std::vector<std::byte>> shifted;  // every tensor, one byte off
+  for (auto& [name, view] : model.checkpoint.tensors) {
+    std::vector<std::byte>& bytes = shifted.emplace_back(view.bytes + 1);
+    std::memcpy(bytes.data() + 1, view.data, view.bytes);
+    view.data = bytes.data() + 1;
+  }
+  ThreadPool pool(2);
+  const auto loaded = LoadWeights(model.checkpoint, {}, pool);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const TextWeights& text = loaded->text;
+  EXPECT_EQ(Unpacked(text.embedding), Unpacked(expected.weights.text.embedding));
+  for (size_t i = 0; i < text.layers.size(); ++i) {
+    const LayerWeights& a = text.layers[i];
+    const LayerWeights& b = expected.weights.text.layers[i];
+    EXPECT_EQ(Unpacked(a.q), Unpacked(b.q));
+    EXPECT_EQ(Unpacked(a.down), Unpacked(b.down));
+    EXPECT_EQ(a.input_norm, b.input_norm);
+    EXPECT_EQ(a.k_norm, b.k_norm);
+    // The kernels load elements of their own size.
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a.q.data) % 4, 0u);
+  }
+  EXPECT_EQ(Unpacked(loaded->vision.position), Unpacked(expected.weights.vision.position));
+  EXPECT_EQ(Unpacked(loaded->vision.projection), Unpacked(expected.weights.vision.projection));
+  EXPECT_EQ(loaded->vision.layers[1].fc1.bias, expected.weights.vision.layers[1].fc1.bias);
+}
+
+// Stored text and projector gains are w of 1 + w in one container and whole in the other; the
+// tower's LayerNorms are whole in both.
+TEST_P(WeightsTest, GainsAreWholeFactors) {
+  for (const bool offset : {true, false}) {
+    TinyModel model(testing::TinyVisionConfig(), GetParam());
+    const auto stored = [&](const std::string& name, size_t size, float add) {
+      std::vector<float> values(size);
+      const TensorView& view = model.checkpoint.tensors.at(name);
+      for (size_t i = 0; i < size; ++i) {
+        switch (GetParam()) {
+          case TensorType::kF32:
+            std::memcpy(&values[i], view.data + 4 * i, 4);
+            break;
+          case TensorType::kF16:
+            values[i] = FloatFromHalf(LoadLittle<uint16_t>(view.data + 2 * i));
+            break;
+          default:
+            values[i] = FloatFromBf16(LoadLittle<uint16_t>(view.data + 2 * i));
+        }
+        values[i] += add;
+      }
+      return values;
+    };
+    model.checkpoint.norms_store_offset = offset;
+    model.Load(ModelConfig(model.checkpoint.config));
+    const float add = offset ? 1 : 0;
+    const ModelWeights& w = model.weights;
+    const LayerWeights& layer = w.text.layers[2];
+    EXPECT_EQ(layer.input_norm, stored("layers.2.input_layernorm.weight", 32, add));
+    EXPECT_EQ(layer.q_norm, stored("layers.2.self_attn.q_norm.weight", 16, add));
+    EXPECT_EQ(layer.k_norm, stored("layers.2.self_attn.k_norm.weight", 16, add));
+    EXPECT_EQ(layer.post_attention_norm,
+              stored("layers.2.post_attention_layernorm.weight", 32, add));
+    EXPECT_EQ(layer.pre_ffw_norm, stored("layers.2.pre_feedforward_layernorm.weight", 32, add));
+    EXPECT_EQ(layer.post_ffw_norm, stored("layers.2.post_feedforward_layernorm.weight", 32, add));
+    EXPECT_EQ(w.text.final_norm, stored("norm.weight", 32, add));
+    EXPECT_EQ(w.vision.projector_norm, stored("projector.mm_soft_emb_norm.weight", 24, add));
+    EXPECT_EQ(w.vision.post_norm_weight, stored("vision.post_layernorm.weight", 24, 0));
+    EXPECT_EQ(w.vision.layers[0].norm1_weight,
+              stored("vision.encoder.layers.0.layer_norm1.weight", 24, 0));
+    EXPECT_EQ(w.vision.layers[0].norm2_bias,
+              stored("vision.encoder.layers.0.layer_norm2.bias", 24, 0));
+  }
+}
+
+// The projector's matrix is stored as [inputs, outputs], unlike all others.
+TEST_P(WeightsTest, ProjectionIsTransposed) {
+  TinyModel model(testing::TinyVisionConfig());
+  const auto values = RandomValues({24, 32}, 5);
+  model.bank.Add("projector.mm_input_projection_weight", GetParam(), {24, 32}, values);
+  model.Load(ModelConfig(model.checkpoint.config));
+  const MatrixView& projection = model.weights.vision.projection;
+  ASSERT_EQ(projection.rows, 32u);
+  ASSERT_EQ(projection.cols, 24u);
+  const std::vector<float> got = Unpacked(projection);
+  for (size_t r = 0; r < 32; ++r) {
+    for (size_t c = 0; c < 24; ++c) {
+      EXPECT_EQ(got[r * 24 + c], Rounded(values[c * 32 + r], GetParam())) << r << ", " << c;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, WeightsTest,
+                         ::testing::Values(TensorType::kF32, TensorType::kF16, TensorType::kBF16),
+                         [](const auto& info) { return InfoOf(info.param).name; });
+
+TEST(LoadWeightsTest, AMissingTensorIsNamed) {
+  TinyModel model(testing::TinyTextConfig());
+  model.checkpoint.tensors.erase("layers.4.mlp.up_proj.weight");
+  ThreadPool pool(1);
+  const auto loaded = LoadWeights(model.checkpoint, {}, pool);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
+  EXPECT_NE(loaded.error().message.find("layers.4.mlp.up_proj.weight"), std::string::npos);
+}
+
+TEST(LoadWeightsTest, TypesThatAreNoNumbersOfAModelAreRefused) {
+  TinyModel model(testing::TinyTextConfig());
+  model.checkpoint.tensors.at("norm.weight").type = TensorType::kI32;
+  ThreadPool pool(1);
+  const auto loaded = LoadWeights(model.checkpoint, {}, pool);
+  ASSERT_FALSE(loaded);
+  EXPECT_NE(loaded.error().message.find("norm.weight"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace gemma3
