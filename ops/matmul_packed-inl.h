@@ -36,8 +36,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 // At most a group's 16 lanes.
 using PF = hn::CappedTag<float, kPackedGroupRows>;
 using PI = hn::RebindToSigned<PF>;
-using PU8 = hn::Repartition<uint8_t, PI>;
-using PI8 = hn::Repartition<int8_t, PI>;
 
 // Most rows of x (a power of two) and units of W in a tile: an integer accumulator for each pair,
 // and besides them a vector of each unit and one of x. 32 registers: 8 * 3 + 3 + 1 = 28, and eight
@@ -86,6 +84,152 @@ HWY_INLINE T LoadAs(const std::byte* p) {
   std::memcpy(&value, p, sizeof(T));
   return value;
 }
+
+// The input form kInt8.
+inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* HWY_RESTRICT out) {
+  const PF df;
+  const PI di;
+  const hn::Rebind<int8_t, PF> di8;
+  const size_t lanes = hn::Lanes(df);
+  float* HWY_RESTRICT scales = reinterpret_cast<float*>(out);
+  int32_t* HWY_RESTRICT minus_sums = reinterpret_cast<int32_t*>(out + PackedInputSums(cols));
+  int32_t* HWY_RESTRICT minus_half_sums =
+      reinterpret_cast<int32_t*>(out + PackedInputHalfSums(cols));
+  int8_t* HWY_RESTRICT quants = reinterpret_cast<int8_t*>(out + PackedInputQuants(cols));
+  for (size_t b = 0; b < cols / kPackedBlock; ++b, x += kPackedBlock, quants += kPackedBlock) {
+    auto max = hn::Zero(df);
+    for (size_t i = 0; i < kPackedBlock; i += lanes) {
+      max = hn::Max(max, hn::Abs(hn::LoadU(df, x + i)));
+    }
+    const float largest = hn::ReduceMax(df, max);
+    // Where the inverse would overflow, the block counts as zero.
+    const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
+    int32_t half_sums[2];
+    for (size_t half = 0; half < 2; ++half) {
+      auto sum = hn::Zero(di);
+      for (size_t i = half * 16; i < half * 16 + 16; i += lanes) {
+        const auto q = hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), hn::Set(df, inverse)));
+        sum = hn::Add(sum, q);
+        hn::StoreU(hn::DemoteTo(di8, q), di8, quants + i);
+      }
+      half_sums[half] = hn::ReduceSum(di, sum);
+      minus_half_sums[2 * b + half] = -half_sums[half];
+    }
+    scales[b] = inverse == 0.0f ? 0.0f : largest / 127.0f;
+    minus_sums[b] = -(half_sums[0] + half_sums[1]);
+  }
+}
+
+// One row of a packed matrix, a value at a time.
+template <WeightType kType>
+class PackedRow {
+ public:
+  static constexpr PackedFormat kFormat = PackedFormatOf(kType);
+
+  // group: the row's group; r: the row's place in it.
+  PackedRow(const std::byte* group, size_t cols, size_t r)
+      : supers_(group + 2 * r),
+        scales_(group + PackedScaleOffset(kType, cols)),
+        values_(group + PackedValueOffset(kType, cols) + 4 * r),
+        r_(r) {}
+
+  // Of the inputs from `first` on, a multiple of scale_inputs.
+  float Scale(size_t first) const {
+    const std::byte* p = scales_ + first / kFormat.scale_inputs * PackedScaleStep(kType);
+    if constexpr (!kFormat.super) return Half(p + 2 * r_);
+    return Half(Super(first)) * static_cast<float>(LoadAs<int8_t>(p + r_));
+  }
+  // What is subtracted from scale * quant.
+  float Min(size_t first) const {
+    if constexpr (!kFormat.min) return 0.0f;
+    const std::byte* p = scales_ + first / kFormat.scale_inputs * PackedScaleStep(kType);
+    if constexpr (!kFormat.super) return -Half(p + 2 * (kPackedGroupRows + r_));
+    return Half(Super(first) + 2 * kPackedGroupRows) *
+           static_cast<float>(LoadAs<uint8_t>(p + kPackedGroupRows + r_));
+  }
+  int Quant(size_t input) const {
+    constexpr int kZero = kFormat.zero_shift >= 0 ? 1 << kFormat.zero_shift : 0;
+    const size_t quad = input / 4;
+    const size_t step = kFormat.nibbles ? quad / 2 : quad;
+    int stored = LoadAs<uint8_t>(values_ + step * 64 + input % 4);
+    if constexpr (kFormat.nibbles) stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
+    return stored - kZero;
+  }
+
+ private:
+  static float Half(const std::byte* p) {
+    return hwy::ConvertScalarTo<float>(LoadAs<hwy::float16_t>(p));
+  }
+  const std::byte* Super(size_t first) const {
+    return supers_ + first / kPackedSuper * kPackedGroupRows * (kFormat.min ? 4 : 2);
+  }
+
+  const std::byte* supers_;
+  const std::byte* scales_;
+  const std::byte* values_;
+  size_t r_;
+};
+
+// Rows [begin, begin + count) of w as floats. For exact products and single rows only. The order of
+// operations is that of the formats' definitions.
+template <WeightType kType>
+void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, size_t stride) {
+  constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  for (size_t n = begin; n < begin + count; ++n, out += stride) {
+    const std::byte* group = static_cast<const std::byte*>(w.data) +
+                             n / kPackedGroupRows * PackedGroupBytes(kType, w.cols);
+    const PackedRow<kType> row(group, w.cols, n % kPackedGroupRows);
+    for (size_t first = 0; first < w.cols; first += kFormat.scale_inputs) {
+      const float scale = row.Scale(first);
+      const float min = row.Min(first);
+      for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
+        const float value = scale * static_cast<float>(row.Quant(k));
+        out[k] = kFormat.min ? value - min : value;
+      }
+    }
+  }
+}
+
+#if HWY_TARGET == HWY_SCALAR
+
+// MatMulKernels::run for packed weights, one product at a time.
+template <WeightType kType>
+void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
+  constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  const PackedShape shape(kType, b.cols);
+  for (size_t n = 0; n < b.w_rows; ++n) {
+    const std::byte* group = b.w + n / kPackedGroupRows * b.w_stride;
+    const PackedRow<kType> row(group, b.cols, n % kPackedGroupRows);
+    for (size_t r = 0; r < b.x_rows; ++r) {
+      const std::byte* x = b.x + r * b.x_stride;
+      float total = 0.0f;
+      for (size_t first = 0; first < b.cols; first += kFormat.scale_inputs) {
+        int sum = 0;
+        int x_sum = 0;
+        for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
+          const int quant = LoadAs<int8_t>(x + shape.x_quants + k);
+          sum += row.Quant(k) * quant;
+          x_sum += quant;
+        }
+        const float x_scale = LoadAs<float>(x + 4 * (first / kPackedBlock));
+        const float scale = row.Scale(first) * x_scale;
+        const float product = static_cast<float>(sum) * scale;
+        total = total + product;
+        if constexpr (kFormat.min) {
+          const float x_total = x_scale * static_cast<float>(x_sum);
+          const float term = row.Min(first) * x_total;
+          total = total - term;
+        }
+      }
+      b.out[r * b.out_stride + n] = b.bias ? total + b.bias[n] : total;
+    }
+  }
+}
+
+#else  // HWY_TARGET != HWY_SCALAR
+
+using PU8 = hn::Repartition<uint8_t, PI>;
+using PI8 = hn::Repartition<int8_t, PI>;
 
 HWY_INLINE hn::Vec<PF> LoadHalves(const std::byte* p) {
   const hn::Rebind<hwy::float16_t, PF> d16;
@@ -269,83 +413,7 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
   }
 }
 
-// The input form kInt8.
-inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* HWY_RESTRICT out) {
-  const PF df;
-  const PI di;
-  const hn::Rebind<int8_t, PF> di8;
-  const size_t lanes = hn::Lanes(df);
-  float* HWY_RESTRICT scales = reinterpret_cast<float*>(out);
-  int32_t* HWY_RESTRICT minus_sums = reinterpret_cast<int32_t*>(out + PackedInputSums(cols));
-  int32_t* HWY_RESTRICT minus_half_sums =
-      reinterpret_cast<int32_t*>(out + PackedInputHalfSums(cols));
-  int8_t* HWY_RESTRICT quants = reinterpret_cast<int8_t*>(out + PackedInputQuants(cols));
-  for (size_t b = 0; b < cols / kPackedBlock; ++b, x += kPackedBlock, quants += kPackedBlock) {
-    auto max = hn::Zero(df);
-    for (size_t i = 0; i < kPackedBlock; i += lanes) {
-      max = hn::Max(max, hn::Abs(hn::LoadU(df, x + i)));
-    }
-    const float largest = hn::ReduceMax(df, max);
-    // Where the inverse would overflow, the block counts as zero.
-    const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-    int32_t half_sums[2];
-    for (size_t half = 0; half < 2; ++half) {
-      auto sum = hn::Zero(di);
-      for (size_t i = half * 16; i < half * 16 + 16; i += lanes) {
-        const auto q = hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), hn::Set(df, inverse)));
-        sum = hn::Add(sum, q);
-        hn::StoreU(hn::DemoteTo(di8, q), di8, quants + i);
-      }
-      half_sums[half] = hn::ReduceSum(di, sum);
-      minus_half_sums[2 * b + half] = -half_sums[half];
-    }
-    scales[b] = inverse == 0.0f ? 0.0f : largest / 127.0f;
-    minus_sums[b] = -(half_sums[0] + half_sums[1]);
-  }
-}
-
-// Rows [begin, begin + count) of w as floats. For exact products and single rows only: one value at
-// a time. The order of operations is that of the formats' definitions.
-template <WeightType kType>
-void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, size_t stride) {
-  constexpr PackedFormat kFormat = PackedFormatOf(kType);
-  constexpr int kZero = kFormat.zero_shift >= 0 ? 1 << kFormat.zero_shift : 0;
-  constexpr size_t kPairBytes = kPackedGroupRows * (kFormat.min ? 4 : 2);  // of f16 arrays
-  const auto half = [](const std::byte* p) {
-    return hwy::ConvertScalarTo<float>(LoadAs<hwy::float16_t>(p));
-  };
-  for (size_t n = begin; n < begin + count; ++n, out += stride) {
-    const size_t r = n % kPackedGroupRows;
-    const std::byte* group = static_cast<const std::byte*>(w.data) +
-                             n / kPackedGroupRows * PackedGroupBytes(kType, w.cols);
-    const std::byte* scales = group + PackedScaleOffset(kType, w.cols);
-    const std::byte* values = group + PackedValueOffset(kType, w.cols) + r * 4;
-    for (size_t first = 0; first < w.cols; first += kFormat.scale_inputs) {
-      const std::byte* p = scales + first / kFormat.scale_inputs * PackedScaleStep(kType);
-      float scale = 0;
-      float min = 0;
-      if constexpr (kFormat.super) {
-        const std::byte* d = group + first / kPackedSuper * kPairBytes + 2 * r;
-        scale = half(d) * static_cast<float>(LoadAs<int8_t>(p + r));
-        if constexpr (kFormat.min) {
-          min = half(d + 2 * kPackedGroupRows) *
-                static_cast<float>(LoadAs<uint8_t>(p + kPackedGroupRows + r));
-        }
-      } else {
-        scale = half(p + 2 * r);
-        if constexpr (kFormat.min) min = -half(p + 2 * (kPackedGroupRows + r));
-      }
-      for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
-        const size_t quad = k / 4;
-        const size_t step = kFormat.nibbles ? quad / 2 : quad;
-        int stored = LoadAs<uint8_t>(values + step * 64 + k % 4);
-        if constexpr (kFormat.nibbles) stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
-        const float value = scale * static_cast<float>(stored - kZero);
-        out[k] = kFormat.min ? value - min : value;
-      }
-    }
-  }
-}
+#endif  // HWY_TARGET != HWY_SCALAR
 
 template <WeightType kType>
 MatMulKernels PackedKernels(size_t cols) {

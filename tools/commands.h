@@ -11,6 +11,7 @@ int TokenizeCommand(int argc, const char* const* argv);
 int InspectCommand(int argc, const char* const* argv);
 int BenchCommand(int argc, const char* const* argv);
 int PerplexityCommand(int argc, const char* const* argv);
+int ClassifyCommand(int argc, const char* const* argv);
 int LogitsCommand(int argc, const char* const* argv);
 int DoctorCommand(int argc, const char* const* argv);
 int ConvertCommand(int argc, const char* const* argv);

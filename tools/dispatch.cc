@@ -29,6 +29,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "answer one prompt, for scripts and pipes", RunCommand},
     {"chat", "talk with a model in the terminal", ChatCommand},
+    {"classify", "does a picture violate a policy (ShieldGemma 2)", ClassifyCommand},
     {"tokenize", "text to token ids and back", TokenizeCommand},
     {"inspect", "a model's configuration, tensors and memory plan", InspectCommand},
     {"bench", "measure speed, and its share of what this machine allows", BenchCommand},

@@ -21,6 +21,7 @@
 //   }
 #pragma once
 
+#include "gemma3/classify.h"
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"

@@ -19,15 +19,15 @@ namespace gemma3 {
 // name in the chat. An unset optional means: what the model's generation_config.json recommends,
 // else Gemma's published 1.0 / 64 / 0.95.
 struct GenerationOptions {
-  std::optional<float> temperature;  // >= 0; 0 is greedy
-  std::optional<int> top_k;          // >= 0; 0 keeps all tokens
-  std::optional<float> top_p;        // (0, 1]; 1 keeps all tokens
-  float min_p = 0;                // [0, 1]; drops tokens below min_p * the likeliest's probability
-  float repeat_penalty = 1;       // > 0; 1 is off. Divides positive, multiplies negative logits
-  size_t repeat_last_n = 64;      // how many of the latest tokens the penalty looks at
-  uint64_t seed = 0;              // the same seed gives the same text
-  size_t max_tokens = 0;          // 0: until the model stops or the context is full
-  std::vector<std::string> stop;  // the answer ends before the first of these; none is empty
+  std::optional<float> temperature = {};  // >= 0; 0 is greedy
+  std::optional<int> top_k = {};          // >= 0; 0 keeps all tokens
+  std::optional<float> top_p = {};        // (0, 1]; 1 keeps all tokens
+  float min_p = 0;            // [0, 1]; drops tokens below min_p * the likeliest's probability
+  float repeat_penalty = 1;   // > 0; 1 is off. Divides positive, multiplies negative logits
+  size_t repeat_last_n = 64;  // how many of the latest tokens the penalty looks at
+  uint64_t seed = 0;          // the same seed gives the same text
+  size_t max_tokens = 0;      // 0: until the model stops or the context is full
+  std::vector<std::string> stop = {};  // the answer ends before the first of these; none is empty
 };
 
 enum class StopReason {

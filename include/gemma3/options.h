@@ -27,7 +27,7 @@ enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
 
 struct LoadOptions {
   WeightFormat weights = WeightFormat::kAsStored;
-  std::string mmproj;  // GGUF only: the vision part; empty: look beside the model
+  std::string mmproj = {};  // GGUF only: the vision part; empty: look beside the model
   // Folder in which packed weights are kept, so that the next start with the same file and the same
   // `weights` maps them at once; made if missing. Empty: nothing is kept.
   std::string cache_folder = {};

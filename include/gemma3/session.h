@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/classify.h"
 #include "gemma3/generation.h"
 #include "gemma3/message.h"
 #include "gemma3/model.h"
@@ -109,6 +110,14 @@ class Session {
   // context. Forgets the conversation.
   Result<std::vector<TokenId>> ContinueIds(const TokenInput& input,
                                            const GenerationOptions& options);
+
+  // How likely the picture violates each policy, in their order, as ShieldGemma 2 judges: P(Yes)
+  // against P(No) as the first word of the answer. The picture is shown whole, without crops, and
+  // encoded once. Forgets the conversation. Errors: kUnsupported for a text-only model or a
+  // vocabulary without the words; kInvalidArgument (no policy, or one without text or not UTF-8);
+  // kContextTooLong, kBadImage, kCancelled.
+  Result<std::vector<PolicyScore>> Classify(const Image& image, std::span<const Policy> policies,
+                                            const ProgressCallback& on_progress = {});
 
   // Replaces the conversation without computing anything; what messages() returned is accepted.
   // Roles as for Generate, except that the last message may be the model's.

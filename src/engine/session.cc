@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/chat/template.h"
 #include "src/engine/answer.h"
+#include "src/engine/classify.h"
 #include "src/engine/image_encoder.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/measure.h"
@@ -436,6 +437,18 @@ Result<ScoreResult> Session::Score(std::string_view text, const ProgressCallback
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     GEMMA3_TRY(const std::vector<TokenId> ids, tokenizer->Encode(text));
     return ScoreTokens(impl_->runner, impl_->model.config(), ids, on_progress);
+  });
+}
+
+Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
+                                                   std::span<const Policy> policies,
+                                                   const ProgressCallback& on_progress) {
+  return Guarded(impl_->runner, [&]() -> Result<std::vector<PolicyScore>> {
+    impl_->conversation = {};
+    GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
+    const ModelConfig& config = impl_->model.config();
+    return ClassifyPicture(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr, config, *tokenizer,
+                           ImageFormOf(config, impl_->options), image, policies, on_progress);
   });
 }
 

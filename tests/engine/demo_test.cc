@@ -107,7 +107,7 @@ TEST_P(GoldenTest, SoftTokensAndLogitsMatch) {
 
 TEST_P(GoldenTest, GreedyTextMatches) {
   for (const ComputeMode compute : {ComputeMode::kExact, ComputeMode::kFast}) {
-    Session session = DemoSession({.compute = compute, .merged_image_newlines = true});
+    Session session = DemoSession({.compute = compute, .image_newlines = ImageNewlines::kMerged});
     const auto result = session.Generate(golden_.messages, Greedy(32));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_EQ(result->text, golden_.json["greedy_text"].get<std::string>());

@@ -320,8 +320,8 @@ TEST_F(ProgramTest, InterruptEndsWith130) {
 // ---- help ----
 
 TEST_F(ProgramTest, HelpIsShortAndOnStandardOutput) {
-  const std::vector<std::string> commands = {"run",   "chat",       "tokenize", "inspect",
-                                             "bench", "perplexity", "logits",   "doctor"};
+  const std::vector<std::string> commands = {"run",        "chat",   "tokenize", "inspect", "bench",
+                                             "perplexity", "logits", "doctor",   "classify"};
   const Outcome all = Run({"--help"});
   EXPECT_EQ(all.code, 0);
   for (const std::string& command : commands) {
@@ -402,7 +402,8 @@ TEST_F(ProgramTest, InspectShowsConfigurationTensorsAndMemory) {
   EXPECT_EQ(memory["context"], 1000);
   EXPECT_EQ(memory["total"].get<size_t>(),
             memory["weights"].get<size_t>() + memory["kv_cache"].get<size_t>() +
-                memory["activations"].get<size_t>() + memory["vision"].get<size_t>());
+                memory["activations"].get<size_t>() + memory["vision"].get<size_t>() +
+                memory["tokenizer"].get<size_t>());
   size_t bytes = 0;
   for (const Json& tensor : json["tensors"]) bytes += tensor["bytes"].get<size_t>();
   size_t by_type = 0;
