@@ -34,6 +34,9 @@ int PerplexityCommand(int argc, const char* const* argv) {
 
   const auto text = ReadAll(args.words()[1]);
   if (!text) return Report(text.error());
+  if (text->empty()) {
+    return args.UsageError(args.words()[1] + " is empty: there is nothing to predict");
+  }
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
   auto session = Session::Create(opened->model, settings.session);
@@ -49,11 +52,6 @@ int PerplexityCommand(int argc, const char* const* argv) {
   }();
   progress.Erase();
   if (!score) return Report(score.error());
-  if (score->tokens == 0) {
-    PrintError(args.words()[1] + " is empty: there is nothing to predict");
-    return kExitUsage;
-  }
-
   const double tokens = static_cast<double>(score->tokens);
   const double bits = -score->sum_log_probability / std::log(2.0);
   const double bytes = static_cast<double>(text->size());

@@ -9,16 +9,20 @@ namespace gemma3 {
 
 const TensorTypeInfo& InfoOf(TensorType type) {
   // In the order of the enumeration. Block sizes: ggml-org/ggml, src/ggml-common.h.
-  static constexpr std::array<TensorTypeInfo, 27> kInfo = {{
-      {"F32", 1, 4},        {"F16", 1, 2},      {"BF16", 1, 2},     {"F64", 1, 8},
-      {"I8", 1, 1},         {"I16", 1, 2},      {"I32", 1, 4},      {"I64", 1, 8},
-      {"U8", 1, 1},         {"U16", 1, 2},      {"U32", 1, 4},      {"U64", 1, 8},
-      {"BOOL", 1, 1},       {"Q8_0", 32, 34},   {"Q4_0", 32, 18},   {"Q4_1", 32, 20},
-      {"Q5_0", 32, 22},     {"Q5_1", 32, 24},   {"Q2_K", 256, 84},  {"Q3_K", 256, 110},
-      {"Q4_K", 256, 144},   {"Q5_K", 256, 176}, {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18},
-      {"IQ4_XS", 256, 136}, {"int8", 32, 34},   {"int4", 32, 18},
+  static constexpr std::array<TensorTypeInfo, 31> kInfo = {{
+      {"F32", 1, 4},        {"F16", 1, 2},        {"BF16", 1, 2},
+      {"F64", 1, 8},        {"I8", 1, 1},         {"I16", 1, 2},
+      {"I32", 1, 4},        {"I64", 1, 8},        {"U8", 1, 1},
+      {"U16", 1, 2},        {"U32", 1, 4},        {"U64", 1, 8},
+      {"BOOL", 1, 1},       {"Q8_0", 32, 34},     {"Q4_0", 32, 18},
+      {"Q4_1", 32, 20},     {"Q5_0", 32, 22},     {"Q5_1", 32, 24},
+      {"Q2_K", 256, 84},    {"Q3_K", 256, 110},   {"Q4_K", 256, 144},
+      {"Q5_K", 256, 176},   {"Q6_K", 256, 210},   {"IQ4_NL", 32, 18},
+      {"IQ4_XS", 256, 136}, {"int8", 32, 34},     {"int4", 32, 18},
+      {"int8-min", 32, 36}, {"int8-k", 256, 274}, {"int8-k-min", 256, 292},
+      {"int4-k", 256, 148},
   }};
-  static_assert(kInfo.size() == static_cast<size_t>(TensorType::kPackedInt4) + 1);
+  static_assert(kInfo.size() == static_cast<size_t>(TensorType::kPackedInt4K) + 1);
   return kInfo[static_cast<size_t>(type)];
 }
 

@@ -42,6 +42,10 @@ enum class TensorType : uint8_t {
   kIQ4_XS,
   kPackedInt8,
   kPackedInt4,
+  kPackedInt8Min,
+  kPackedInt8K,
+  kPackedInt8KMin,
+  kPackedInt4K,
 };
 
 // Elements in a block and bytes of a block; 1 element a block for the plain types.
@@ -51,6 +55,10 @@ struct TensorTypeInfo {
   size_t block_bytes;
 };
 const TensorTypeInfo& InfoOf(TensorType type);
+
+// Packed matrices are padded as a whole; the block sizes of their types only say about how large
+// they are.
+constexpr bool IsPacked(TensorType type) { return type >= TensorType::kPackedInt8; }
 
 // Never owns: `data` points into a mapped file that whoever made the view keeps alive. It need not
 // be aligned to the element size.

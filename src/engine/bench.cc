@@ -21,16 +21,14 @@ size_t MatrixBytes(const MatrixView& w) { return FormBytes(w.type, w.rows, w.col
 Multiply MultiplyOf(const MatrixView& w, const ResolvedOptions& options) {
   if (options.compute == Compute::kExact) return Multiply::kF32;
   switch (w.type) {
-    case WeightType::kBF16:
-      return HasNativeBf16Dot() ? Multiply::kBF16 : Multiply::kF32;
-    case WeightType::kInt8:
-    case WeightType::kInt4:
-      return Multiply::kInt8;
     case WeightType::kF32:
     case WeightType::kF16:
       return Multiply::kF32;
+    case WeightType::kBF16:
+      return HasNativeBf16Dot() ? Multiply::kBF16 : Multiply::kF32;
+    default:
+      return Multiply::kInt8;
   }
-  return Multiply::kF32;
 }
 
 // The largest piece of the weights' own memory: one matrix, or the mapped file it lies in.

@@ -61,11 +61,8 @@ void ReplaceRewritten(Checkpoint& checkpoint, const ModelWeights& weights) {
       case WeightType::kBF16:
         view.type = TensorType::kBF16;
         break;
-      case WeightType::kInt8:
-        view.type = TensorType::kPackedInt8;
-        break;
-      case WeightType::kInt4:
-        view.type = TensorType::kPackedInt4;
+      default:
+        view.type = PackedTensorType(matrix.type);
         break;
     }
   }
@@ -214,7 +211,11 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
                                                .max_batch = options.max_batch,
                                                .local = options.kv_local,
                                                .global = options.kv_global});
+  // Matrix products keep their input once more in the kernels' form, at most f32.
+  const size_t widest = std::max({config.text.hidden_size, config.text.intermediate_size,
+                                  config.text.num_heads * config.text.head_dim});
   plan.activations = Transformer::ScratchBytes(config.text, options.max_batch) +
+                     options.max_batch * widest * sizeof(float) +
                      config.text.vocab_size * sizeof(float);
   if (config.has_vision) {
     plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +

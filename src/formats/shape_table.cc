@@ -150,7 +150,7 @@ Status CheckTensors(const ShapeTable& table, const TensorMap& tensors, const std
     uint64_t elements = 1;
     for (uint64_t n : shape) elements *= n;  // bounded by CheckConfig
     // Packed matrices carry padding; whoever made the view has checked its bytes.
-    if (view.type == TensorType::kPackedInt8 || view.type == TensorType::kPackedInt4) continue;
+    if (IsPacked(view.type)) continue;
     if (shape.back() % info.block_elems != 0 ||
         elements / info.block_elems * info.block_bytes != view.bytes) {
       return Fail(ErrorCode::kBadModel, file, ": tensor ", name, " of shape ", ShapeString(shape),

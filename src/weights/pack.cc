@@ -2,7 +2,10 @@
 #include "src/weights/pack.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "ops/packed.h"
@@ -13,8 +16,39 @@
 namespace gemma3 {
 namespace {
 
-bool IsFloat(TensorType type) {
-  return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBF16;
+using PackedPair = std::pair<WeightType, TensorType>;
+constexpr std::array<PackedPair, 6> kPackedTypes = {{
+    {WeightType::kInt8, TensorType::kPackedInt8},
+    {WeightType::kInt4, TensorType::kPackedInt4},
+    {WeightType::kInt8Min, TensorType::kPackedInt8Min},
+    {WeightType::kInt8K, TensorType::kPackedInt8K},
+    {WeightType::kInt8KMin, TensorType::kPackedInt8KMin},
+    {WeightType::kInt4K, TensorType::kPackedInt4K},
+}};
+
+using FormatPair = std::pair<TensorType, BlockFormat>;
+constexpr std::array<FormatPair, 12> kBlockFormats = {{
+    {TensorType::kQ8_0, BlockFormat::kQ8_0},
+    {TensorType::kQ4_0, BlockFormat::kQ4_0},
+    {TensorType::kQ4_1, BlockFormat::kQ4_1},
+    {TensorType::kQ5_0, BlockFormat::kQ5_0},
+    {TensorType::kQ5_1, BlockFormat::kQ5_1},
+    {TensorType::kQ2_K, BlockFormat::kQ2_K},
+    {TensorType::kQ3_K, BlockFormat::kQ3_K},
+    {TensorType::kQ4_K, BlockFormat::kQ4_K},
+    {TensorType::kQ5_K, BlockFormat::kQ5_K},
+    {TensorType::kQ6_K, BlockFormat::kQ6_K},
+    {TensorType::kIQ4_NL, BlockFormat::kIQ4_NL},
+    {TensorType::kIQ4_XS, BlockFormat::kIQ4_XS},
+}};
+
+std::optional<BlockFormat> BlockFormatOf(TensorType type) {
+  const auto it = std::ranges::find(kBlockFormats, type, &FormatPair::first);
+  return it == kBlockFormats.end() ? std::nullopt : std::optional(it->second);
+}
+
+bool IsFloat(WeightType type) {
+  return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16;
 }
 
 size_t StoredBytes(TensorType type, size_t elems) {
@@ -32,56 +66,48 @@ void RowsToFloats(const TensorView& stored, size_t first, size_t count, size_t c
   });
 }
 
+// What the values of a stored type become where they are not packed.
+WeightType FloatForm(TensorType stored) {
+  if (stored == TensorType::kF32) return WeightType::kF32;
+  if (stored == TensorType::kF16) return WeightType::kF16;
+  return WeightType::kBF16;
+}
+
 }  // namespace
 
 WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted) {
-  WeightType floats = WeightType::kBF16;  // what a block type is expanded to
-  if (stored == TensorType::kF32) floats = WeightType::kF32;
-  if (stored == TensorType::kF16) floats = WeightType::kF16;
-  if (stored == TensorType::kPackedInt8) return WeightType::kInt8;
-  if (stored == TensorType::kPackedInt4) return WeightType::kInt4;
-  if (role == MatrixRole::kTable) return IsFloat(stored) ? floats : WeightType::kF32;
+  if (IsPacked(stored)) return PackedWeightType(stored);
+  const std::optional<BlockFormat> format = BlockFormatOf(stored);
+  const WeightType floats = FloatForm(stored);
+  if (role == MatrixRole::kTable) return format ? WeightType::kF32 : floats;
 
   WeightType packed = floats;
-  switch (wanted) {
-    case WeightFormat::kAsStored:
-      if (!IsFloat(stored)) {
-        packed = stored == TensorType::kQ4_0 ? WeightType::kInt4 : WeightType::kInt8;
-      }
-      break;
-    case WeightFormat::kBF16:
-      break;
-    case WeightFormat::kInt8:
-      packed = WeightType::kInt8;
-      break;
-    case WeightFormat::kInt4:
-      packed = role == MatrixRole::kEmbedding ? WeightType::kInt8 : WeightType::kInt4;
-      break;
+  if (wanted == WeightFormat::kAsStored && format) packed = PackedTypeOf(*format);
+  if (wanted == WeightFormat::kInt8) packed = WeightType::kInt8;
+  if (wanted == WeightFormat::kInt4) {
+    packed = role == MatrixRole::kEmbedding ? WeightType::kInt8 : WeightType::kInt4;
   }
   return CanPack(packed, rows, cols) ? packed : floats;
 }
 
 bool IsInPlace(TensorType stored, WeightType form) {
-  return (stored == TensorType::kF32 && form == WeightType::kF32) ||
-         (stored == TensorType::kF16 && form == WeightType::kF16) ||
-         (stored == TensorType::kBF16 && form == WeightType::kBF16) ||
-         (stored == TensorType::kPackedInt8 && form == WeightType::kInt8) ||
-         (stored == TensorType::kPackedInt4 && form == WeightType::kInt4);
+  if (IsPacked(stored)) return form == PackedWeightType(stored);
+  return !BlockFormatOf(stored) && form == FloatForm(stored);
+}
+
+TensorType PackedTensorType(WeightType packed) {
+  return std::ranges::find(kPackedTypes, packed, &PackedPair::first)->second;
+}
+
+WeightType PackedWeightType(TensorType packed) {
+  return std::ranges::find(kPackedTypes, packed, &PackedPair::second)->first;
 }
 
 size_t FormBytes(WeightType form, size_t rows, size_t cols) {
-  switch (form) {
-    case WeightType::kF32:
-      return rows * cols * 4;
-    case WeightType::kF16:
-    case WeightType::kBF16:
-      return rows * cols * 2;
-    case WeightType::kInt8:
-    case WeightType::kInt4:
-      return PackedBytes(form, rows, cols);
-  }
-  return 0;
+  if (form == WeightType::kF32) return rows * cols * 4;
+  if (IsFloat(form)) return rows * cols * 2;
+  return PackedBytes(form, rows, cols);
 }
 
 void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType form, std::byte* out,
@@ -90,11 +116,8 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
     std::memcpy(out, stored.data, stored.bytes);
     return;
   }
-  if (stored.type == TensorType::kQ8_0 && form == WeightType::kInt8) {
-    return Repack(stored.data, BlockFormat::kQ8_0, rows, cols, out, pool);
-  }
-  if (stored.type == TensorType::kQ4_0 && form == WeightType::kInt4) {
-    return Repack(stored.data, BlockFormat::kQ4_0, rows, cols, out, pool);
+  if (const auto format = BlockFormatOf(stored.type); format && form == PackedTypeOf(*format)) {
+    return Repack(stored.data, *format, rows, cols, out, pool);
   }
   // Through floats, a piece at a time; pieces begin at whole groups of packed rows.
   constexpr size_t kPieceElems = 1 << 20;
@@ -105,20 +128,13 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
     const size_t count = std::min(piece_rows, rows - first);
     RowsToFloats(stored, first, count, cols, floats.data(), pool);
     std::byte* to = out + FormBytes(form, first, cols);
-    switch (form) {
-      case WeightType::kInt8:
-      case WeightType::kInt4:
-        Quantize({WeightType::kF32, count, cols, floats.data()}, form, to, pool);
-        break;
-      case WeightType::kBF16: {
-        auto* bits = reinterpret_cast<uint16_t*>(to);
-        for (size_t i = 0; i < count * cols; ++i) bits[i] = Bf16FromFloat(floats[i]);
-        break;
-      }
-      case WeightType::kF32:
-      case WeightType::kF16:  // never chosen for a type that is not stored so
-        std::memcpy(to, floats.data(), count * cols * sizeof(float));
-        break;
+    if (!IsFloat(form)) {
+      Quantize({WeightType::kF32, count, cols, floats.data()}, form, to, pool);
+    } else if (form == WeightType::kBF16) {
+      auto* bits = reinterpret_cast<uint16_t*>(to);
+      for (size_t i = 0; i < count * cols; ++i) bits[i] = Bf16FromFloat(floats[i]);
+    } else {  // kF32; f16 is never chosen for a type that is not stored so
+      std::memcpy(to, floats.data(), count * cols * sizeof(float));
     }
   }
 }

@@ -21,8 +21,7 @@ enum class MatrixRole {
 };
 
 // The type in memory of a matrix [rows, cols].
-//   kAsStored  floats stay; Q8_0 and Q4_0 are repacked without loss; other block types become int8,
-//              whose error is at most 1/254 of the largest weight of 32, far below their own
+//   kAsStored  floats stay; GGUF's block types are repacked without loss
 //   kBF16      block types become bf16; floats stay
 //   kInt8      int8
 //   kInt4      int4; the embedding int8: it is the output head too, where an error meets no later
@@ -31,6 +30,10 @@ enum class MatrixRole {
 // they are.
 WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted);
+
+// A packed matrix as the type of a tensor, and back.
+TensorType PackedTensorType(WeightType packed);
+WeightType PackedWeightType(TensorType packed);
 
 // Whether a matrix of this stored type is in `form` already.
 bool IsInPlace(TensorType stored, WeightType form);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "src/formats/hf_config_writer.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
+#include "src/weights/pack.h"
 
 namespace gemma3 {
 namespace {
@@ -26,12 +28,13 @@ constexpr char kGeneration[] = "generation_config.json";
 constexpr char kPreprocessor[] = "preprocessor_config.json";
 constexpr char kTokenizer[] = "tokenizer.model";
 
-bool IsPacked(TensorType type) {
-  return type == TensorType::kPackedInt8 || type == TensorType::kPackedInt4;
-}
-
-WeightType WeightTypeOf(TensorType packed) {
-  return packed == TensorType::kPackedInt8 ? WeightType::kInt8 : WeightType::kInt4;
+// The packed type of that name.
+std::optional<TensorType> PackedTypeByName(const nlohmann::json& name) {
+  for (auto type = TensorType::kPackedInt8; type <= TensorType::kPackedInt4K;
+       type = static_cast<TensorType>(static_cast<uint8_t>(type) + 1)) {
+    if (name == InfoOf(type).name) return type;
+  }
+  return std::nullopt;
 }
 
 // Takes a text out of the tensors; "" where it is not there.
@@ -49,15 +52,17 @@ Status RestoreMatrix(const nlohmann::json& entry, const std::string& where, Tens
   const auto shape = entry.find("shape");
   const bool known = entry.is_object() && type != entry.end() && shape != entry.end() &&
                      shape->is_array() && shape->size() == 2 && (*shape)[0].is_number_unsigned() &&
-                     (*shape)[1].is_number_unsigned() && (*type == "int8" || *type == "int4");
-  if (!known) return Fail(ErrorCode::kBadModel, where, " is not {type, shape: [rows, cols]}");
-  const TensorType packed = *type == "int8" ? TensorType::kPackedInt8 : TensorType::kPackedInt4;
+                     (*shape)[1].is_number_unsigned();
+  const auto packed_type = known ? PackedTypeByName(*type) : std::nullopt;
+  if (!packed_type) return Fail(ErrorCode::kBadModel, where, " is not {type, shape: [rows, cols]}");
+  const TensorType packed = *packed_type;
   const uint64_t rows = (*shape)[0].get<uint64_t>();
   const uint64_t cols = (*shape)[1].get<uint64_t>();
   // Far above any model and far below overflow in PackedBytes.
   constexpr uint64_t kMaxDim = uint64_t{1} << 24;
-  if (rows > kMaxDim || cols > kMaxDim || !CanPack(WeightTypeOf(packed), rows, cols) ||
-      PackedBytes(WeightTypeOf(packed), rows, cols) != view.bytes || view.type != TensorType::kU8) {
+  if (rows > kMaxDim || cols > kMaxDim || !CanPack(PackedWeightType(packed), rows, cols) ||
+      PackedBytes(PackedWeightType(packed), rows, cols) != view.bytes ||
+      view.type != TensorType::kU8) {
     return Fail(ErrorCode::kBadModel, where, ": ", view.bytes, " bytes are no ",
                 InfoOf(packed).name, " matrix of shape [", rows, ", ", cols, "]");
   }

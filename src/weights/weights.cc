@@ -54,8 +54,8 @@ class Loader {
     for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
     out.type = FormOf(tensor->type, out.rows, out.cols, role, options_.weights);
     // Files written before the format padded its header can hold odd addresses.
-    const bool packed = out.type == WeightType::kInt8 || out.type == WeightType::kInt4;
-    const size_t alignment = packed ? kPackedAlign : InfoOf(tensor->type).block_bytes;
+    const size_t alignment =
+        IsPacked(tensor->type) ? kPackedAlign : InfoOf(tensor->type).block_bytes;
     const bool aligned = reinterpret_cast<uintptr_t>(tensor->data) % alignment == 0;
     if (IsInPlace(tensor->type, out.type) && aligned) {
       out.data = tensor->data;
@@ -125,8 +125,7 @@ class Loader {
     const size_t piece_rows =
         std::max<size_t>(1, kPieceElems / to.cols / kPackedGroupRows) * kPackedGroupRows;
     // Packed sources are copied whole: their rows are interleaved.
-    const bool divisible =
-        tensor.type != TensorType::kPackedInt8 && tensor.type != TensorType::kPackedInt4;
+    const bool divisible = !IsPacked(tensor.type);
     for (size_t first = 0; first < to.rows;) {
       const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
       TensorView piece = tensor;
