@@ -292,6 +292,10 @@ void Chat::Help(std::string_view) {
 
 void Chat::AttachCommand(std::string_view path) {
   if (path.empty()) return Fail("/image needs a FILE", kExitUsage);
+  // Piped text may come from anyone; it must not make the program open files.
+  if (!reader_->interactive()) {
+    return Fail("/image works in a terminal only; use --image FILE", kExitUsage);
+  }
   Attach(UnquotePath(path));
 }
 

@@ -39,6 +39,8 @@ void PrintError(std::string_view message) {
   // terminal, nor a line break fake a second message.
   std::string line = SanitizeForTerminal(message);
   std::replace(line.begin(), line.end(), '\n', ' ');
+  const auto both_blank = [](char a, char b) { return a == ' ' && b == ' '; };
+  line.erase(std::unique(line.begin(), line.end(), both_blank), line.end());
   WriteStderr("gemma3: " + line + "\n");
 }
 

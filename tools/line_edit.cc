@@ -3,6 +3,7 @@
 #include "tools/line_edit.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -94,12 +95,18 @@ class EditReader : public LineReader {
     ::el_set(edit_, EL_PROMPT_ESC, &EditReader::Prompt, '\1');
     ::el_set(edit_, EL_EDITOR, "emacs");
     ::el_set(edit_, EL_HIST, ::history, past_);
-    // Lets libedit restore the terminal on Ctrl-Z and follow changes of its size.
+    // Lets libedit restore the terminal when it is told to end, and follow changes of its size.
     ::el_set(edit_, EL_SIGNAL, 1);
+    // Ctrl-C and Ctrl-Z are keys while a line is edited: a signal that came just before the program
+    // waits for the next key would go unnoticed.
+    ::el_set(edit_, EL_SETTY, "-d", "-isig", static_cast<char*>(nullptr));
+    ::el_set(edit_, EL_ADDFN, "gemma3-interrupt", "drop the line", &EditReader::Interrupt);
+    ::el_set(edit_, EL_ADDFN, "gemma3-suspend", "stop the program", &EditReader::Suspend);
     ::el_set(edit_, EL_ADDFN, "gemma3-paste", "insert a pasted text", &EditReader::Paste);
     ::el_set(edit_, EL_ADDFN, "gemma3-complete", "complete a file name", ::_el_fn_complete);
     // What bash users expect, and the keys of common terminals.
     static constexpr const char* kBindings[][2] = {
+        {"^C", "gemma3-interrupt"},    {"^Z", "gemma3-suspend"},
         {"\033[200~", "gemma3-paste"}, {"^I", "gemma3-complete"},
         {"^R", "em-inc-search-prev"},  {"^W", "ed-delete-prev-word"},
         {"^U", "vi-kill-line-prev"},   {"\033[1~", "ed-move-to-beg"},
@@ -128,11 +135,14 @@ class EditReader : public LineReader {
     const bool paste_mode = UnderstandsEscapes(::fileno(screen_));
     if (paste_mode) Show(kPasteMode);
     NoteInterrupts interrupts;
+    // libedit itself would prepare the terminal only after it has shown the prompt, and a Ctrl-D
+    // typed in between would be lost.
+    ::el_set(edit_, EL_PREP_TERM, 1);
+    interrupted_ = false;
     int count = 0;
     const char* text = ::el_gets(edit_, &count);
-    const int error = errno;
     if (paste_mode) Show(kNoPasteMode);
-    if (interrupts.Take() || (text == nullptr && count < 0 && error == EINTR)) {
+    if (interrupted_ || interrupts.Take()) {
       Show("\n");
       return Outcome::kInterrupted;
     }
@@ -158,10 +168,27 @@ class EditReader : public LineReader {
     std::fflush(screen_);
   }
 
-  static char* Prompt(EditLine* edit) {
+  static EditReader* Self(EditLine* edit) {
     EditReader* self = nullptr;
     ::el_get(edit, EL_CLIENTDATA, &self);
-    return self->prompt_.data();
+    return self;
+  }
+
+  static char* Prompt(EditLine* edit) { return Self(edit)->prompt_.data(); }
+
+  static unsigned char Interrupt(EditLine* edit, int) {
+    Self(edit)->interrupted_ = true;
+    return CC_EOF;
+  }
+
+  static unsigned char Suspend(EditLine* edit, int) {
+    ::el_set(edit, EL_PREP_TERM, 0);
+    ::kill(0, SIGTSTP);
+    // Here again after "fg". The shell has left the terminal in its own mode, which libedit learns
+    // by setting both of its own.
+    ::el_set(edit, EL_PREP_TERM, 0);
+    ::el_set(edit, EL_PREP_TERM, 1);
+    return CC_REDISPLAY;
   }
 
   // Bound to the code that begins a paste: takes everything up to the code that ends it, so that
@@ -196,6 +223,7 @@ class EditReader : public LineReader {
   EditLine* edit_ = nullptr;
   ::History* past_ = nullptr;
   std::string prompt_;
+  bool interrupted_ = false;
 };
 
 #endif  // GEMMA3_HAVE_LIBEDIT

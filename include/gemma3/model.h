@@ -36,7 +36,7 @@ class Model {
   static Result<Model> Load(const std::string& path, const LoadOptions& options = {});
 
   const ModelConfig& config() const;
-  // Errors: kUnsupported where the checkpoint came without one.
+  // Errors: kBadModel where the checkpoint came without one.
   Result<const Tokenizer*> tokenizer() const;
   const std::vector<TensorInfo>& tensors() const;
   const std::vector<std::string>& notes() const;  // repairs made while loading, for people

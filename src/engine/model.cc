@@ -31,9 +31,14 @@ std::vector<TensorInfo> ListTensors(const Checkpoint& checkpoint) {
   return list;
 }
 
-std::string Gigabytes(size_t bytes) {
+std::string BytesText(size_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof(text), "%.2f GB", static_cast<double>(bytes) * 1e-9);
+  const double value = static_cast<double>(bytes);
+  if (bytes < 100'000'000) {
+    std::snprintf(text, sizeof(text), "%.2f MB", value * 1e-6);
+  } else {
+    std::snprintf(text, sizeof(text), "%.2f GB", value * 1e-9);
+  }
   return text;
 }
 
@@ -117,8 +122,8 @@ Result<std::shared_ptr<LoadedModel>> LoadChecked(const FoundModel& found,
   GEMMA3_CHECK_OK(LoadParts(found, options, *model));
   const size_t bytes = model->weights.mapped_bytes + model->weights.owned_bytes;
   if (options.max_memory_bytes != 0 && bytes > options.max_memory_bytes) {
-    return Fail(ErrorCode::kOutOfMemory, path, ": the weights take ", Gigabytes(bytes),
-                ", more than the limit of ", Gigabytes(options.max_memory_bytes),
+    return Fail(ErrorCode::kOutOfMemory, path, ": the weights take ", BytesText(bytes),
+                ", more than the limit of ", BytesText(options.max_memory_bytes),
                 "; use a smaller or more strongly quantised model");
   }
   if (model->checkpoint.tokenizer_proto.empty()) {
@@ -157,7 +162,7 @@ const std::string& Model::path() const { return impl_->path; }
 
 Result<const Tokenizer*> Model::tokenizer() const {
   if (impl_->tokenizer) return &*impl_->tokenizer;
-  return Fail(ErrorCode::kUnsupported, impl_->path, ": ", impl_->tokenizer_missing);
+  return Fail(ErrorCode::kBadModel, impl_->tokenizer_missing);
 }
 
 Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options) {
@@ -228,9 +233,9 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
 }
 
 std::string DescribePlan(const MemoryPlan& plan) {
-  return "weights " + Gigabytes(plan.weights) + " + KV cache " + Gigabytes(plan.kv_cache) +
-         " + activations " + Gigabytes(plan.activations) + " + vision " + Gigabytes(plan.vision) +
-         " + tokenizer " + Gigabytes(plan.tokenizer) + " = " + Gigabytes(plan.total());
+  return "weights " + BytesText(plan.weights) + " + KV cache " + BytesText(plan.kv_cache) +
+         " + activations " + BytesText(plan.activations) + " + vision " + BytesText(plan.vision) +
+         " + tokenizer " + BytesText(plan.tokenizer) + " = " + BytesText(plan.total());
 }
 
 Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {

@@ -447,8 +447,9 @@ Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
     impl_->conversation = {};
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     const ModelConfig& config = impl_->model.config();
-    return ClassifyPicture(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr, config, *tokenizer,
-                           ImageFormOf(config, impl_->options), image, policies, on_progress);
+    return ClassifyPicture(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr, config,
+                           *tokenizer, ImageFormOf(config, impl_->options), image, policies,
+                           on_progress);
   });
 }
 

@@ -67,7 +67,6 @@ std::string OtherModel(const std::string& model_type) {
   if (model_type == "gemma2") return "Gemma 2";
   if (model_type.starts_with("gemma3n")) return "Gemma 3n, another architecture";
   if (model_type.starts_with("gemma4")) return "Gemma 4";
-  if (model_type == "shieldgemma2") return "ShieldGemma 2, an image classifier";
   if (model_type == "paligemma") return "PaliGemma";
   if (model_type.starts_with("t5gemma")) return "T5Gemma, an encoder-decoder";
   return "a model of type \"" + Shown(model_type, 60) + "\"";
@@ -75,7 +74,9 @@ std::string OtherModel(const std::string& model_type) {
 
 Status CheckArchitecture(const JsonValue& root) {
   GEMMA3_TRY(const std::string model_type, root.String("model_type", ""));
-  if (!model_type.empty() && model_type != "gemma3" && model_type != "gemma3_text") {
+  // ShieldGemma 2 is Gemma 3 4B with other weights, behind another class.
+  if (!model_type.empty() && model_type != "gemma3" && model_type != "gemma3_text" &&
+      model_type != "shieldgemma2") {
     return Fail(ErrorCode::kUnsupported, root.Path(), ": this is ", OtherModel(model_type),
                 "; only Gemma 3 models (gemma3, gemma3_text) can be loaded");
   }
@@ -83,8 +84,9 @@ Status CheckArchitecture(const JsonValue& root) {
   if (const auto list = root.Find("architectures"); list && list->IsArray() && list->size() > 0) {
     GEMMA3_TRY(architecture, (*list)[0].AsString());
   }
-  for (const char* known : {"", "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration",
-                            "Gemma3Model", "Gemma3TextModel"}) {
+  for (const char* known :
+       {"", "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "Gemma3Model", "Gemma3TextModel",
+        "ShieldGemma2ForImageClassification"}) {
     if (architecture == known) {
       if (!architecture.empty() || !model_type.empty()) return {};
       return Fail(ErrorCode::kBadModel, root.Path(),

@@ -233,7 +233,7 @@ std::string CanonicalHfName(const std::string& name) {
   struct Prefix {
     std::string_view stored, canonical;
   };
-  static constexpr std::array<Prefix, 15> kPrefixes = {{
+  static constexpr std::array<Prefix, 16> kPrefixes = {{
       {"model.vision_tower.vision_model.", "vision."},
       {"vision_tower.vision_model.", "vision."},
       {"vision_model.vision_model.", "vision."},
@@ -245,6 +245,7 @@ std::string CanonicalHfName(const std::string& name) {
       {"model.language_model.lm_head.", "lm_head."},
       {"language_model.lm_head.", "lm_head."},
       {"lm_head.", "lm_head."},
+      {"model.language_model.model.", ""},  // ShieldGemma 2
       {"language_model.model.", ""},
       {"model.language_model.", ""},
       {"model.", ""},

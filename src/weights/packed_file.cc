@@ -98,7 +98,7 @@ Result<Checkpoint> OpenPackedFile(const std::string& path) {
   checkpoint.norms_store_offset = index["norms_store_offset"].get<bool>();
   checkpoint.tokenizer_proto = TakeText(set.tensors, kTokenizer);
   if (checkpoint.tokenizer_proto.empty()) {
-    checkpoint.tokenizer_missing = "the file was made from a model without a tokenizer";
+    checkpoint.tokenizer_missing = path + " was made from a model without a tokenizer";
   }
   for (const auto& [name, entry] : index["matrices"].items()) {
     const auto it = set.tensors.find(name);

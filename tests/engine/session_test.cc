@@ -220,7 +220,11 @@ TEST(SessionTest, ImpossibleSessionsAreRefused) {
 
 TEST(SessionTest, APictureIsRefusedByATextOnlyModel) {
   const TempFolder folder;
-  ASSERT_TRUE(WriteHfFolder(folder.path(), TinyTextConfig()));
+  ModelConfig config = TinyTextConfig();
+  config.text.vocab_size = DemoModel().config().text.vocab_size;
+  ASSERT_TRUE(WriteHfFolder(folder.path(), config));
+  std::filesystem::copy(std::string(GEMMA3_DEMO_DIR) + "/tokenizer.model",
+                        folder.path() + "/tokenizer.model");
   const auto model = Model::Load(folder.path());
   ASSERT_TRUE(model) << model.error().message;
   auto session = Session::Create(*model);
@@ -230,7 +234,25 @@ TEST(SessionTest, APictureIsRefusedByATextOnlyModel) {
             ErrorCode::kUnsupported);
   EXPECT_EQ(session->Bench({.prompt_tokens = 1, .images = 1}).error().code,
             ErrorCode::kUnsupported);
+  EXPECT_TRUE(session->Send(Message::User("Hello"), Greedy(3)));
   EXPECT_TRUE(session->Logits({{1, 2}, {}}));
+}
+
+// What needs no text works without a tokenizer; the rest says that there is none.
+TEST(SessionTest, AModelWithoutATokenizerTakesRawIds) {
+  const TempFolder folder;
+  ASSERT_TRUE(WriteHfFolder(folder.path(), TinyTextConfig()));
+  const auto model = Model::Load(folder.path());
+  ASSERT_TRUE(model) << model.error().message;
+  auto session = Session::Create(*model);
+  ASSERT_TRUE(session);
+  EXPECT_TRUE(session->Logits({{1, 2}, {}}));
+  EXPECT_TRUE(session->ContinueIds({{1, 2}, {}}, Greedy(3)));
+  EXPECT_TRUE(session->Bench({.prompt_tokens = 4, .decode_tokens = 2}));
+  const auto expected = model->tokenizer().error();
+  EXPECT_NE(expected.message.find("tokenizer"), std::string::npos) << expected.message;
+  EXPECT_EQ(session->Send(Message::User("Hello")).error().message, expected.message);
+  EXPECT_EQ(session->Score("Hello").error().message, expected.message);
 }
 
 // A tokenizer with more pieces than the model has embeddings must not read beyond the table.
@@ -307,7 +329,7 @@ TEST(SessionTest, EveryProgressCallCanCancel) {
     const auto result = session.Send(Look({0, 1}), Greedy(), {},
                                      [&](const Progress&) { return calls++ < allowed; });
     if (result) {
-      EXPECT_EQ(calls, allowed) << "the callback said stop and was not heard";
+      EXPECT_LE(calls, allowed) << "the callback said stop and was not heard";
       EXPECT_EQ(result->text, Fresh({Look({0, 1})}, Greedy()).text);
       break;
     }
@@ -390,7 +412,9 @@ TEST(SessionTest, CancellingAtRandomMomentsIsSafe) {
     const auto result = session.Send(round % 2 ? Look({0}) : Message::User(kStory), Greedy());
     done = true;
     canceller.join();
-    if (!result) EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+    if (!result) {
+      EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+    }
     session.Clear();
     const auto after = session.Send(Message::User(kSum), Greedy());
     ASSERT_TRUE(after) << after.error().message;
@@ -483,7 +507,9 @@ TEST(SessionTest, TurnsAreAnsweredAsByNewSessions) {
     EXPECT_EQ(result->text, fresh.text);
     EXPECT_EQ(result->prompt_tokens, fresh.prompt_tokens);
     EXPECT_EQ(fresh.cached_tokens, 0u);
-    if (messages.size() > 1) EXPECT_GT(result->cached_tokens, 0u);
+    if (messages.size() > 1) {
+      EXPECT_GT(result->cached_tokens, 0u);
+    }
     messages.push_back(Message::Model(result->text));
   }
 }
@@ -654,7 +680,8 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   for (const TensorInfo& tensor : model.tensors()) stored += tensor.bytes;
   EXPECT_NEAR(static_cast<double>(small->weights), static_cast<double>(stored),
               0.05 * static_cast<double>(stored));
-  EXPECT_EQ(small->total(), small->weights + small->kv_cache + small->activations + small->vision);
+  EXPECT_EQ(small->total(), small->weights + small->kv_cache + small->activations + small->vision +
+                                small->tokenizer);
 
   const size_t total = small->total();
   EXPECT_TRUE(Session::Create(model, {.context = 256, .max_memory_bytes = total}));
@@ -729,6 +756,7 @@ TEST(SessionTest, SessionsOfOneModelRunSideBySide) {
 TEST(SessionTest, RandomConversationsEqualThoseOfNewSessions) {
   std::mt19937 random(20261);
   const size_t steps = kSanitized ? 10 : 60;
+  size_t compared = 0;
   Session session = DemoSession({.prefill_batch = 32, .image_cache_bytes = 20000});
   const auto question = [&]() -> Message {
     switch (random() % 5) {
@@ -778,9 +806,13 @@ TEST(SessionTest, RandomConversationsEqualThoseOfNewSessions) {
     messages.pop_back();
     const GenerationResult fresh = Fresh(messages, options);
     // A cut answer's own ids need not be what its text encodes to.
-    if (fresh.prompt_tokens == result->prompt_tokens) EXPECT_EQ(result->text, fresh.text);
+    if (fresh.prompt_tokens == result->prompt_tokens) {
+      EXPECT_EQ(result->text, fresh.text);
+      ++compared;
+    }
     if (session.usage().used_tokens > 1500) session.Clear();
   }
+  EXPECT_GT(compared, steps / 4);
 }
 
 }  // namespace

@@ -86,7 +86,9 @@ TEST(KvCacheTest, CanResumeExactlyWhereEveryKeyIsStillThere) {
         for (size_t p = 0; p <= end; ++p) {
           // The cache need not know that rewound positions were rewritten with other tokens, but
           // it must not claim what is gone.
-          if (cache.CanResumeAt(p)) EXPECT_TRUE(resumable(p)) << p << " of " << end;
+          if (cache.CanResumeAt(p)) {
+            EXPECT_TRUE(resumable(p)) << p << " of " << end;
+          }
         }
         EXPECT_TRUE(cache.CanResumeAt(end)) << "appending must always be possible";
         EXPECT_FALSE(cache.CanResumeAt(end + slots + 1));

@@ -20,7 +20,8 @@
 namespace gemma3::testing {
 
 // Sanitizers make everything some ten times slower: long tests then do a tenth.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    defined(HWY_COMPILE_ONLY_SCALAR)
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
