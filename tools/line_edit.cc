@@ -100,10 +100,11 @@ class EditReader : public LineReader {
     // Ctrl-C and Ctrl-Z are keys while a line is edited: a signal that came just before the program
     // waits for the next key would go unnoticed.
     ::el_set(edit_, EL_SETTY, "-d", "-isig", static_cast<char*>(nullptr));
-    ::el_set(edit_, EL_ADDFN, "gemma3-interrupt", "drop the line", &EditReader::Interrupt);
-    ::el_set(edit_, EL_ADDFN, "gemma3-suspend", "stop the program", &EditReader::Suspend);
-    ::el_set(edit_, EL_ADDFN, "gemma3-paste", "insert a pasted text", &EditReader::Paste);
-    ::el_set(edit_, EL_ADDFN, "gemma3-complete", "complete a file name", ::_el_fn_complete);
+    // The narrow form of EL_ADDFN leaks copies of its texts.
+    ::el_wset(edit_, EL_ADDFN, L"gemma3-interrupt", L"drop the line", &EditReader::Interrupt);
+    ::el_wset(edit_, EL_ADDFN, L"gemma3-suspend", L"stop the program", &EditReader::Suspend);
+    ::el_wset(edit_, EL_ADDFN, L"gemma3-paste", L"insert a pasted text", &EditReader::Paste);
+    ::el_wset(edit_, EL_ADDFN, L"gemma3-complete", L"complete a file name", ::_el_fn_complete);
     // What bash users expect, and the keys of common terminals.
     static constexpr const char* kBindings[][2] = {
         {"^C", "gemma3-interrupt"},    {"^Z", "gemma3-suspend"},
