@@ -27,14 +27,14 @@ std::unexpected<Error> Fail(ErrorCode code, const Parts&... parts) {
 
 // GEMMA3_TRY(auto x, F());  evaluates F(), returns its error from this function, else binds x.
 #define GEMMA3_TRY(decl, expr) GEMMA3_TRY_IMPL(decl, expr, GEMMA3_CONCAT(gemma3_result_, __LINE__))
-#define GEMMA3_TRY_IMPL(decl, expr, tmp)                          \
-  auto tmp = (expr);                                              \
-  if (!tmp) return std::unexpected(std::move(tmp).error());       \
+#define GEMMA3_TRY_IMPL(decl, expr, tmp)                    \
+  auto tmp = (expr);                                        \
+  if (!tmp) return std::unexpected(std::move(tmp).error()); \
   decl = *std::move(tmp)
 
 // GEMMA3_CHECK_OK(F());  the same for a Status.
-#define GEMMA3_CHECK_OK(expr)                                                            \
-  do {                                                                                   \
-    if (auto gemma3_status = (expr); !gemma3_status)                                     \
-      return std::unexpected(std::move(gemma3_status).error());                          \
+#define GEMMA3_CHECK_OK(expr)                                   \
+  do {                                                          \
+    if (auto gemma3_status = (expr); !gemma3_status)            \
+      return std::unexpected(std::move(gemma3_status).error()); \
   } while (0)

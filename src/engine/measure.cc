@@ -65,7 +65,8 @@ Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
 
 Result<ScoreResult> ScoreTokens(Runner& runner, const ModelConfig& config,
                                 std::span<const TokenId> ids, const ProgressCallback& on_progress) {
-  if (ids.empty()) return Fail(ErrorCode::kInvalidArgument, "the text is empty: there is nothing to predict");
+  if (ids.empty())
+    return Fail(ErrorCode::kInvalidArgument, "the text is empty: there is nothing to predict");
   if (runner.context() < 2) {
     return Fail(ErrorCode::kInvalidArgument, "context must be at least 2 to score text");
   }
