@@ -30,10 +30,10 @@ constexpr size_t kMaxBlockBytes = 512 * 1024;
 constexpr size_t kMinBlockBytes = 32 * 1024;
 // Blocks per thread that keep the last thread's lateness at a few percent.
 constexpr size_t kBlocksPerThread = 16;
-// Blocks are whole tiles and whole groups of packed rows; where they are long, whole tiles of three
+// Blocks are whole tiles and whole groups of packed rows; where they are long, whole tiles of two
 // groups.
 constexpr size_t kBlockRowStep = 16;
-constexpr size_t kLongBlockRowStep = 48;
+constexpr size_t kLongBlockRowStep = 32;
 constexpr size_t kMaxBlockRows = 480;  // bounds the scratch memory for narrow matrices
 // Rows of x in a part; fewer would read W too often.
 constexpr size_t kMinPartRows = 32;

@@ -37,46 +37,35 @@ namespace hn = hwy::HWY_NAMESPACE;
 using PF = hn::CappedTag<float, kPackedGroupRows>;
 using PI = hn::RebindToSigned<PF>;
 
-// Most rows of x (a power of two) and units of W in a tile: an integer accumulator for each pair,
-// and besides them a vector of each unit and one of x. 32 registers: 8 * 3 + 3 + 1 = 28, and eight
-// rows of x read W once; 16 registers, of which the products need some: 4 * 2 + 2 + 1 = 11.
+// Most rows of x and units of W in a tile: an integer and a float sum for each pair, and besides
+// them a vector of each unit and one of x. 32 registers: 2 * 6 * 2 + 2 + 1 = 27. With 16, the float
+// sums, touched once a block, live in memory: 4 * 2 + 2 + 1 = 11.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
-inline constexpr size_t kPackedTileRows = 8;
-inline constexpr size_t kPackedTileUnits = 3;
+inline constexpr size_t kPackedTileRows = 6;
 #else
 inline constexpr size_t kPackedTileRows = 4;
-inline constexpr size_t kPackedTileUnits = 2;
 #endif
+inline constexpr size_t kPackedTileUnits = 2;
 
-// How far ahead of a few rows of x the weights are requested, into the second-level cache.
+// The part of kPackedTileRows rows of x that is used over and over while W streams past, in inputs:
+// 20 KiB of quants, to stay in a first-level cache of 32 KiB.
+inline constexpr size_t kPackedSpanInputs = 20 * 1024 / kPackedTileRows;
+
+// How far ahead of a few rows of x the weights are requested.
 inline constexpr size_t kPackedPrefetchBytes = 4096;
 
-HWY_INLINE void PrefetchPacked(const void* p) {
+// Requests a chunk of weights, all of it at once: measured, that is a tenth faster than a request
+// beside each load. Past the caches that keep what is used again, as these bytes are not.
+template <WeightType kType>
+HWY_INLINE void PrefetchChunk(const std::byte* chunk) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  __builtin_prefetch(p, /*read*/ 0, /*second level*/ 2);
+  for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) {
+    __builtin_prefetch(chunk + kPackedPrefetchBytes + i, /*read*/ 0, /*used once*/ 0);
+  }
 #else
-  (void)p;
+  (void)chunk;
 #endif
 }
-
-// Where a matrix keeps what; the same for all tiles of a block.
-struct PackedShape {
-  PackedShape(WeightType type, size_t cols)
-      : blocks(cols / kPackedBlock),
-        scales(PackedScaleOffset(type, cols)),
-        values(PackedValueOffset(type, cols)),
-        x_sums(PackedInputSums(cols)),
-        x_half_sums(PackedInputHalfSums(cols)),
-        x_quants(PackedInputQuants(cols)) {}
-  size_t blocks, scales, values, x_sums, x_half_sums, x_quants;
-};
-
-// Where a unit's part of a group begins: of the first and second part of the header, the values.
-struct PackedUnit {
-  const std::byte* supers;
-  const std::byte* scales;
-  const std::byte* values;
-};
 
 template <class T>
 HWY_INLINE T LoadAs(const std::byte* p) {
@@ -120,38 +109,33 @@ inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* H
   }
 }
 
-// One row of a packed matrix, a value at a time.
+// Row r of a group, one value at a time.
 template <WeightType kType>
 class PackedRow {
  public:
   static constexpr PackedFormat kFormat = PackedFormatOf(kType);
 
-  // group: the row's group; r: the row's place in it.
-  PackedRow(const std::byte* group, size_t cols, size_t r)
-      : supers_(group + 2 * r),
-        scales_(group + PackedScaleOffset(kType, cols)),
-        values_(group + PackedValueOffset(kType, cols) + 4 * r),
-        r_(r) {}
+  PackedRow(const std::byte* group, size_t r) : group_(group), r_(r) {}
 
-  // Of the inputs from `first` on, a multiple of scale_inputs.
+  // Of the inputs from `first` on, a multiple of scale_inputs. What Min returns is subtracted.
   float Scale(size_t first) const {
-    const std::byte* p = scales_ + first / kFormat.scale_inputs * PackedScaleStep(kType);
+    const std::byte* p = Scales(first);
     if constexpr (!kFormat.super) return Half(p + 2 * r_);
-    return Half(Super(first)) * static_cast<float>(LoadAs<int8_t>(p + r_));
+    return Half(Chunk(first) + 2 * r_) * static_cast<float>(LoadAs<int8_t>(p + r_));
   }
-  // What is subtracted from scale * quant.
   float Min(size_t first) const {
     if constexpr (!kFormat.min) return 0.0f;
-    const std::byte* p = scales_ + first / kFormat.scale_inputs * PackedScaleStep(kType);
-    if constexpr (!kFormat.super) return -Half(p + 2 * (kPackedGroupRows + r_));
-    return Half(Super(first) + 2 * kPackedGroupRows) *
-           static_cast<float>(LoadAs<uint8_t>(p + kPackedGroupRows + r_));
+    const std::byte* p = Scales(first) + kPackedGroupRows * (kFormat.super ? 1 : 2);
+    if constexpr (!kFormat.super) return -Half(p + 2 * r_);
+    return Half(Chunk(first) + 2 * (kPackedGroupRows + r_)) *
+           static_cast<float>(LoadAs<uint8_t>(p + r_));
   }
   int Quant(size_t input) const {
     constexpr int kZero = kFormat.zero_shift >= 0 ? 1 << kFormat.zero_shift : 0;
-    const size_t quad = input / 4;
+    const size_t quad = input % PackedChunkInputs(kType) / 4;
     const size_t step = kFormat.nibbles ? quad / 2 : quad;
-    int stored = LoadAs<uint8_t>(values_ + step * 64 + input % 4);
+    int stored =
+        LoadAs<uint8_t>(Chunk(input) + PackedValueOffset(kType) + step * 64 + 4 * r_ + input % 4);
     if constexpr (kFormat.nibbles) stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
     return stored - kZero;
   }
@@ -160,13 +144,15 @@ class PackedRow {
   static float Half(const std::byte* p) {
     return hwy::ConvertScalarTo<float>(LoadAs<hwy::float16_t>(p));
   }
-  const std::byte* Super(size_t first) const {
-    return supers_ + first / kPackedSuper * kPackedGroupRows * (kFormat.min ? 4 : 2);
+  const std::byte* Chunk(size_t input) const {
+    return group_ + input / PackedChunkInputs(kType) * PackedChunkBytes(kType);
+  }
+  const std::byte* Scales(size_t first) const {
+    return Chunk(first) + PackedScaleOffset(kType) +
+           first % PackedChunkInputs(kType) / kFormat.scale_inputs * PackedScaleStep(kType);
   }
 
-  const std::byte* supers_;
-  const std::byte* scales_;
-  const std::byte* values_;
+  const std::byte* group_;
   size_t r_;
 };
 
@@ -178,7 +164,7 @@ void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, s
   for (size_t n = begin; n < begin + count; ++n, out += stride) {
     const std::byte* group = static_cast<const std::byte*>(w.data) +
                              n / kPackedGroupRows * PackedGroupBytes(kType, w.cols);
-    const PackedRow<kType> row(group, w.cols, n % kPackedGroupRows);
+    const PackedRow<kType> row(group, n % kPackedGroupRows);
     for (size_t first = 0; first < w.cols; first += kFormat.scale_inputs) {
       const float scale = row.Scale(first);
       const float min = row.Min(first);
@@ -196,10 +182,9 @@ void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, s
 template <WeightType kType>
 void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
   constexpr PackedFormat kFormat = PackedFormatOf(kType);
-  const PackedShape shape(kType, b.cols);
   for (size_t n = 0; n < b.w_rows; ++n) {
     const std::byte* group = b.w + n / kPackedGroupRows * b.w_stride;
-    const PackedRow<kType> row(group, b.cols, n % kPackedGroupRows);
+    const PackedRow<kType> row(group, n % kPackedGroupRows);
     for (size_t r = 0; r < b.x_rows; ++r) {
       const std::byte* x = b.x + r * b.x_stride;
       float total = 0.0f;
@@ -207,7 +192,7 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
         int sum = 0;
         int x_sum = 0;
         for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
-          const int quant = LoadAs<int8_t>(x + shape.x_quants + k);
+          const int quant = LoadAs<int8_t>(x + PackedInputQuants(b.cols) + k);
           sum += row.Quant(k) * quant;
           x_sum += quant;
         }
@@ -242,25 +227,25 @@ HWY_INLINE hn::Vec<PF> LoadBytes(const std::byte* p) {
   return hn::ConvertTo(PF(), hn::PromoteTo(PI(), hn::Load(d8, reinterpret_cast<const T*>(p))));
 }
 
-// The scales and mins of block `b`, or, where scales belong to 16 inputs, of half block `b`.
+// The scales and mins of part `part` of a chunk: a block, or, where scales belong to 16 inputs,
+// half a block. `lane` is the first of the group's rows.
 template <WeightType kType>
 struct PackedScales {
   static constexpr PackedFormat kFormat = PackedFormatOf(kType);
   static constexpr bool kMinIsSubtracted = kFormat.super;
 
-  HWY_INLINE PackedScales(const PackedUnit& unit, size_t b) {
-    const std::byte* p = unit.scales + b * PackedScaleStep(kType);
+  HWY_INLINE PackedScales(const std::byte* HWY_RESTRICT chunk, size_t lane, size_t part) {
+    const std::byte* p = chunk + PackedScaleOffset(kType) + part * PackedScaleStep(kType);
     if constexpr (kFormat.super) {
-      const size_t super = b / (kPackedSuper / kFormat.scale_inputs);
-      const std::byte* d = unit.supers + super * kPackedGroupRows * (kFormat.min ? 4 : 2);
-      scale = hn::Mul(LoadHalves(d), LoadBytes<int8_t>(p));
+      const std::byte* d = chunk + lane * 2;
+      scale = hn::Mul(LoadHalves(d), LoadBytes<int8_t>(p + lane));
       if constexpr (kFormat.min) {
-        min =
-            hn::Mul(LoadHalves(d + kPackedGroupRows * 2), LoadBytes<uint8_t>(p + kPackedGroupRows));
+        min = hn::Mul(LoadHalves(d + kPackedGroupRows * 2),
+                      LoadBytes<uint8_t>(p + kPackedGroupRows + lane));
       }
     } else {
-      scale = LoadHalves(p);
-      if constexpr (kFormat.min) min = LoadHalves(p + kPackedGroupRows * 2);
+      scale = LoadHalves(p + lane * 2);
+      if constexpr (kFormat.min) min = LoadHalves(p + kPackedGroupRows * 2 + lane * 2);
     }
   }
 
@@ -279,12 +264,20 @@ HWY_INLINE void Quads(hn::Vec<PU8> stored, hn::Vec<PU8>* HWY_RESTRICT quads) {
   }
 }
 
-// kRows rows of x by kUnits units of W. out: [kRows, kUnits] vectors; in memory, as the registers
-// are needed for the integer sums.
+// Chunks [begin, end) of the inputs. Sums start from zero in the first span and receive the bias in
+// the last.
+struct PackedSpan {
+  size_t begin;
+  size_t end;
+  bool first, last;
+};
+
+// Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
+// part: within the chunk; x_part: among all of x.
 template <WeightType kType, size_t kRows, size_t kUnits>
-HWY_INLINE void PackedTile(const PackedShape& shape, const std::byte* HWY_RESTRICT x,
-                           size_t x_stride, const PackedUnit* HWY_RESTRICT units,
-                           float* HWY_RESTRICT out) {
+HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x,
+                           const std::byte* const (&chunks)[kUnits], const size_t (&lanes)[kUnits],
+                           size_t part, size_t x_part, hn::Vec<PF> (&total)[kRows][kUnits]) {
   constexpr PackedFormat kFormat = PackedFormatOf(kType);
   constexpr size_t kStepQuads = kFormat.nibbles ? 2 : 1;
   constexpr size_t kSteps = kFormat.scale_inputs / 4 / kStepQuads;
@@ -293,123 +286,147 @@ HWY_INLINE void PackedTile(const PackedShape& shape, const std::byte* HWY_RESTRI
   const PI di;
   const PU8 du8;
   const PI8 di8;
-  const size_t lanes = hn::Lanes(df);
-  const std::byte* HWY_RESTRICT x_sums = x + (kParts == 2 ? shape.x_half_sums : shape.x_sums);
 
-  for (size_t i = 0; i < kRows * kUnits; ++i) hn::Store(hn::Zero(df), df, out + i * lanes);
-  for (size_t part = 0; part < shape.blocks * kParts; ++part) {
-    hn::Vec<PI> sum[kRows][kUnits];
-    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-      hn::Vec<PI> start = hn::Zero(di);
-      if constexpr (kFormat.zero_shift >= 0) {
-        const auto minus_sum = LoadAs<int32_t>(x_sums + r * x_stride + 4 * part);
-        start = hn::ShiftLeft<kFormat.zero_shift>(hn::Set(di, minus_sum));
-      }
-      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
+  hn::Vec<PI> sum[kRows][kUnits];
+  const std::byte* HWY_RESTRICT x_sums =
+      x + (kParts == 2 ? PackedInputHalfSums(b.cols) : PackedInputSums(b.cols)) + 4 * x_part;
+  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+    hn::Vec<PI> start = hn::Zero(di);
+    if constexpr (kFormat.zero_shift >= 0) {
+      const auto minus_sum = LoadAs<int32_t>(x_sums + r * b.x_stride);
+      start = hn::ShiftLeft<kFormat.zero_shift>(hn::Set(di, minus_sum));
     }
-    const std::byte* HWY_RESTRICT xq = x + shape.x_quants + part * kFormat.scale_inputs;
-    const size_t at = part * (PackedBlockBytes(kType) / kParts);
-    GEMMA3_UNROLL for (size_t step = 0; step < kSteps; ++step) {
-      hn::Vec<PU8> w[kUnits][kStepQuads];
-      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-        const std::byte* p = units[u].values + at + step * 64;
-        if (kRows == 1) PrefetchPacked(p + kPackedPrefetchBytes);
-        Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
-      }
-      GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
-        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-          const auto quad = LoadAs<int32_t>(xq + r * x_stride + (step * kStepQuads + q) * 4);
-          const auto xv = hn::BitCast(di8, hn::Set(di, quad));
-          GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-            sum[r][u] = hn::SumOfMulQuadAccumulate(di, w[u][q], xv, sum[r][u]);
-          }
-        }
-      }
-    }
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
+  }
+
+  const std::byte* HWY_RESTRICT xq = x + PackedInputQuants(b.cols) + x_part * kFormat.scale_inputs;
+  const size_t at = PackedValueOffset(kType) + part * (PackedBlockBytes(kType) / kParts);
+  GEMMA3_UNROLL for (size_t step = 0; step < kSteps; ++step) {
+    hn::Vec<PU8> w[kUnits][kStepQuads];
     GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-      const PackedScales<kType> scales(units[u], part);
+      const std::byte* p = chunks[u] + at + lanes[u] * 4 + step * 64;
+      Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
+    }
+    GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
       GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        const float x_scale = LoadAs<float>(x + r * x_stride + 4 * (part / kParts));
-        float* HWY_RESTRICT to = out + (r * kUnits + u) * lanes;
-        const auto product =
-            hn::Mul(hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, hn::Set(df, x_scale)));
-        auto total = hn::Add(hn::Load(df, to), product);
-        if constexpr (kFormat.min) {
-          const auto minus_sum = LoadAs<int32_t>(x_sums + r * x_stride + 4 * part);
-          const auto x_sum = hn::Set(df, x_scale * static_cast<float>(-minus_sum));
-          const auto term = hn::Mul(scales.min, x_sum);
-          total = scales.kMinIsSubtracted ? hn::Sub(total, term) : hn::Add(total, term);
+        const auto quad = LoadAs<int32_t>(xq + r * b.x_stride + (step * kStepQuads + q) * 4);
+        const auto xv = hn::BitCast(di8, hn::Set(di, quad));
+        GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+          sum[r][u] = hn::SumOfMulQuadAccumulate(di, w[u][q], xv, sum[r][u]);
         }
-        hn::Store(total, df, to);
+      }
+    }
+  }
+
+  GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+    const PackedScales<kType> scales(chunks[u], lanes[u], part);
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      const float x_scale = LoadAs<float>(x + r * b.x_stride + 4 * (x_part / kParts));
+      const auto product =
+          hn::Mul(hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, hn::Set(df, x_scale)));
+      total[r][u] = hn::Add(total[r][u], product);
+      if constexpr (kFormat.min) {
+        const auto minus_sum = LoadAs<int32_t>(x_sums + r * b.x_stride);
+        const auto x_sum = hn::Set(df, x_scale * static_cast<float>(-minus_sum));
+        const auto term = hn::Mul(scales.min, x_sum);
+        total[r][u] =
+            scales.kMinIsSubtracted ? hn::Sub(total[r][u], term) : hn::Add(total[r][u], term);
       }
     }
   }
 }
 
-// kRows rows of x from `row` on, by the kUnits units of W from `unit` on.
-template <WeightType kType, size_t kRows, size_t kUnits>
-HWY_NOINLINE void PackedTileAt(const MatMulBlock& b, const PackedShape& shape, size_t row,
-                               size_t unit) {
+// kRows rows of x from `row` on, by the kUnits units of W from `unit` on, over one span. Sums that
+// are not complete wait in b.out. kStream: W comes from memory, not from a cache.
+template <WeightType kType, size_t kRows, size_t kUnits, bool kStream>
+HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_t row,
+                             size_t unit) {
   const PF df;
-  const size_t lanes = hn::Lanes(df);
-  constexpr PackedFormat kFormat = PackedFormatOf(kType);
-  PackedUnit units[kUnits];
-  for (size_t u = 0; u < kUnits; ++u) {
-    const size_t output = (unit + u) * lanes;
-    const size_t lane = output % kPackedGroupRows;
-    const std::byte* group = b.w + output / kPackedGroupRows * b.w_stride;
-    units[u] = {group + lane * 2, group + shape.scales + lane * (kFormat.super ? 1 : 2),
-                group + shape.values + lane * 4};
+  const size_t width = hn::Lanes(df);
+  constexpr size_t kChunkParts = PackedChunkInputs(kType) / PackedFormatOf(kType).scale_inputs;
+  const std::byte* HWY_RESTRICT x = b.x + row * b.x_stride;
+  float* HWY_RESTRICT out = b.out + row * b.out_stride + unit * width;
+
+  const std::byte* chunks[kUnits];
+  size_t lanes[kUnits];   // the first in the group
+  size_t counts[kUnits];  // of outputs that exist
+  GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+    const size_t output = (unit + u) * width;
+    chunks[u] = b.w + output / kPackedGroupRows * b.w_stride + span.begin * PackedChunkBytes(kType);
+    lanes[u] = output % kPackedGroupRows;
+    counts[u] = output < b.w_rows ? HWY_MIN(width, b.w_rows - output) : 0;
   }
-  HWY_ALIGN float sums[kRows * kUnits * HWY_MAX_LANES_D(PF)];
-  PackedTile<kType, kRows, kUnits>(shape, b.x + row * b.x_stride, b.x_stride, units, sums);
-  for (size_t u = 0; u < kUnits; ++u) {
-    const size_t output = (unit + u) * lanes;
-    if (output >= b.w_rows) break;
-    const size_t count = HWY_MIN(lanes, b.w_rows - output);
-    for (size_t r = 0; r < kRows; ++r) {
-      float* to = b.out + (row + r) * b.out_stride + output;
-      auto result = hn::Load(df, sums + (r * kUnits + u) * lanes);
-      if (b.bias) result = hn::Add(result, hn::LoadN(df, b.bias + output, count));
-      hn::StoreN(result, df, to, count);
+
+  hn::Vec<PF> total[kRows][kUnits];
+  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+      total[r][u] =
+          span.first ? hn::Zero(df) : hn::LoadN(df, out + r * b.out_stride + u * width, counts[u]);
+    }
+  }
+  const size_t parts = b.cols / PackedFormatOf(kType).scale_inputs;
+  for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
+    if constexpr (kStream) {
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u]);
+      }
+    }
+    const size_t first = chunk * kChunkParts;
+    const size_t count = HWY_MIN(kChunkParts, parts - first);
+    for (size_t part = 0; part < count; ++part) {
+      PackedPart<kType>(b, x, chunks, lanes, part, first + part, total);
+    }
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) chunks[u] += PackedChunkBytes(kType);
+  }
+
+  const bool add_bias = span.last && b.bias != nullptr;
+  GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+    const auto bias =
+        add_bias ? hn::LoadN(df, b.bias + (unit + u) * width, counts[u]) : hn::Zero(df);
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      const auto result = add_bias ? hn::Add(total[r][u], bias) : total[r][u];
+      hn::StoreN(result, df, out + r * b.out_stride + u * width, counts[u]);
     }
   }
 }
 
-// `rows` rows of x from `row` on, in tiles of powers of two, by kUnits units of W.
-template <WeightType kType, size_t kUnits, size_t kRows = kPackedTileRows>
-HWY_INLINE void PackedTiles(const MatMulBlock& b, const PackedShape& shape, size_t row, size_t rows,
-                            size_t unit) {
-  for (; rows >= kRows; rows -= kRows, row += kRows) {
-    PackedTileAt<kType, kRows, kUnits>(b, shape, row, unit);
-  }
-  if constexpr (kRows > 1) PackedTiles<kType, kUnits, kRows / 2>(b, shape, row, rows, unit);
-}
-
-// MatMulKernels::run for packed weights. Needs no carry: a tile's inputs stay in the caches for any
-// number of columns, as they are a quarter of what floats are.
-template <WeightType kType>
-void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
-  const PackedShape shape(kType, b.cols);
-  const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
-  if (b.x_rows == 1) {
-    // One group at a time as one long stream, where that is one unit.
-    constexpr size_t kUnits = HWY_MAX_LANES_D(PF) == kPackedGroupRows ? 1 : 2;
-    for (size_t unit = 0; unit < units; unit += kUnits) {
-      PackedTileAt<kType, 1, kUnits>(b, shape, 0, unit);
-    }
+// `rows` rows of x, at most kRows, from `row` on by all of W in the block, over one span.
+template <WeightType kType, bool kStream, size_t kRows = kPackedTileRows>
+HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t row, size_t rows) {
+  if (rows < kRows) {
+    if constexpr (kRows > 1) PackedPanel<kType, kStream, kRows - 1>(b, span, row, rows);
     return;
   }
-  // A few rows of x are taken together, so that W is read once; of many, as many as stay in the
-  // first-level cache while the block of W passes.
-  const size_t panel_rows = b.x_rows <= kStreamRows ? b.x_rows : kPackedTileRows;
-  for (size_t row = 0; row < b.x_rows; row += panel_rows) {
-    const size_t rows = HWY_MIN(panel_rows, b.x_rows - row);
-    size_t unit = 0;
+  const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
+  size_t unit = 0;
+  // One row of x waits for memory, which serves one long stream faster than two.
+  constexpr bool kOneStream = kStream && HWY_MAX_LANES_D(PF) == kPackedGroupRows;
+  if constexpr (!kOneStream) {
     for (; unit + kPackedTileUnits <= units; unit += kPackedTileUnits) {
-      PackedTiles<kType, kPackedTileUnits>(b, shape, row, rows, unit);
+      PackedTile<kType, kRows, kPackedTileUnits, kStream>(b, span, row, unit);
     }
-    for (; unit < units; ++unit) PackedTiles<kType, 1>(b, shape, row, rows, unit);
+  }
+  for (; unit < units; ++unit) PackedTile<kType, kRows, 1, kStream>(b, span, row, unit);
+}
+
+// MatMulKernels::run for packed weights. Needs no carry.
+template <WeightType kType>
+void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
+  const size_t chunks = PackedChunks(kType, b.cols);
+  if (b.x_rows <= kPackedTileRows) {
+    PackedPanel<kType, true>(b, {0, chunks, true, true}, 0, b.x_rows);
+    return;
+  }
+  // Panels and spans of even size: 8 rows are 4 + 4 rather than 6 + 2.
+  const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
+  const size_t spans = hwy::DivCeil(b.cols, kPackedSpanInputs);
+  for (size_t p = 0; p < panels; ++p) {
+    const size_t row = b.x_rows * p / panels;
+    const size_t rows = b.x_rows * (p + 1) / panels - row;
+    for (size_t i = 0; i < spans; ++i) {
+      const PackedSpan span{chunks * i / spans, chunks * (i + 1) / spans, i == 0, i + 1 == spans};
+      PackedPanel<kType, false>(b, span, row, rows);
+    }
   }
 }
 

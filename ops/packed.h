@@ -4,11 +4,12 @@
 // part of the format of cache files: changing one means a new format number there.
 //
 // A packed matrix is a sequence of groups of 16 rows (outputs); the last group is filled up with
-// rows of zeros. The inputs fall into blocks of 32. All values are little-endian. A group is
+// rows of zeros. The inputs fall into blocks of 32, and blocks into chunks: of two blocks, or of
+// eight where scales have two levels. A group is its chunks in order, a chunk is
 //
-//   header   the scales, in up to two parts, see below
+//   header   the scales of its blocks, see below
 //   padding  to a multiple of 64 bytes
-//   values   cols / 32 blocks, each either
+//   values   its blocks, each either
 //     8 bits  8 quads x 16 rows x 4 bytes: weight q of row r, input 4 * quad + i, is stored as
 //             u8 q + zero at 64 * quad + 4 * r + i
 //     4 bits  4 pairs of quads x 16 rows x 4 bytes: byte 64 * pair + 4 * r + i holds q + zero of
@@ -16,28 +17,33 @@
 //
 // So one load of 64 bytes brings four inputs of 16 outputs: the operand of an integer dot product
 // of unsigned by signed bytes, with outputs across the lanes and no sum across lanes at the end.
+// And a product with one row of inputs reads a matrix from its first byte to its last, in order:
+// scales in a place of their own would be a second stream, which memory serves at two thirds of the
+// speed. A last block without a partner stands in a whole chunk, beside zeros.
 //
 //   type       bits zero  value               carries without loss   bits a weight
 //   kInt8      8    128   scale q             Q8_0, Q5_0, IQ4_NL     8.5
 //   kInt4      4    8     scale q             Q4_0                   4.5
 //   kInt8Min   8    128   scale q + min       Q4_1, Q5_1             9
-//   kInt8K     8    128   (d s) q             Q6_K, Q3_K, IQ4_XS     8.56
+//   kInt8K     8    128   (d s) q             Q6_K, Q3_K, IQ4_XS     8.63
 //   kInt8KMin  8    128   (d s) q - (e m)     Q5_K, Q2_K             9.13
 //   kInt4K     4    0     (d s) q - (e m)     Q4_K                   4.63
 //
 // Headers, with 16 rows (r) in each array:
 //   kInt8, kInt4        per block: f16 scale[16]
 //   kInt8Min            per block: f16 scale[16], f16 min[16]
-//   kInt8K*, kInt4K     first, per 256 inputs: f16 d[16], then f16 e[16] if there is a min;
-//                       second, per block (kInt4K) or half block of 16 inputs (kInt8K*): i8 s[16],
-//                       then u8 m[16] if there is a min
+//   kInt8K*, kInt4K     f16 d[16], then f16 e[16] if there is a min; then per block (kInt4K) or
+//                       half block of 16 inputs (kInt8K*): i8 s[16], then u8 m[16] if there is a
+//                       min
 //
 // Activations of one row, with B = cols / 32:
 //
 //   f32 scale[B]            max|x| / 127 of a block
 //   i32 minus_sum[B]        minus the sum of its quants: corrects for zeros, is multiplied with
-//   mins i32 minus_half_sum[2B]  the same for half blocks i8  quants[32 B]        x * (127 /
-//   max|x|) rounded to nearest even zeros                   to a multiple of 64 bytes
+//                           mins
+//   i32 minus_half_sum[2B]  the same for half blocks
+//   i8  quants[32 B]        x * (127 / max|x|) rounded to nearest even
+//   zeros                   to a multiple of 64 bytes
 #pragma once
 
 #include <cstddef>
@@ -49,7 +55,7 @@ namespace gemma3 {
 inline constexpr size_t kPackedGroupRows = 16;
 inline constexpr size_t kPackedBlock = 32;   // inputs that are summed as integers, at most
 inline constexpr size_t kPackedSuper = 256;  // inputs with common d and e
-inline constexpr size_t kPackedAlign = 64;   // of the matrix in memory, and of every group's parts
+inline constexpr size_t kPackedAlign = 64;   // of the matrix in memory, and of every chunk's parts
 
 // The table above, in code.
 struct PackedFormat {
@@ -92,10 +98,15 @@ constexpr bool CanPack(WeightType type, size_t rows, size_t cols) {
          cols % (format.super ? kPackedSuper : kPackedBlock) == 0;
 }
 
-// Offset of the second part of a group's header (0 where there is only one).
-constexpr size_t PackedScaleOffset(WeightType type, size_t cols) {
+// Inputs of a chunk.
+constexpr size_t PackedChunkInputs(WeightType type) {
+  return PackedFormatOf(type).super ? kPackedSuper : 2 * kPackedBlock;
+}
+
+// Offset in a chunk of its lower, or only, scales.
+constexpr size_t PackedScaleOffset(WeightType type) {
   const PackedFormat format = PackedFormatOf(type);
-  return format.super ? cols / kPackedSuper * kPackedGroupRows * (format.min ? 4 : 2) : 0;
+  return format.super ? kPackedGroupRows * (format.min ? 4 : 2) : 0;
 }
 
 // Bytes of the scales (and mins) that belong together: of a block, or a half block.
@@ -104,13 +115,13 @@ constexpr size_t PackedScaleStep(WeightType type) {
   return kPackedGroupRows * (format.super ? 1 : 2) * (format.min ? 2 : 1);
 }
 
-// Bytes of the header without and with its padding. The latter is the offset of the values.
-constexpr size_t PackedHeaderBytes(WeightType type, size_t cols) {
-  const size_t scales = cols / PackedFormatOf(type).scale_inputs;
-  return PackedScaleOffset(type, cols) + scales * PackedScaleStep(type);
+// Bytes of a chunk's header without and with its padding. The latter is the offset of the values.
+constexpr size_t PackedHeaderBytes(WeightType type) {
+  const size_t scales = PackedChunkInputs(type) / PackedFormatOf(type).scale_inputs;
+  return PackedScaleOffset(type) + scales * PackedScaleStep(type);
 }
-constexpr size_t PackedValueOffset(WeightType type, size_t cols) {
-  return (PackedHeaderBytes(type, cols) + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
+constexpr size_t PackedValueOffset(WeightType type) {
+  return (PackedHeaderBytes(type) + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
 }
 
 // Bytes of 16 rows' values of one block.
@@ -118,8 +129,16 @@ constexpr size_t PackedBlockBytes(WeightType type) {
   return kPackedBlock * kPackedGroupRows / (PackedFormatOf(type).nibbles ? 2 : 1);
 }
 
+constexpr size_t PackedChunkBytes(WeightType type) {
+  return PackedValueOffset(type) + PackedChunkInputs(type) / kPackedBlock * PackedBlockBytes(type);
+}
+
+constexpr size_t PackedChunks(WeightType type, size_t cols) {
+  return (cols + PackedChunkInputs(type) - 1) / PackedChunkInputs(type);
+}
+
 constexpr size_t PackedGroupBytes(WeightType type, size_t cols) {
-  return PackedValueOffset(type, cols) + cols / kPackedBlock * PackedBlockBytes(type);
+  return PackedChunks(type, cols) * PackedChunkBytes(type);
 }
 
 // Bytes of the whole matrix, always a multiple of kPackedAlign. No overflow for matrices whose

@@ -285,24 +285,25 @@ size_t BlockInputs(WeightType type) {
 }
 
 // Writes block `b` (of BlockInputs inputs) of row `r` of a group.
-void Put(const Codes& codes, WeightType type, size_t cols, size_t b, size_t r, std::byte* group) {
+void Put(const Codes& codes, WeightType type, size_t b, size_t r, std::byte* group) {
   const PackedFormat format = PackedFormatOf(type);
   const size_t inputs = BlockInputs(type);
+  const size_t in_chunk = b * inputs % PackedChunkInputs(type);
+  std::byte* chunk = group + b * inputs / PackedChunkInputs(type) * PackedChunkBytes(type);
   const size_t halves = kPackedGroupRows * 2;  // bytes of 16 f16
-  std::byte* d = group + b * halves * (format.min ? 2 : 1) + 2 * r;
+  std::byte* d = chunk + 2 * r;
+  if (!format.super) d += in_chunk / kPackedBlock * PackedScaleStep(type);
   std::memcpy(d, &codes.d, 2);
   if (format.min) std::memcpy(d + halves, &codes.e, 2);
   if (format.super) {
-    const size_t count = inputs / format.scale_inputs;
-    std::byte* scale =
-        group + PackedScaleOffset(type, cols) + b * count * PackedScaleStep(type) + r;
-    for (size_t i = 0; i < count; ++i, scale += PackedScaleStep(type)) {
+    std::byte* scale = chunk + PackedScaleOffset(type) + r;
+    for (size_t i = 0; i < inputs / format.scale_inputs; ++i, scale += PackedScaleStep(type)) {
       *scale = static_cast<std::byte>(codes.scales[i]);
       if (format.min) scale[kPackedGroupRows] = static_cast<std::byte>(codes.mins[i]);
     }
   }
-  std::byte* to = group + PackedValueOffset(type, cols) +
-                  b * (inputs / kPackedBlock) * PackedBlockBytes(type) + 4 * r;
+  std::byte* to =
+      chunk + PackedValueOffset(type) + in_chunk / kPackedBlock * PackedBlockBytes(type) + 4 * r;
   const auto word = [&](size_t input) {
     uint32_t value;
     std::memcpy(&value, codes.stored + input, 4);
@@ -314,8 +315,8 @@ void Put(const Codes& codes, WeightType type, size_t cols, size_t b, size_t r, s
   }
 }
 
-// Calls fill_row(row, r, group, thread) for every row of the matrix. Rows that are not there, and
-// padding, are zero bytes: a scale of zero makes the values irrelevant.
+// Calls fill_row(row, r, group, thread) for every row of the matrix. Rows and blocks that are not
+// there, and padding, are zero bytes: a scale of zero makes the values irrelevant.
 template <class FillRow>
 void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, ThreadPool& pool,
                 const FillRow& fill_row) {
@@ -324,9 +325,14 @@ void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, Threa
     std::byte* group = out + g * group_bytes;
     const size_t begin = g * kPackedGroupRows;
     const size_t count = std::min(kPackedGroupRows, rows - begin);
-    const size_t header = PackedHeaderBytes(type, cols);
-    std::memset(group + header, 0, PackedValueOffset(type, cols) - header);
-    if (count < kPackedGroupRows) std::memset(group, 0, group_bytes);
+    if (count < kPackedGroupRows || cols % PackedChunkInputs(type) != 0) {
+      std::memset(group, 0, group_bytes);
+    } else {
+      for (size_t c = 0; c < PackedChunks(type, cols); ++c) {
+        std::memset(group + c * PackedChunkBytes(type) + PackedHeaderBytes(type), 0,
+                    PackedValueOffset(type) - PackedHeaderBytes(type));
+      }
+    }
     for (size_t r = 0; r < count; ++r) fill_row(begin + r, r, group, thread);
   });
 }
@@ -343,7 +349,7 @@ void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPoo
                Codes codes;
                for (size_t b = 0; b < from.cols / kPackedBlock; ++b) {
                  quantize(floats + b * kPackedBlock, codes);
-                 Put(codes, type, from.cols, b, r, group);
+                 Put(codes, type, b, r, group);
                }
              });
 }
@@ -358,7 +364,7 @@ void Repack(const std::byte* blocks, BlockFormat format, size_t rows, size_t col
     Codes codes;
     for (size_t b = 0; b < row_blocks; ++b, from += reader.bytes) {
       reader.read(from, codes);
-      Put(codes, type, cols, b, r, group);
+      Put(codes, type, b, r, group);
     }
   });
 }

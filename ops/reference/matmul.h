@@ -68,21 +68,27 @@ inline BlockWeights ReadPacked(const MatrixView& w) {
   for (size_t n = 0; n < w.rows; ++n) {
     const uint8_t* group = bytes + n / 16 * PackedGroupBytes(w.type, w.cols);
     const size_t r = n % 16;
-    for (size_t b = 0; b < w.cols / format.scale_inputs; ++b) {
+    const auto chunk_of = [&](size_t input) {
+      return group + input / PackedChunkInputs(w.type) * PackedChunkBytes(w.type);
+    };
+    for (size_t k = 0; k < w.cols; k += format.scale_inputs) {
+      const uint8_t* chunk = chunk_of(k);
+      const size_t b = k % PackedChunkInputs(w.type) / format.scale_inputs;  // within the chunk
       if (format.super) {
-        const uint8_t* d = group + b * format.scale_inputs / 256 * arrays * 32 + 2 * r;
-        const uint8_t* s = group + w.cols / 256 * arrays * 32 + b * arrays * 16 + r;
-        out.scales.push_back(half(d) * static_cast<float>(static_cast<int8_t>(s[0])));
-        if (format.min) out.mins.push_back(-(half(d + 32) * static_cast<float>(s[16])));
+        const uint8_t* s = chunk + arrays * 32 + b * arrays * 16 + r;
+        out.scales.push_back(half(chunk + 2 * r) * static_cast<float>(static_cast<int8_t>(s[0])));
+        if (format.min) {
+          out.mins.push_back(-(half(chunk + 32 + 2 * r) * static_cast<float>(s[16])));
+        }
       } else {
-        const uint8_t* s = group + b * arrays * 32 + 2 * r;
+        const uint8_t* s = chunk + b * arrays * 32 + 2 * r;
         out.scales.push_back(half(s));
         if (format.min) out.mins.push_back(half(s + 32));
       }
     }
-    const uint8_t* values = group + PackedValueOffset(w.type, w.cols);
     for (size_t k = 0; k < w.cols; ++k) {
-      const size_t quad = k / 4;
+      const uint8_t* values = chunk_of(k) + PackedValueOffset(w.type);
+      const size_t quad = k % PackedChunkInputs(w.type) / 4;
       int stored;
       if (format.nibbles) {
         stored = values[quad / 2 * 64 + 4 * r + k % 4];

@@ -21,7 +21,7 @@
 namespace gemma3 {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;  // of the layouts in ops/packed.h, too
 constexpr char kIndex[] = "gemma3.packed";
 constexpr char kConfig[] = "config.json";
 constexpr char kGeneration[] = "generation_config.json";
