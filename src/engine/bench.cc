@@ -2,12 +2,12 @@
 #include "gemma3/bench.h"
 
 #include <algorithm>
-#include <new>
 #include <span>
 
 #include "ops/peak.h"
 #include "ops/targets.h"
 #include "src/base/aligned_buffer.h"
+#include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/threading/thread_pool.h"
@@ -63,7 +63,7 @@ HostInfo DescribeHost() {
 }
 
 Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& options) {
-  try {
+  return Guarded("measure this machine", "", [&]() -> Result<MachineLimits> {
     ThreadPool pool(options.threads);
     MachineLimits limits;
     const ComputePeaks peaks = MeasureComputePeaks(pool);
@@ -78,11 +78,7 @@ Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& op
       limits.read_bytes_per_second = MeasureReadBandwidth(buffer.span(), pool);
     }
     return limits;
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, "not enough memory to measure this machine");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, "cannot measure this machine: ", e.what());
-  }
+  });
 }
 
 Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {

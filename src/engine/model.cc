@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <new>
 #include <utility>
 
+#include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/packed_cache.h"
@@ -144,15 +144,11 @@ Status OutOfRange(const char* option, const std::string& range, size_t value) {
 }  // namespace
 
 Result<Model> Model::Load(const std::string& path, const LoadOptions& options) {
-  try {
+  return Guarded("load ", path, [&]() -> Result<Model> {
     GEMMA3_TRY(const FoundModel found, LocateModel(path, ModelPlacesFromEnvironment()));
     GEMMA3_TRY(std::shared_ptr<LoadedModel> model, LoadChecked(found, options));
     return Model(std::move(model));
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to load the model");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, path, ": ", e.what());
-  }
+  });
 }
 
 const ModelConfig& Model::config() const { return impl_->checkpoint.config; }
@@ -247,7 +243,7 @@ Status Convert(const std::string& path, const std::string& out, const LoadOption
   if (!IsPackedFile(out)) {
     return Fail(ErrorCode::kInvalidArgument, "the name ", out, " must end in ", kPackedFileSuffix);
   }
-  try {
+  return Guarded("convert ", path, [&]() -> Status {
     GEMMA3_TRY(const FoundModel found, LocateModel(path, ModelPlacesFromEnvironment()));
     LoadOptions direct = options;
     direct.cache_folder.clear();
@@ -255,15 +251,11 @@ Status Convert(const std::string& path, const std::string& out, const LoadOption
     GEMMA3_CHECK_OK(LoadParts(found, direct, model));
     ReplaceRewritten(model.checkpoint, model.weights);
     return WritePackedFile(out, model.checkpoint);
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to convert the model");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, path, ": ", e.what());
-  }
+  });
 }
 
 Result<Tokenizer> Tokenizer::Load(const std::string& path) {
-  try {
+  return Guarded("load the tokenizer of ", path, [&]() -> Result<Tokenizer> {
     GEMMA3_TRY(const std::string found, FindModel(path));
     constexpr size_t kMaxTokenizerBytes = 256 << 20;
     if (std::filesystem::path(found).extension() == ".model") {
@@ -277,11 +269,7 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
       return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
     }
     return FromProto(checkpoint.tokenizer_proto);
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, path, ": not enough memory to load the tokenizer");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, path, ": ", e.what());
-  }
+  });
 }
 
 }  // namespace gemma3

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/chat/template.h"
 #include "src/engine/answer.h"
@@ -22,20 +23,6 @@
 
 namespace gemma3 {
 namespace {
-
-// Runs one public call: clears the cancel flag, and turns exceptions (allocation failures, or a
-// callback of the application that throws) into errors.
-template <class Fn>
-auto Guarded(Runner& runner, const Fn& fn) -> decltype(fn()) {
-  runner.cancel = false;
-  try {
-    return fn();
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, "not enough memory for this request");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, e.what());
-  }
-}
 
 ImageForm ImageFormOf(const ModelConfig& config, const ResolvedOptions& options) {
   switch (options.session.image_newlines) {
@@ -99,6 +86,13 @@ struct Session::Impl {
                                               const ProgressCallback& on_progress);
   Result<TokenSequence> Sequence(const TokenInput& input);
   Conversation Recall(std::span<const Message> messages) const;
+
+  // Runs one public call that computes.
+  template <class Fn>
+  auto Call(const char* doing, const Fn& fn) -> decltype(fn()) {
+    runner.cancel = false;
+    return Guarded(doing, "", fn);
+  }
   void Forget() {
     conversation = {};
     runner.Clear();
@@ -252,14 +246,14 @@ Result<Session> Session::Create(const Model& model, const SessionOptions& option
     return Fail(ErrorCode::kOutOfMemory, "not enough memory for this session: ", DescribePlan(plan),
                 "; use a smaller context (now ", resolved.context, " tokens)");
   } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, "cannot start ", resolved.threads, " threads: ", e.what());
+    return Fail(ErrorCode::kInternal, "cannot start the session: ", e.what());
   }
 }
 
 Result<GenerationResult> Session::Send(const Message& message, const GenerationOptions& options,
                                        const TextCallback& on_text,
                                        const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&] {
+  return impl_->Call("answer", [&] {
     Impl::Conversation next = impl_->conversation;
     next.messages.push_back(message);
     return impl_->AnswerConversation(std::move(next), options, on_text, on_progress);
@@ -270,7 +264,7 @@ Result<GenerationResult> Session::Generate(std::span<const Message> messages,
                                            const GenerationOptions& options,
                                            const TextCallback& on_text,
                                            const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&] {
+  return impl_->Call("answer", [&] {
     return impl_->AnswerConversation(impl_->Recall(messages), options, on_text, on_progress);
   });
 }
@@ -279,7 +273,7 @@ Result<GenerationResult> Session::Complete(std::span<const Part> prompt,
                                            const GenerationOptions& options,
                                            const TextCallback& on_text,
                                            const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&] {
+  return impl_->Call("continue the text", [&] {
     impl_->conversation = {};
     return impl_->Answer(impl_->LayOut(prompt), options, on_text, on_progress, nullptr);
   });
@@ -303,7 +297,7 @@ size_t LastUserMessage(std::span<const Message> messages) {
 Result<GenerationResult> Session::Regenerate(const GenerationOptions& options,
                                              const TextCallback& on_text,
                                              const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&]() -> Result<GenerationResult> {
+  return impl_->Call("answer", [&]() -> Result<GenerationResult> {
     Impl::Conversation next = impl_->conversation;
     const size_t last = LastUserMessage(next.messages);
     if (last == next.messages.size()) {
@@ -352,9 +346,11 @@ Status CheckRoles(std::span<const Message> messages) {
 }  // namespace
 
 Status Session::SetMessages(std::span<const Message> messages) {
-  GEMMA3_CHECK_OK(CheckRoles(messages));
-  impl_->conversation = impl_->Recall(messages);
-  return {};
+  return Guarded("set the messages", "", [&]() -> Status {
+    GEMMA3_CHECK_OK(CheckRoles(messages));
+    impl_->conversation = impl_->Recall(messages);
+    return {};
+  });
 }
 
 std::span<const Message> Session::messages() const { return impl_->conversation.messages; }
@@ -415,7 +411,7 @@ Result<TokenSequence> Session::Impl::Sequence(const TokenInput& input) {
 }
 
 Result<std::vector<float>> Session::Logits(const TokenInput& input, HiddenStates* hidden) {
-  return Guarded(impl_->runner, [&]() -> Result<std::vector<float>> {
+  return impl_->Call("compute the logits", [&]() -> Result<std::vector<float>> {
     impl_->Forget();
     GEMMA3_TRY(const TokenSequence sequence, impl_->Sequence(input));
     return AllLogits(impl_->runner, impl_->model.config(), sequence, hidden);
@@ -424,7 +420,7 @@ Result<std::vector<float>> Session::Logits(const TokenInput& input, HiddenStates
 
 Result<std::vector<TokenId>> Session::ContinueIds(const TokenInput& input,
                                                   const GenerationOptions& options) {
-  return Guarded(impl_->runner, [&]() -> Result<std::vector<TokenId>> {
+  return impl_->Call("continue the ids", [&]() -> Result<std::vector<TokenId>> {
     impl_->Forget();
     GEMMA3_TRY(const TokenSequence sequence, impl_->Sequence(input));
     return ContinueSequence(impl_->runner, impl_->model.config(), sequence, options);
@@ -432,7 +428,7 @@ Result<std::vector<TokenId>> Session::ContinueIds(const TokenInput& input,
 }
 
 Result<ScoreResult> Session::Score(std::string_view text, const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&]() -> Result<ScoreResult> {
+  return impl_->Call("score the text", [&]() -> Result<ScoreResult> {
     impl_->Forget();
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     GEMMA3_TRY(const std::vector<TokenId> ids, tokenizer->Encode(text));
@@ -443,7 +439,7 @@ Result<ScoreResult> Session::Score(std::string_view text, const ProgressCallback
 Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
                                                    std::span<const Policy> policies,
                                                    const ProgressCallback& on_progress) {
-  return Guarded(impl_->runner, [&]() -> Result<std::vector<PolicyScore>> {
+  return impl_->Call("judge the picture", [&]() -> Result<std::vector<PolicyScore>> {
     impl_->conversation = {};
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     const ModelConfig& config = impl_->model.config();
@@ -454,7 +450,7 @@ Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
 }
 
 Result<Timings> Session::Bench(const BenchWork& work) {
-  return Guarded(impl_->runner, [&]() -> Result<Timings> {
+  return impl_->Call("measure", [&]() -> Result<Timings> {
     impl_->Forget();
     return TimeWork(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr,
                     impl_->model.config(), work);

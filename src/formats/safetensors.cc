@@ -257,6 +257,8 @@ Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::
     if (!nlohmann::json::sax_parse(header.begin(), header.end(), &reader)) {
       return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", reader.error);
     }
+  } catch (const std::bad_alloc&) {
+    throw;  // says nothing about the file
   } catch (const std::exception& e) {
     return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", Shown(e.what()));
   }

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "gemma3/image.h"
 #include "src/base/file_map.h"
+#include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/image/codecs.h"
 #include "src/image/exif.h"
@@ -149,16 +149,13 @@ Result<Image> Decode(std::span<const uint8_t> bytes, const ImageLimits& limits) 
 }  // namespace
 
 Result<Image> DecodeImage(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  try {
-    return Decode(bytes, limits);
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, "not enough memory to decode the picture");
-  }
+  return Guarded("decode the picture", "", [&] { return Decode(bytes, limits); });
 }
 
 Result<Image> LoadImage(const std::string& path, const ImageLimits& limits) {
   // Read, not mapped: the bytes must not change between being checked and being decoded.
-  const auto file = ReadFile(path, std::min(limits.max_bytes, kMaxImageBytes));
+  const auto file = Guarded(
+      "read ", path, [&] { return ReadFile(path, std::min(limits.max_bytes, kMaxImageBytes)); });
   if (!file) {
     const bool too_large = file.error().code == ErrorCode::kBadModel;
     return Fail(too_large ? ErrorCode::kBadImage : file.error().code, file.error().message);

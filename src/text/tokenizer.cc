@@ -13,10 +13,9 @@
 #include <sentencepiece_processor.h>
 
 #include <array>
-#include <exception>
-#include <new>
 #include <utility>
 
+#include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/text/piece_index.h"
 #include "src/text/spm_rewrite.h"
@@ -48,13 +47,6 @@ struct Entry {
   bool is_control;  // pieces of type control and unknown
   bool is_byte;     // text_begin is the byte, text_size 1
 };
-
-std::unexpected<Error> LibraryThrew(const std::exception& e) {
-  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) {
-    return Fail(ErrorCode::kOutOfMemory, "tokenizer: no memory left");
-  }
-  return Fail(ErrorCode::kInternal, "tokenizer: the SentencePiece library failed: ", e.what());
-}
 
 }  // namespace
 
@@ -137,7 +129,7 @@ Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
     return Fail(ErrorCode::kBadModel, "tokenizer: ", proto.size(), " bytes, expected at most ",
                 kMaxProtoBytes, "; this is not a SentencePiece model");
   }
-  try {
+  return Guarded("read the tokenizer", "", [&]() -> Result<Tokenizer> {
     GEMMA3_TRY(SpmModel model, ParseSpmModel(proto));
     auto impl = std::make_unique<Impl>();
     {
@@ -150,9 +142,7 @@ Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
     }
     impl->BuildTables(std::move(model));
     return Tokenizer(std::move(impl));
-  } catch (const std::exception& e) {
-    return LibraryThrew(e);
-  }
+  });
 }
 
 Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
@@ -164,7 +154,7 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
     return Fail(ErrorCode::kInvalidArgument, "text of ", text.size(),
                 " bytes is too long to encode at once; the limit is ", kMaxTextBytes);
   }
-  try {
+  return Guarded("encode the text", "", [&]() -> Result<std::vector<TokenId>> {
     std::vector<TokenId> ids;
     const auto status = impl_->library.Encode(text, &ids);
     if (!status.ok()) {
@@ -172,9 +162,7 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
                   "tokenizer: the SentencePiece library failed: ", status.ToString());
     }
     return ids;
-  } catch (const std::exception& e) {
-    return LibraryThrew(e);
-  }
+  });
 }
 
 std::string Tokenizer::Decode(std::span<const TokenId> ids) const {

@@ -2,12 +2,16 @@
 #include "src/threading/thread_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
+#include <latch>
 #include <new>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -38,6 +42,45 @@ double CgroupCpus() {
   }
   return quota > 0 && period > 0 ? quota / period : 0;
 }
+
+// Where a thread cannot be started, Highway's pool ends the process: it throws while it owns those
+// that do run. So as many are tried here first; a limit on processes or memory shows then.
+void CheckThreadsCanStart(size_t num_threads) {
+  std::latch all_tried(1);
+  std::vector<std::jthread> threads;
+  threads.reserve(num_threads);
+  try {
+    while (threads.size() < num_threads) {
+      threads.emplace_back([&all_tried] { all_tried.wait(); });
+    }
+  } catch (const std::system_error& e) {
+    all_tried.count_down();
+    throw std::system_error(e.code(), "cannot start " + std::to_string(num_threads) +
+                                          " threads beside this one; use fewer");
+  }
+  all_tried.count_down();
+}
+
+// Keeps the first exception of a region's tasks. Thrown through Highway's pool, it would end the
+// process on a worker, and on the caller's thread leave the workers with a region that is gone.
+class FirstException {
+ public:
+  bool caught() const { return caught_.load(std::memory_order_relaxed); }
+
+  // Call it while handling one.
+  void Keep() {
+    if (!caught_.exchange(true, std::memory_order_relaxed)) exception_ = std::current_exception();
+  }
+
+  // Call it when all threads have left the region: that orders their writes before this read.
+  void Rethrow() const {
+    if (exception_) std::rethrow_exception(exception_);
+  }
+
+ private:
+  std::atomic<bool> caught_ = false;
+  std::exception_ptr exception_;
+};
 
 }  // namespace
 
@@ -96,7 +139,9 @@ size_t ThreadPool::DefaultThreads() {
 
 ThreadPool::ThreadPool(size_t num_threads) {
   if (num_threads == 0) num_threads = DefaultThreads();
-  impl_ = std::make_unique<Impl>(std::min(num_threads, kMaxThreads));
+  num_threads = std::min(num_threads, kMaxThreads);
+  CheckThreadsCanStart(num_threads - 1);
+  impl_ = std::make_unique<Impl>(num_threads);
   num_threads_ = impl_->pool.NumWorkers();
 }
 
@@ -108,15 +153,22 @@ std::span<std::byte> ThreadPool::Scratch(size_t thread, size_t bytes) {
     buffer.data.reset();
     buffer.data = hwy::AllocateAligned<std::byte>(bytes);
     buffer.bytes = buffer.data ? bytes : 0;
-    if (!buffer.data) throw std::bad_alloc();  // caught at the API border
+    if (!buffer.data) throw std::bad_alloc();  // becomes an error where the API ends
   }
   return {buffer.data.get(), bytes};
 }
 
 void ThreadPool::Run(size_t num_tasks, const void* fn, Trampoline trampoline) {
-  impl_->pool.Run(0, num_tasks, [fn, trampoline](uint64_t task, size_t thread) {
-    trampoline(fn, static_cast<size_t>(task), thread);
+  FirstException failure;
+  impl_->pool.Run(0, num_tasks, [fn, trampoline, &failure](uint64_t task, size_t thread) {
+    if (failure.caught()) return;
+    try {
+      trampoline(fn, static_cast<size_t>(task), thread);
+    } catch (...) {
+      failure.Keep();
+    }
   });
+  failure.Rethrow();
 }
 
 }  // namespace gemma3

@@ -19,6 +19,7 @@ namespace gemma3 {
 class ThreadPool {
  public:
   // num_threads counts the caller; 0 means DefaultThreads(). Clamped to what the pool supports.
+  // Throws std::system_error where the system does not allow so many, and std::bad_alloc.
   explicit ThreadPool(size_t num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -27,7 +28,9 @@ class ThreadPool {
   size_t num_threads() const { return num_threads_; }
 
   // Calls fn(task, thread) once for each task in [0, num_tasks), in any order, and returns when all
-  // are done. thread is in [0, num_threads()).
+  // are done. thread is in [0, num_threads()). A task may throw, as one does that finds no memory:
+  // what has not begun is then skipped, and when nothing runs any more the first exception goes on
+  // from here, on the caller's thread. The pool stays usable.
   template <class Fn>
   void ParallelFor(size_t num_tasks, const Fn& fn) {
     if (num_tasks == 0) return;

@@ -4,12 +4,20 @@
 #include "src/threading/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 namespace gemma3 {
@@ -87,6 +95,106 @@ TEST(ThreadPoolTest, ScratchIsAlignedLargeEnoughAndOwnedByItsThread) {
     }
   }
 }
+
+// Whether every task runs once, as in a pool where nothing ever failed.
+bool Works(ThreadPool& pool) {
+  std::vector<std::atomic<int>> runs(100);
+  pool.ParallelFor(runs.size(), [&](size_t task, size_t) { ++runs[task]; });
+  for (const auto& count : runs) {
+    if (count != 1) return false;
+  }
+  return true;
+}
+
+TEST(ThreadPoolTest, AnyTaskMayThrowAndThePoolGoesOn) {
+  for (const size_t threads : kThreadCounts) {
+    ThreadPool pool(threads);
+    for (const size_t tasks : {1, 2, 9, 100}) {
+      for (size_t failing = 0; failing < tasks; failing += 1 + tasks / 5) {
+        std::string message;
+        try {
+          pool.ParallelFor(tasks, [&](size_t task, size_t) {
+            if (task == failing) throw std::runtime_error(std::to_string(task));
+          });
+        } catch (const std::runtime_error& e) {
+          message = e.what();
+        }
+        EXPECT_EQ(message, std::to_string(failing)) << tasks << " tasks, " << threads << " threads";
+        EXPECT_TRUE(Works(pool)) << tasks << " tasks, " << threads << " threads";
+      }
+    }
+  }
+}
+
+// With a task for each thread that waits for the others, each thread has exactly one.
+TEST(ThreadPoolTest, AnExceptionReachesTheCallerFromWhicheverThread) {
+  constexpr size_t kThreads = 3;
+  ThreadPool pool(kThreads);
+  for (size_t failing = 0; failing < kThreads; ++failing) {
+    std::atomic<size_t> begun = 0;
+    EXPECT_THROW(pool.ParallelFor(kThreads,
+                                  [&](size_t, size_t thread) {
+                                    ++begun;
+                                    while (begun < kThreads) std::this_thread::yield();
+                                    if (thread == failing) throw std::bad_alloc();
+                                  }),
+                 std::bad_alloc)
+        << "on thread " << failing;
+    EXPECT_EQ(begun, kThreads);
+    EXPECT_TRUE(Works(pool));
+  }
+}
+
+TEST(ThreadPoolTest, WhenEveryTaskThrowsOneExceptionComesOut) {
+  for (const size_t threads : kThreadCounts) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 20; ++round) {
+      EXPECT_THROW(pool.ParallelFor(1000, [](size_t task, size_t) { throw task; }), size_t);
+    }
+    EXPECT_TRUE(Works(pool));
+  }
+}
+
+// An amount that no system has: the allocation fails, and smaller ones succeed afterwards.
+TEST(ThreadPoolTest, ScratchThatCannotGrowIsBadAlloc) {
+  for (const size_t threads : kThreadCounts) {
+    ThreadPool pool(threads);
+    const auto grow = [&](size_t bytes) {
+      pool.ParallelFor(64, [&](size_t, size_t thread) {
+        const std::span<std::byte> scratch = pool.Scratch(thread, bytes);
+        std::memset(scratch.data(), 1, scratch.size());
+      });
+    };
+    grow(1000);
+    EXPECT_THROW(grow(size_t{1} << 60), std::bad_alloc);
+    grow(2000);
+    EXPECT_TRUE(Works(pool));
+  }
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Sanitizers take more address space than any limit leaves.
+#else
+// Without room for their stacks, threads cannot be started. In a process of its own, since the
+// limit holds for all of it.
+[[noreturn]] void StartThreadsWithoutMemory() {
+  constexpr rlim_t kLimit = rlim_t{256} << 20;  // 64 stacks of 8 MiB do not fit
+  const rlimit limit = {kLimit, kLimit};
+  ::setrlimit(RLIMIT_AS, &limit);
+  try {
+    const ThreadPool pool(64);
+  } catch (const std::system_error& e) {
+    std::fputs(e.what(), stderr);
+    ThreadPool smaller(2);
+    std::exit(Works(smaller) ? 0 : 1);
+  }
+  std::exit(2);
+}
+
+TEST(ThreadPoolTest, ThreadsThatCannotStartAreAnException) {
+  EXPECT_EXIT(StartThreadsWithoutMemory(), ::testing::ExitedWithCode(0), "cannot start 63 threads");
+}
+#endif
 
 TEST(ThreadPoolTest, NumbersOfThreadsAreMadePossible) {
   EXPECT_EQ(ThreadPool(0).num_threads(), ThreadPool::DefaultThreads());
