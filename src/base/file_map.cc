@@ -36,22 +36,41 @@ class Descriptor {
 // std::strerror is not thread-safe; std::error_code is.
 std::string SystemMessage(int error) { return std::generic_category().message(error); }
 
-// Opens for reading and finds the size; refuses anything but a regular file, since a folder, a pipe
-// or a device has no size to rely on.
-Status OpenRegular(const std::string& path, const Descriptor& descriptor, size_t* size) {
-  if (descriptor.get() < 0) {
+// O_NONBLOCK: opening a pipe must fail in DescribeRegular instead of waiting for a writer.
+int OpenForReading(const std::string& path) {
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+struct FileState {
+  size_t size = 0;
+  int64_t modified_ns = 0;  // since 1970
+};
+
+FileState StateOf(const struct stat& info) {
+#ifdef __APPLE__
+  const timespec& time = info.st_mtimespec;
+#else
+  const timespec& time = info.st_mtim;
+#endif
+  return FileState{static_cast<size_t>(info.st_size),
+                   int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
+}
+
+// Refuses anything but a regular file, since a folder, a pipe or a device has no size to rely on.
+// `descriptor` is what OpenForReading returned, just now.
+Result<FileState> DescribeRegular(const std::string& path, int descriptor) {
+  if (descriptor < 0) {
     return Fail(ErrorCode::kIo, "cannot open ", path, ": ", SystemMessage(errno));
   }
   struct stat info = {};
-  if (::fstat(descriptor.get(), &info) != 0) {
+  if (::fstat(descriptor, &info) != 0) {
     return Fail(ErrorCode::kIo, "cannot read the size of ", path, ": ", SystemMessage(errno));
   }
   if (!S_ISREG(info.st_mode)) {
     return Fail(ErrorCode::kIo, path, S_ISDIR(info.st_mode) ? " is a folder" : " is not a file",
                 "; a regular file is needed here");
   }
-  *size = static_cast<size_t>(info.st_size);
-  return {};
+  return StateOf(info);
 }
 
 // Maps the file so that a page of 2 MiB of the address space can be one of the file. Address
@@ -89,14 +108,14 @@ void* MapWithLargePages(int descriptor, size_t size) {
 }  // namespace
 
 Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
-  // O_NONBLOCK: opening a pipe must fail in OpenRegular instead of waiting for a writer.
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  size_t size = 0;
-  GEMMA3_CHECK_OK(OpenRegular(path, descriptor, &size));
   std::shared_ptr<FileMap> map(new FileMap());
   map->path_ = path;
+  map->descriptor_ = OpenForReading(path);
+  GEMMA3_TRY(const FileState state, DescribeRegular(path, map->descriptor_));
+  map->modified_ns_ = state.modified_ns;
+  const size_t size = state.size;
   if (size == 0) return map;  // mmap refuses a length of 0
-  void* address = MapWithLargePages(descriptor.get(), size);
+  void* address = MapWithLargePages(map->descriptor_, size);
   if (address == MAP_FAILED) {
     return Fail(errno == ENOMEM ? ErrorCode::kOutOfMemory : ErrorCode::kIo, "cannot map ", path,
                 " (", size, " bytes) into memory: ", SystemMessage(errno));
@@ -107,6 +126,18 @@ Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
 
 FileMap::~FileMap() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Status FileMap::CheckUnchanged() const {
+  GEMMA3_TRY(const FileState now, DescribeRegular(path_, descriptor_));
+  if (now.size == bytes_.size() && now.modified_ns == modified_ns_) return {};
+  const std::string sizes = now.size == bytes_.size()
+                                ? std::to_string(now.size) + " bytes as before"
+                                : std::to_string(bytes_.size()) + " bytes then, " +
+                                      std::to_string(now.size) + " now";
+  return Fail(ErrorCode::kBadModel, path_, " was overwritten since it was loaded (", sizes,
+              "); load it again once it is complete");
 }
 
 void FileMap::Release(std::span<const std::byte> part) const {
@@ -121,9 +152,9 @@ void FileMap::Release(std::span<const std::byte> part) const {
 }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  size_t size = 0;
-  GEMMA3_CHECK_OK(OpenRegular(path, descriptor, &size));
+  const Descriptor descriptor(OpenForReading(path));
+  GEMMA3_TRY(const FileState state, DescribeRegular(path, descriptor.get()));
+  const size_t size = state.size;
   if (size > max_bytes) {
     return Fail(ErrorCode::kBadModel, path, " is ", size, " bytes; at most ", max_bytes,
                 " are expected of such a file");

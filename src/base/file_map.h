@@ -2,9 +2,17 @@
 //
 // A read-only memory map of a file. Pages are read when touched and shared with the page cache, so
 // a model costs no second copy.
+//
+// The price: the bytes are the file's as it is when they are touched. One that is overwritten in
+// place gives other bytes, and touching what was cut off ends the process (SIGBUS); a library must
+// not install a handler for that. CheckUnchanged notices such a file in time, unless it changes
+// between the check and the last read that follows: that window stays open, as long as one call of
+// a session lasts. Replacing a file by renaming another over it, as package managers and the
+// Hugging Face client do, or deleting it, is safe at any time: the map keeps the old one.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +32,10 @@ class FileMap {
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::string& path() const { return path_; }
 
+  // Whether the file still has the size and the modification time that it had when it was mapped.
+  // One system call. Errors: kBadModel, with both sizes; kIo.
+  Status CheckUnchanged() const;
+
   // Tells the system that `part` will not be read soon; its pages stop counting as this process's
   // memory. Reading them again is slower but correct. A part of another map is ignored.
   void Release(std::span<const std::byte> part) const;
@@ -31,6 +43,8 @@ class FileMap {
  private:
   FileMap() = default;
   std::string path_;
+  int descriptor_ = -1;
+  int64_t modified_ns_ = 0;  // when mapped
   std::span<const std::byte> bytes_;
 };
 

@@ -71,6 +71,7 @@ Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& op
     limits.bf16_flops = peaks.bf16;
     limits.int8_ops = peaks.int8;
     if (model) {
+      GEMMA3_CHECK_OK(model->impl().CheckFilesUnchanged());
       limits.read_bytes_per_second = MeasureReadBandwidth(WeightMemory(model->impl()), pool);
     } else {
       const AlignedBuffer<std::byte> buffer(size_t{1} << 30);

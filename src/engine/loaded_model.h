@@ -22,6 +22,12 @@ struct LoadedModel {
   std::optional<Tokenizer> tokenizer;
   std::string tokenizer_missing;  // why there is none
   std::vector<TensorInfo> tensors;
+
+  // To be called before weights are read, since those that lie in a mapped file are read from it
+  // each time. Errors: those of FileMap::CheckUnchanged.
+  Status CheckFilesUnchanged() const {
+    return weights.mapped_bytes == 0 ? Status() : checkpoint.CheckFilesUnchanged();
+  }
 };
 
 // Session options with every default filled in.

@@ -86,9 +86,7 @@ Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedMode
       packed->notes = model.checkpoint.notes;
       model.checkpoint = *std::move(packed);
       GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
-      std::error_code ignored;
-      std::filesystem::last_write_time(cache_path, std::filesystem::file_time_type::clock::now(),
-                                       ignored);
+      MarkUsed(cache_path);
       return {};
     }
   }

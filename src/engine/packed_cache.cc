@@ -1,6 +1,9 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/engine/packed_cache.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -59,25 +62,31 @@ std::string PackedCachePath(const Checkpoint& checkpoint, const LoadOptions& opt
   return (fs::path(options.cache_folder) / (std::string(name.data()) + kPackedFileSuffix)).string();
 }
 
+void MarkUsed(const std::string& path) {
+  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};  // access, modification
+  ::utimensat(AT_FDCWD, path.c_str(), times, 0);  // a file of someone else's keeps its time
+}
+
 void TrimPackedCache(const std::string& folder, size_t max_bytes, const std::string& keep) {
   struct Entry {
     fs::path path;
-    fs::file_time_type time;
+    time_t used;
     size_t bytes;
   };
   std::vector<Entry> entries;
   size_t total = 0;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code entry_error;
-    if (it->path().extension() != kPackedFileSuffix || !it->is_regular_file(entry_error)) continue;
-    const size_t bytes = static_cast<size_t>(it->file_size(entry_error));
-    const auto time = it->last_write_time(entry_error);
-    if (entry_error) continue;
+    struct stat info = {};
+    if (it->path().extension() != kPackedFileSuffix || ::stat(it->path().c_str(), &info) != 0 ||
+        !S_ISREG(info.st_mode)) {
+      continue;
+    }
+    const auto bytes = static_cast<size_t>(info.st_size);
     total += bytes;
-    if (it->path() != keep) entries.push_back({it->path(), time, bytes});
+    if (it->path() != keep) entries.push_back({it->path(), info.st_atime, bytes});
   }
-  std::ranges::sort(entries, {}, &Entry::time);
+  std::ranges::sort(entries, {}, &Entry::used);
   for (const Entry& entry : entries) {
     if (total <= max_bytes) break;
     if (fs::remove(entry.path, error)) total -= entry.bytes;

@@ -17,6 +17,10 @@ namespace gemma3 {
 // sizes, headers and samples of their data) and of the wanted form. Reads a few megabytes.
 std::string PackedCachePath(const Checkpoint& checkpoint, const LoadOptions& options);
 
+// Notes that the file is used now. In its access time: whoever has it mapped takes another
+// modification time for other content (FileMap::CheckUnchanged).
+void MarkUsed(const std::string& path);
+
 // Makes room: removes the packed files used longest ago until all take at most `max_bytes`. The
 // file at `keep` stays.
 void TrimPackedCache(const std::string& folder, size_t max_bytes, const std::string& keep);

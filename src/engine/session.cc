@@ -91,7 +91,10 @@ struct Session::Impl {
   template <class Fn>
   auto Call(const char* doing, const Fn& fn) -> decltype(fn()) {
     runner.cancel = false;
-    return Guarded(doing, "", fn);
+    return Guarded(doing, "", [&]() -> decltype(fn()) {
+      GEMMA3_CHECK_OK(model.impl().CheckFilesUnchanged());
+      return fn();
+    });
   }
   void Forget() {
     conversation = {};

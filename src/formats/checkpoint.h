@@ -33,6 +33,14 @@ struct Checkpoint {
   // Warnings about repairs, for people; not errors.
   std::vector<std::string> notes;
   std::vector<std::shared_ptr<const FileMap>> files;  // keeps every view alive
+
+  // Whether the files are still those that were opened; see FileMap::CheckUnchanged.
+  Status CheckFilesUnchanged() const {
+    for (const auto& file : files) {
+      if (const Status status = file->CheckUnchanged(); !status) return status;
+    }
+    return {};
+  }
 };
 
 struct OpenOptions {

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "tests/support/temp_folder.h"
@@ -39,6 +42,59 @@ TEST(FileMap, WhatIsNoFileIsAnErrorWithItsPath) {
     EXPECT_NE(map.error().message.find(path), std::string::npos);
     EXPECT_FALSE(ReadFile(path, 10));
   }
+}
+
+// Each of them would give other bytes, or end the process where one that is gone is touched.
+TEST(FileMap, WhatHappensToTheFileItselfIsNoticed) {
+  const testing::TempFolder folder;
+  const std::string content(10000, 'a');
+  const std::string path = folder.Write("file", content);
+  const auto map = FileMap::Open(path);
+  ASSERT_TRUE(map);
+  const auto written = std::filesystem::last_write_time(path);
+  const auto expect_noticed = [&](const std::string& sizes) {
+    const Status status = (*map)->CheckUnchanged();
+    ASSERT_FALSE(status) << sizes;
+    EXPECT_EQ(status.error().code, ErrorCode::kBadModel);
+    for (const std::string& part : {path, sizes}) {
+      EXPECT_NE(status.error().message.find(part), std::string::npos) << status.error().message;
+    }
+  };
+  EXPECT_TRUE((*map)->CheckUnchanged());
+  std::filesystem::resize_file(path, 5000);
+  expect_noticed("10000 bytes then, 5000 now");
+  std::filesystem::resize_file(path, 0);
+  expect_noticed("0 now");
+  std::ofstream(path) << content << "more";
+  expect_noticed("10004 now");
+  std::ofstream(path) << std::string(10000, 'b');
+  std::filesystem::last_write_time(path, written + std::chrono::seconds(1));
+  expect_noticed("10000 bytes as before");
+  std::ofstream(path) << content;
+  std::filesystem::last_write_time(path, written);
+  EXPECT_TRUE((*map)->CheckUnchanged());
+}
+
+TEST(FileMap, WhatHappensToItsNameDoesNotMatter) {
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("file", "old");
+  const auto map = FileMap::Open(path);
+  ASSERT_TRUE(map);
+  std::filesystem::rename(folder.Write("other", "something new"), path);
+  EXPECT_TRUE((*map)->CheckUnchanged());
+  std::filesystem::remove(path);
+  EXPECT_TRUE((*map)->CheckUnchanged());
+  EXPECT_EQ((*map)->bytes()[0], std::byte{'o'});
+}
+
+TEST(FileMap, AnEmptyFileThatGrowsIsNoticed) {
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("file", "");
+  const auto map = FileMap::Open(path);
+  ASSERT_TRUE(map);
+  EXPECT_TRUE((*map)->CheckUnchanged());
+  folder.Write("file", "a");
+  EXPECT_FALSE((*map)->CheckUnchanged());
 }
 
 TEST(ReadFile, RefusesMoreThanItsLimit) {
