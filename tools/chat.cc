@@ -323,6 +323,7 @@ void Chat::System(std::string_view text) {
   }
   settings_.system = std::string(text);
   session_.SetSystem(settings_.system);
+  last_.reset();
 }
 
 void Chat::Regenerate(std::string_view) {
@@ -331,6 +332,7 @@ void Chat::Regenerate(std::string_view) {
 
 void Chat::Undo(std::string_view) {
   if (!session_.Undo()) return Fail("nothing to undo");
+  last_.reset();
   if (reader_->interactive()) Say("took back the last message and its answer\n");
 }
 
@@ -361,7 +363,10 @@ void Chat::Set(std::string_view arguments) {
       return NoteFailure(Report(status.error()));
     }
   }
-  if (changed.system != settings_.system) session_.SetSystem(changed.system);
+  if (changed.system != settings_.system) {
+    session_.SetSystem(changed.system);
+    last_.reset();
+  }
   settings_ = std::move(changed);
   if (reader_->interactive()) ShowSetting(setting);
 }

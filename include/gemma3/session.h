@@ -20,9 +20,9 @@
 
 namespace gemma3 {
 
-// Where a prompt stands and what a piece of it costs.
+// How much room the conversation has left.
 struct ContextUsage {
-  size_t used_tokens = 0;     // in the cache
+  size_t used_tokens = 0;     // what the next prompt begins with; at most the capacity
   size_t context_tokens = 0;  // capacity
 };
 
@@ -94,6 +94,8 @@ class Session {
   void SetSystem(std::string_view text);
 
   std::span<const Message> messages() const;
+  // Of the conversation as it is now, whether it has been computed or not; a system message counts
+  // together with the first user message. Encodes it, as Send does.
   ContextUsage usage() const;
   const SessionOptions& options() const;
   const Model& model() const;
@@ -120,8 +122,9 @@ class Session {
                                             const ProgressCallback& on_progress = {});
 
   // Replaces the conversation without computing anything; what messages() returned is accepted.
-  // Roles as for Generate, except that the last message may be the model's.
-  // Errors: kInvalidArgument.
+  // Roles as for Generate, except that the last message may be the model's. On any error the
+  // conversation is as it was before. Errors: kContextTooLong where the messages fill the context,
+  // with the numbers; otherwise as for Send.
   Status SetMessages(std::span<const Message> messages);
 
   // Times work on arbitrary ids: image_seconds, prefill_seconds (all prompt tokens, with the logits

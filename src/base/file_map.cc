@@ -132,10 +132,10 @@ FileMap::~FileMap() {
 Status FileMap::CheckUnchanged() const {
   GEMMA3_TRY(const FileState now, DescribeRegular(path_, descriptor_));
   if (now.size == bytes_.size() && now.modified_ns == modified_ns_) return {};
-  const std::string sizes = now.size == bytes_.size()
-                                ? std::to_string(now.size) + " bytes as before"
-                                : std::to_string(bytes_.size()) + " bytes then, " +
-                                      std::to_string(now.size) + " now";
+  const std::string sizes =
+      now.size == bytes_.size()
+          ? std::to_string(now.size) + " bytes as before"
+          : std::to_string(bytes_.size()) + " bytes then, " + std::to_string(now.size) + " now";
   return Fail(ErrorCode::kBadModel, path_, " was overwritten since it was loaded (", sizes,
               "); load it again once it is complete");
 }

@@ -73,7 +73,7 @@ struct Session::Impl {
   };
 
   Status FindPictures(std::span<const Part> parts, Layout& layout) const;
-  Result<Layout> LayOut(const Conversation& conversation) const;
+  Result<Layout> LayOut(const Conversation& conversation, bool to_be_answered = true) const;
   Result<Layout> LayOut(std::span<const Part> parts) const;
   Result<TokenSequence> EncodePictures(Layout layout, const ProgressCallback& on_progress,
                                        GenerationResult& result);
@@ -86,6 +86,7 @@ struct Session::Impl {
                                               const ProgressCallback& on_progress);
   Result<TokenSequence> Sequence(const TokenInput& input);
   Conversation Recall(std::span<const Message> messages) const;
+  Result<size_t> CountTokens(const Conversation& conversation) const;
 
   // Runs one public call that computes.
   template <class Fn>
@@ -125,14 +126,16 @@ Status Session::Impl::FindPictures(std::span<const Part> parts, Layout& layout) 
   return {};
 }
 
-Result<Session::Impl::Layout> Session::Impl::LayOut(const Conversation& conversation) const {
+Result<Session::Impl::Layout> Session::Impl::LayOut(const Conversation& conversation,
+                                                    bool to_be_answered) const {
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   Layout layout;
   for (const Message& message : conversation.messages) {
     GEMMA3_CHECK_OK(FindPictures(message.parts, layout));
   }
   GEMMA3_TRY(layout.prompt, LayOutChat(conversation.messages, *tokenizer, model.config(),
-                                       {.image_form = ImageFormOf(model.config(), options),
+                                       {.add_generation_prompt = to_be_answered,
+                                        .image_form = ImageFormOf(model.config(), options),
                                         .crops = layout.num_crops,
                                         .answers = conversation.answers}));
   return layout;
@@ -194,6 +197,16 @@ Session::Impl::Conversation Session::Impl::Recall(std::span<const Message> messa
     out.answers.push_back(own ? conversation.answers[turn] : std::vector<TokenId>());
   }
   return out;
+}
+
+// What every next prompt will begin with.
+Result<size_t> Session::Impl::CountTokens(const Conversation& conversation) const {
+  if (std::ranges::find(conversation.messages, Role::kUser, &Message::role) ==
+      conversation.messages.end()) {
+    return 0;
+  }
+  GEMMA3_TRY(const Layout layout, LayOut(conversation, /*to_be_answered=*/false));
+  return layout.prompt.ids.size();
 }
 
 Result<GenerationResult> Session::Impl::Answer(Result<Layout> layout,
@@ -351,14 +364,27 @@ Status CheckRoles(std::span<const Message> messages) {
 Status Session::SetMessages(std::span<const Message> messages) {
   return Guarded("set the messages", "", [&]() -> Status {
     GEMMA3_CHECK_OK(CheckRoles(messages));
-    impl_->conversation = impl_->Recall(messages);
+    Impl::Conversation next = impl_->Recall(messages);
+    GEMMA3_TRY(const size_t tokens, impl_->CountTokens(next));
+    if (tokens >= impl_->runner.context()) {
+      return Fail(ErrorCode::kContextTooLong, "the conversation has ", tokens,
+                  " tokens and does not fit a context of ", impl_->runner.context(),
+                  "; use a larger context or fewer messages");
+    }
+    impl_->conversation = std::move(next);
     return {};
   });
 }
 
 std::span<const Message> Session::messages() const { return impl_->conversation.messages; }
 
-ContextUsage Session::usage() const { return {impl_->runner.size(), impl_->runner.context()}; }
+ContextUsage Session::usage() const {
+  const size_t context = impl_->runner.context();
+  const auto tokens =
+      Guarded("count the tokens", "", [&] { return impl_->CountTokens(impl_->conversation); });
+  // It was laid out before, so it can be now. The marks that end an answer may not fit any more.
+  return {tokens ? std::min(*tokens, context) : 0, context};
+}
 
 const SessionOptions& Session::options() const { return impl_->options.session; }
 

@@ -491,6 +491,57 @@ TEST(SessionTest, MessagesCanBeTakenOutAndPutBack) {
       std::vector{Message::User("a"), Message{Role::kModel, {}}, Message::User("b")}, Greedy(1)));
 }
 
+TEST(SessionTest, UsageIsThatOfTheConversation) {
+  Session session = DemoSession();
+  EXPECT_EQ(session.usage().used_tokens, 0u);
+  session.SetSystem("Be brief.");
+  EXPECT_EQ(session.usage().used_tokens, 0u);
+  session.SetSystem("");
+
+  const auto sum = session.Send(Message::User(kSum), Greedy());
+  ASSERT_TRUE(sum);
+  const size_t one = session.usage().used_tokens;
+  const auto look = session.Send(Look({0}), Greedy());
+  ASSERT_TRUE(look);
+  const size_t two = session.usage().used_tokens;
+  EXPECT_TRUE(session.Undo());
+  EXPECT_EQ(session.usage().used_tokens, one);
+
+  // The next prompt is what is used, the question, and the marks of a turn around it.
+  const Message next = Message::User("a");
+  const auto answer = session.Send(next, Greedy(1));
+  ASSERT_TRUE(answer);
+  EXPECT_GT(answer->prompt_tokens, one);
+  EXPECT_LT(answer->prompt_tokens, one + 20);
+
+  // The same conversation, computed or not.
+  Session other = DemoSession();
+  ASSERT_TRUE(other.SetMessages(std::vector{Message::User(kSum), Message::Model(sum->text),
+                                            Look({0}), Message::Model(look->text)}));
+  EXPECT_EQ(other.usage().used_tokens, two);
+  session.Clear();
+  EXPECT_EQ(session.usage().used_tokens, 0u);
+}
+
+TEST(SessionTest, MessagesThatDoNotFitAreRefused) {
+  Session session = DemoSession({.context = 64});
+  ASSERT_TRUE(session.Send(Message::User("Hello"), Greedy(1)));
+  const auto before = Texts(session);
+  const size_t used = session.usage().used_tokens;
+  Session large = DemoSession();
+  const std::vector<Message> messages = {Message::User(kStory), Message::Model(LongQuestion())};
+  ASSERT_TRUE(large.SetMessages(messages));
+  const Status status = session.SetMessages(messages);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kContextTooLong);
+  for (const std::string& part :
+       {std::to_string(large.usage().used_tokens) + " tokens", std::string("a context of 64")}) {
+    EXPECT_NE(status.error().message.find(part), std::string::npos) << status.error().message;
+  }
+  EXPECT_EQ(Texts(session), before);
+  EXPECT_EQ(session.usage().used_tokens, used);
+}
+
 // The cache never shows: each turn is answered as by a session that sees the conversation for the
 // first time.
 TEST(SessionTest, TurnsAreAnsweredAsByNewSessions) {

@@ -591,6 +591,45 @@ TEST_F(ProgramTest, ChatCommandsChangeTheConversation) {
   EXPECT_EQ(chat("/image " + kPicture + "\n").code, 2);  // not from piped text
 }
 
+TEST_F(ProgramTest, ChatStatsAreThoseOfTheConversation) {
+  // The tokens that each /stats shows.
+  const auto used = [&](const std::string& lines) {
+    const Outcome outcome = Run({"chat", "demo", "--temperature", "0"}, Bytes(lines));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    std::vector<int> tokens;
+    std::istringstream err(outcome.err);
+    for (std::string line; std::getline(err, line);) {
+      if (line.starts_with("context ")) tokens.push_back(std::stoi(line.substr(8)));
+    }
+    return tokens;
+  };
+  const std::string question = "So, how large are the input images of Gemma 3?\n";
+  const std::vector<int> shown =
+      used("/stats\n" + question + "/stats\n" + question +
+           "/stats\n/undo\n/stats\n/undo\n/stats\n" + question + "/clear\n/stats\n");
+  ASSERT_EQ(shown.size(), 6u);
+  EXPECT_EQ(shown[0], 0);
+  EXPECT_GT(shown[1], 10);
+  EXPECT_GT(shown[2], shown[1] + 10);
+  EXPECT_EQ(shown[3], shown[1]);
+  EXPECT_EQ(shown[4], 0);
+  EXPECT_EQ(shown[5], 0);
+}
+
+TEST_F(ProgramTest, ChatRefusesAContextThatIsTooSmallForTheConversation) {
+  const std::string question = "So, how large are the input images of Gemma 3?\n";
+  const std::string answer = "Gemma 3 resizes images to 896x896 pixels.\n";
+  const Outcome outcome = Run({"chat", "demo", "--temperature", "0"},
+                              Bytes(question + "/set context 20\n/show context\n/regen\n"));
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_EQ(outcome.out, answer + answer);
+  const size_t line_end = outcome.err.find('\n');
+  const std::string error = outcome.err.substr(0, line_end);
+  EXPECT_NE(error.find("the conversation has 45 tokens"), std::string::npos) << error;
+  EXPECT_NE(error.find("a context of 20"), std::string::npos) << error;
+  EXPECT_EQ(outcome.err.find("20", line_end), std::string::npos) << outcome.err;
+}
+
 TEST_F(ProgramTest, PipedChatOpensNoFileThatTheTextNames) {
   const Outcome outcome = Run({"chat", "demo", "--temperature", "0", "-v"},
                               Bytes("What can you see in the picture? " + kPicture + "\n"));
