@@ -220,7 +220,7 @@ Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tok
       return Fail(ErrorCode::kBadModel, gguf.file(), ": token ", id, " has the unknown type ",
                   type);
     }
-    SpmPiece piece{std::string(tokens[id]), 0, static_cast<PieceType>(type)};
+    VocabularyPiece piece{std::string(tokens[id]), 0, static_cast<PieceType>(type)};
     if (scores) piece.score = static_cast<float>((*scores)[id]);
     // Converters write the spaces of user-defined pieces as themselves.
     if (piece.type == PieceType::kUserDefined) {

@@ -12,27 +12,18 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "src/base/spm_piece.h"
 
 namespace gemma3 {
 
-// Values of SentencePiece.Type in the proto; GGUF's token types are the same numbers.
-enum class PieceType : uint8_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6,
-};
-
-struct SpmPiece {
+struct VocabularyPiece {
   std::string text;  // spaces as U+2581
   float score = 0;   // BPE merges the adjacent pair whose piece has the highest score first
   PieceType type = PieceType::kNormal;
 };
 
 struct SpmVocabulary {
-  std::vector<SpmPiece> pieces;  // by token id
+  std::vector<VocabularyPiece> pieces;  // by token id
   int32_t unk_id = 3, bos_id = 2, eos_id = 1, pad_id = 0;
 };
 

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "src/base/proto_wire.h"
 #include "src/base/status.h"
-#include "src/text/proto_wire.h"
 #include "src/text/utf8.h"
 
 namespace gemma3 {
@@ -223,12 +223,12 @@ Status CheckModel(SpmModel& model) {
     }
     if (piece.type == PieceType::kUnknown) ++unknown;
     if (piece.type == PieceType::kByte) {
-      const int byte = ByteOfPiece(piece.piece);
-      if (byte < 0) {
+      const auto byte = ByteOfPiece(piece.piece);
+      if (!byte) {
         return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " (", QuotePiece(piece.piece),
                     ") is typed as a byte but not spelled like \"<0x0A>\"");
       }
-      has_byte[static_cast<size_t>(byte)] = true;
+      has_byte[*byte] = true;
     }
   }
   if (unknown != 1) {
@@ -329,23 +329,6 @@ std::string SerializeSpmModel(const SpmModel& model) {
   AppendVarintField(field::kEscapeSpaces, 1, message);
   AppendBytesField(field::kNormalizerSpec, message, out);
   return out;
-}
-
-int ByteOfPiece(std::string_view piece) {
-  if (piece.size() != 6 || !piece.starts_with("<0x") || !piece.ends_with('>')) return -1;
-  int byte = 0;
-  for (const char c : piece.substr(3, 2)) {
-    int digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = c - '0';
-    } else if (c >= 'A' && c <= 'F') {
-      digit = c - 'A' + 10;
-    } else {
-      return -1;
-    }
-    byte = byte * 16 + digit;
-  }
-  return byte;
 }
 
 std::string QuotePiece(std::string_view piece) {

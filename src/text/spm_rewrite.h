@@ -16,19 +16,10 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "src/base/spm_piece.h"
 #include "src/text/piece_index.h"
 
 namespace gemma3 {
-
-// Numbers as in the proto's SentencePiece.Type.
-enum class PieceType : uint8_t {
-  kNormal = 1,       // made by merging characters
-  kUnknown = 2,      // exactly one; never produced, as every byte has a piece
-  kControl = 3,      // no text produces it, and it has no text
-  kUserDefined = 4,  // matched whole, before any merging
-  kUnused = 5,       // as kControl to us
-  kByte = 6,         // "<0xNN>": one raw byte
-};
 
 struct SpmPiece {
   std::string_view piece;  // spelling; points into the bytes that were parsed
@@ -69,9 +60,6 @@ Result<SpmModel> ParseSpmModel(std::string_view proto);
 
 // A ModelProto with these pieces and Gemma's settings: BPE, byte fallback, no normalisation.
 std::string SerializeSpmModel(const SpmModel& model);
-
-// The byte of a piece spelled "<0xNN>" (upper-case digits), or -1.
-int ByteOfPiece(std::string_view piece);
 
 // A piece written in an error message: quoted, cut, with control characters escaped.
 std::string QuotePiece(std::string_view piece);

@@ -90,7 +90,7 @@ struct Tokenizer::Impl {
         break;
       case PieceType::kByte:
         entry.is_byte = true;
-        entry.text_begin = static_cast<uint32_t>(ByteOfPiece(piece.piece));
+        entry.text_begin = *ByteOfPiece(piece.piece);
         entry.text_size = 1;
         break;
       case PieceType::kNormal:

@@ -571,7 +571,7 @@ class GgufTokenizer : public GgufModel {
     config_ = testing::TinyTextConfig();
     base_ = testing::MakeGguf(config_, 1, {.vocabulary = false});
     vocabulary_ = testing::TinyVocabulary(config_);
-    for (const SpmPiece& piece : vocabulary_.pieces) {
+    for (const VocabularyPiece& piece : vocabulary_.pieces) {
       tokens_.push_back(piece.text);
       scores_.push_back(piece.score);
       types_.push_back(static_cast<int32_t>(piece.type));

@@ -184,7 +184,7 @@ TEST_F(PublishedTokenizer, JsonGivesTheSamePiecesAsTheProto) {
   ASSERT_EQ(built->pieces.size(), original->pieces.size());
   size_t different = 0;
   for (size_t i = 0; i < original->pieces.size(); ++i) {
-    const SpmPiece &a = original->pieces[i], &b = built->pieces[i];
+    const VocabularyPiece &a = original->pieces[i], &b = built->pieces[i];
     if (a.text != b.text || a.type != b.type || a.score != b.score) ++different;
   }
   EXPECT_EQ(different, 0u);

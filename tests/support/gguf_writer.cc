@@ -420,7 +420,7 @@ void AddVocabulary(const SpmVocabulary& vocabulary, GgufWriter* writer) {
   std::vector<int32_t> types;
   // As llama.cpp's converter does: marks are control, special pieces score -1000, and user-defined
   // pieces hold plain spaces.
-  for (const SpmPiece& piece : vocabulary.pieces) {
+  for (const VocabularyPiece& piece : vocabulary.pieces) {
     std::string text = piece.text;
     int32_t type = static_cast<int32_t>(piece.type);
     float score = piece.score;

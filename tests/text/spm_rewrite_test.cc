@@ -97,15 +97,6 @@ TEST(SerializeSpmModel, IsReadBackTheSame) {
   EXPECT_EQ(SerializeSpmModel(*second), written);
 }
 
-TEST(ByteOfPiece, ReadsExactlyTheByteNames) {
-  EXPECT_EQ(ByteOfPiece("<0x00>"), 0);
-  EXPECT_EQ(ByteOfPiece("<0x0A>"), 10);
-  EXPECT_EQ(ByteOfPiece("<0xFF>"), 255);
-  for (const char* other : {"<0xff>", "<0x0>", "<0x000>", "0x00", "<0xG0>", "<0x0A>>", ""}) {
-    EXPECT_EQ(ByteOfPiece(other), -1) << other;
-  }
-}
-
 // Each damage leads to an error with its code and a word of its message, and nothing on stderr.
 void ExpectRefused(const std::string& proto, ErrorCode code, std::string_view word) {
   testing::internal::CaptureStderr();

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "gemma3/tokenizer.h"
-#include "src/text/proto_wire.h"
+#include "src/base/proto_wire.h"
 
 namespace gemma3 {
 

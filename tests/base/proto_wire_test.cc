@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/text/proto_wire.h"
+#include "src/base/proto_wire.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // Protocol buffer wire encoding: reading fields of untrusted bytes, and writing fields.
-#include "src/text/proto_wire.h"
+#include "src/base/proto_wire.h"
 
 namespace gemma3 {
 
