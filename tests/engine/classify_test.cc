@@ -8,10 +8,13 @@
 
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "src/chat/classify_prompt.h"
 #include "src/engine/loaded_model.h"
+#include "src/formats/safetensors.h"
 #include "src/image/preprocess.h"
 #include "src/threading/thread_pool.h"
 #include "tests/support/demo_model.h"
@@ -211,6 +214,39 @@ TEST(Classify, ThePromptMayFillTheContext) {
   const auto scores = small.Classify(Picture(), {&policy, 1});
   ASSERT_FALSE(scores);
   EXPECT_EQ(scores.error().code, ErrorCode::kContextTooLong);
+}
+
+// The demo model as transformers' conversion script writes ShieldGemma 2: another class, every name
+// with "model." in front, the output head stored again, no ids of ends in the configuration.
+TEST(Classify, ReadsTheFilesOfShieldGemma2) {
+  const TempFolder folder;
+  nlohmann::json config = ReadJson(DemoPath("tiny-gemma3/config.json"));
+  config["architectures"] = {"ShieldGemma2ForImageClassification"};
+  config["model_type"] = "shieldgemma2";
+  config["yes_token_index"] = 1;
+  config["no_token_index"] = 2;
+  config.erase("eos_token_id");
+  folder.Write("config.json", config.dump());
+  for (const char* name : {"tokenizer.model", "preprocessor_config.json"}) {
+    folder.Write(name, ReadTestFile(DemoPath(std::string("tiny-gemma3/") + name)));
+  }
+  const auto demo = OpenSafetensors(DemoPath("tiny-gemma3/model.safetensors"));
+  ASSERT_TRUE(demo) << demo.error().message;
+  TensorMap tensors;
+  for (const auto& [name, view] : demo->tensors) tensors["model." + name] = view;
+  const std::string embedding = "model.language_model.model.embed_tokens.weight";
+  ASSERT_TRUE(tensors.contains(embedding));
+  tensors["model.language_model.lm_head.weight"] = tensors[embedding];
+  ASSERT_TRUE(WriteSafetensors(folder.path() + "/model.safetensors", tensors));
+
+  const auto model = Model::Load(folder.path());
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_TRUE(model->notes().empty()) << model->notes().front();
+  auto session = Session::Create(*model, kExact);
+  ASSERT_TRUE(session) << session.error().message;
+  Session original = DemoSession(kExact);
+  const auto policies = ShieldGemmaPolicies();
+  EXPECT_EQ(Classify(*session, policies), Classify(original, policies));
 }
 
 // A random model in `folder` with the small vocabulary, which has neither word.

@@ -83,6 +83,43 @@ TEST(HfConfig, OfficialNestedFileRelyingOnDefaults) {
   EXPECT_EQ(config.generation.stop_tokens, (std::vector<TokenId>{1, 106}));
 }
 
+// As ShieldGemma2Config.save_pretrained writes what transformers' conversion script asks for: the
+// text part of 4B with every default spelled out, and ids of the answers that nothing else has.
+TEST(HfConfig, ShieldGemma2IsGemma3) {
+  const ModelConfig config = Good(R"({
+  "architectures": ["ShieldGemma2ForImageClassification"], "model_type": "shieldgemma2",
+  "boi_token_index": 255999, "eoi_token_index": 256000, "image_token_index": 262144,
+  "initializer_range": 0.02, "mm_tokens_per_image": 256, "no_token_index": 3771,
+  "yes_token_index": 10784, "torch_dtype": "bfloat16", "transformers_version": "4.50.0.dev0",
+  "text_config": {"attention_bias": false, "attention_dropout": 0.0,
+    "attn_logit_softcapping": null, "cache_implementation": "hybrid",
+    "final_logit_softcapping": null, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh",
+    "hidden_size": 2560, "initializer_range": 0.02, "intermediate_size": 10240,
+    "max_position_embeddings": 8192, "model_type": "gemma3_text", "num_attention_heads": 8,
+    "num_hidden_layers": 34, "num_key_value_heads": 4, "query_pre_attn_scalar": 256,
+    "rms_norm_eps": 1e-06, "rope_local_base_freq": 10000,
+    "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "rope_theta": 1000000,
+    "sliding_window": 1024, "sliding_window_pattern": 6, "use_cache": true,
+    "vocab_size": 262208},
+  "vision_config": {"attention_dropout": 0.0, "hidden_act": "gelu_pytorch_tanh",
+    "hidden_size": 1152, "image_size": 896, "intermediate_size": 4304, "layer_norm_eps": 1e-06,
+    "model_type": "siglip_vision_model", "num_attention_heads": 16, "num_channels": 3,
+    "num_hidden_layers": 27, "patch_size": 14, "vision_use_head": false}})");
+  const ModelConfig gemma = Good(kOfficial4b);
+  EXPECT_EQ(TextShapes(config.text), TextShapes(gemma.text));
+  EXPECT_EQ(VisionShapes(config.vision, config.text), VisionShapes(gemma.vision, gemma.text));
+  EXPECT_EQ(config.text.layers, gemma.text.layers);
+  EXPECT_EQ(config.text.sliding_window, gemma.text.sliding_window);
+  EXPECT_EQ(config.text.rope_factor_global, gemma.text.rope_factor_global);
+  EXPECT_EQ(config.text.attention_scale, gemma.text.attention_scale);
+  EXPECT_EQ(config.text.max_context, 8192u);
+  EXPECT_EQ(config.vision.tokens_per_image, 256u);
+  EXPECT_EQ(config.tokens.start_of_image, 255999);
+  EXPECT_EQ(config.tokens.end_of_image, 256000);
+  EXPECT_EQ(config.tokens.image_soft_token, 262144);
+  EXPECT_EQ(config.generation.stop_tokens, (std::vector<TokenId>{1, 106}));
+}
+
 TEST(HfConfig, ParameterCountsOfTheFiveModels) {
   // The counts that are published for the text models (and for the vision part of 4b).
   struct Size {
