@@ -2,10 +2,11 @@
 //
 // The kernel for float weights: dot products of rows of x with rows of W, in register tiles.
 //
-// Order of summation, the same for every tile shape and hence for any number of rows of x: one
-// vector accumulator per element of the result; step i adds the products of the i-th vector of
-// both rows, the last step fills up with zeros; ReduceFour then adds the lanes in a fixed tree.
-// Cutting the inputs into cache-sized spans saves and restores the accumulators as they are.
+// Order of summation, the same for every tile shape and hence for any number of rows of x: inputs
+// are cut into spans, by their number alone. For each span there is one vector accumulator per
+// element of the result; step i adds the products of the i-th vector of both rows, the last step
+// fills up with zeros; ReduceFour adds the lanes in a fixed tree. The sums of the spans are then
+// added in order, and the bias last.
 
 #include <cstddef>
 
@@ -36,9 +37,10 @@ inline constexpr size_t kTileRows = 5;
 inline constexpr size_t kTileRows = 3;
 #endif
 
-// The part of kTileRows rows of x that is used over and over while W streams past: 30 KiB, to stay
-// in a first-level cache of 32 to 48 KiB.
-inline constexpr size_t kSpanBytes = 30 * 1024;
+// Inputs of a span, at most: kTileRows rows of it, used over and over while W streams past, stay in
+// a first-level cache of 32 KiB.
+template <class T>
+inline constexpr size_t kMaxSpanInputs = 24 * 1024 / (5 * sizeof(T)) / 64 * 64;
 
 // How far ahead of a few rows of x the weights are requested, into the second-level cache. The
 // hardware alone reaches about 90 % of what it reaches with this hint.
@@ -55,8 +57,6 @@ HWY_INLINE void PrefetchFar(const void* p) {
 using DF = hn::ScalableTag<float>;
 using VF = hn::Vec<DF>;
 using D4 = hn::CappedTag<float, 4>;
-static_assert(HWY_TARGET == HWY_SCALAR ||
-              kTileRows * kTileCols * HWY_MAX_BYTES <= kCarryBytesPerRow * kTileCols);
 
 // How elements are multiplied: the type of both operands, and acc + the products of a vector.
 struct DotF32 {
@@ -77,11 +77,31 @@ struct DotBF16 {
 };
 #endif
 
-// ReduceFour writes the sums of the lanes of v[0, 4), plus bias, to out[0, count).
+// Spans of a row of `cols` inputs. All but the last consist of full vectors.
+struct Spans {
+  template <class Dot>
+  static Spans Of(Dot, size_t cols) {
+    const size_t lanes = hn::Lanes(typename Dot::D());
+    const size_t steps = hwy::DivCeil(cols, lanes);
+    const size_t max_steps = HWY_MAX(size_t{1}, kMaxSpanInputs<typename Dot::T> / lanes);
+    return {HWY_MAX(size_t{1}, hwy::DivCeil(steps, max_steps)), steps, lanes};
+  }
+  size_t Begin(size_t i) const { return steps * i / count * lanes; }
+
+  size_t count;
+  size_t steps;  // of all, the last one perhaps in part
+  size_t lanes;
+};
+
+// ReduceFour writes the sums of the lanes of v[0, 4), added to what out[0, count) holds unless it
+// is the first span, plus bias.
 #if HWY_TARGET == HWY_SCALAR
-HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, const float* HWY_RESTRICT bias, size_t count,
-                           float* HWY_RESTRICT out) {
-  for (size_t i = 0; i < count; ++i) out[i] = hn::GetLane(v[i]) + (bias ? bias[i] : 0.0f);
+HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, bool first, const float* HWY_RESTRICT bias,
+                           size_t count, float* HWY_RESTRICT out) {
+  for (size_t i = 0; i < count; ++i) {
+    const float sum = first ? hn::GetLane(v[i]) : out[i] + hn::GetLane(v[i]);
+    out[i] = bias ? sum + bias[i] : sum;
+  }
 }
 #else
 HWY_INLINE hn::Vec<D4> AddBlocks(hn::Vec128<float> v) { return v; }
@@ -91,8 +111,8 @@ HWY_INLINE hn::Vec<D4> AddBlocks(V v) {
   return AddBlocks(hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
 }
 
-HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, const float* HWY_RESTRICT bias, size_t count,
-                           float* HWY_RESTRICT out) {
+HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, bool first, const float* HWY_RESTRICT bias,
+                           size_t count, float* HWY_RESTRICT out) {
   const DF df;
   const hn::RepartitionToWide<DF> dd;
   const D4 d4;
@@ -105,6 +125,7 @@ HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, const float* HWY_RESTRICT b
   const VF sums = hn::Add(hn::BitCast(df, hn::InterleaveLower(dd, ab2, cd2)),
                           hn::BitCast(df, hn::InterleaveUpper(dd, ab2, cd2)));
   hn::Vec<D4> result = AddBlocks(sums);
+  if (!first) result = hn::Add(hn::LoadN(d4, out, count), result);
   if (bias) result = hn::Add(result, hn::LoadN(d4, bias, count));
   if (count == kTileCols) {
     hn::StoreU(result, d4, out);
@@ -114,81 +135,84 @@ HWY_INLINE void ReduceFour(const VF* HWY_RESTRICT v, const float* HWY_RESTRICT b
 }
 #endif
 
-// A span [begin, begin + steps full vectors + tail elements) of the inputs.
-struct Span {
-  size_t begin;  // element
-  size_t steps;
-  size_t tail;
-  bool first, last;
-};
-
-// One tile. w_stride (bytes) is 0 where fewer than kTileCols rows remain: then all columns are one
-// row and count is 1.
-template <class Dot, size_t kRows>
-HWY_INLINE void Tile(const MatMulBlock& b, const typename Dot::T* HWY_RESTRICT x,
-                     const typename Dot::T* HWY_RESTRICT w, size_t w_stride, const Span& span,
-                     float* HWY_RESTRICT carry, const float* bias, size_t count,
-                     float* HWY_RESTRICT out) {
-  const DF df;
+// Copies one span of the block's rows of W to where tiles read them: in fours of rows, and in these
+// a vector of each row in turn. One stream then, whatever the distance of the rows; and no tile
+// meets the end of a row, as vectors are filled up with zeros, or that of the block, as fours are
+// filled up with rows of zeros.
+template <class Dot>
+HWY_NOINLINE void CopySpan(const MatMulBlock& b, size_t begin, size_t end,
+                           typename Dot::T* HWY_RESTRICT to) {
   const typename Dot::D d;
   const size_t lanes = hn::Lanes(d);
-  const size_t xs = b.x_stride / sizeof(typename Dot::T);
-  const size_t ws = w_stride / sizeof(typename Dot::T);
-
-  VF acc[kRows][kTileCols];
-  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
-      acc[r][c] =
-          span.first ? hn::Zero(df) : hn::Load(df, carry + (r * kTileCols + c) * hn::Lanes(df));
-    }
-  }
-  for (size_t s = 0; s < span.steps; ++s) {
-    hn::Vec<typename Dot::D> xv[kRows];
-    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) xv[r] = hn::LoadU(d, x + r * xs);
-    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
-      const auto wv = hn::LoadU(d, w + c * ws);
-      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        acc[r][c] = Dot::MulAcc(xv[r], wv, acc[r][c]);
+  const size_t steps = hwy::DivCeil(end - begin, lanes);
+  for (size_t n = 0; n < b.w_rows; n += kTileCols, to += steps * kTileCols * lanes) {
+    for (size_t c = 0; c < kTileCols; ++c) {
+      const bool exists = n + c < b.w_rows;
+      const auto* row = reinterpret_cast<const typename Dot::T*>(b.w + (n + c) * b.w_stride);
+      for (size_t s = 0; s < steps; ++s) {
+        const size_t at = begin + s * lanes;
+        const auto v = !exists             ? hn::Zero(d)
+                       : at + lanes <= end ? hn::LoadU(d, row + at)
+                                           : hn::LoadN(d, row + at, end - at);
+        hn::Store(v, d, to + (s * kTileCols + c) * lanes);
       }
-    }
-    x += lanes;
-    w += lanes;
-  }
-  if (span.tail != 0) {
-    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
-      const auto wv = hn::LoadN(d, w + c * ws, span.tail);
-      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        acc[r][c] = Dot::MulAcc(hn::LoadN(d, x + r * xs, span.tail), wv, acc[r][c]);
-      }
-    }
-  }
-  if (span.last) {
-    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-      ReduceFour(acc[r], bias, count, out + r * b.out_stride);
-    }
-    return;
-  }
-  GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-    GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
-      hn::Store(acc[r][c], df, carry + (r * kTileCols + c) * hn::Lanes(df));
     }
   }
 }
 
-// kRows rows of x from `row` on, against all rows of W in the block, over one span.
+// Rows of x from `row` on and the fours of W that CopySpan wrote, over the inputs of one span.
+struct Panel {
+  size_t row;
+  size_t begin, end;  // inputs
+  bool first, last;   // of the spans
+};
+
 template <class Dot, size_t kRows>
-HWY_NOINLINE void Panel(const MatMulBlock& b, size_t row, const Span& span, std::byte* carry) {
+HWY_NOINLINE void RunPanel(const MatMulBlock& b, const Panel& panel,
+                           const typename Dot::T* HWY_RESTRICT w) {
   using T = typename Dot::T;
-  const T* x = reinterpret_cast<const T*>(b.x + row * b.x_stride) + span.begin;
-  float* out = b.out + row * b.out_stride;
-  float* sums = reinterpret_cast<float*>(carry);
-  for (size_t n = 0; n < b.w_rows;) {
-    const T* w = reinterpret_cast<const T*>(b.w + n * b.w_stride) + span.begin;
-    const bool full = n + kTileCols <= b.w_rows;
-    Tile<Dot, kRows>(b, x, w, full ? b.w_stride : 0, span, sums, b.bias ? b.bias + n : nullptr,
-                     full ? kTileCols : 1, out + n);
-    n += full ? kTileCols : 1;
-    sums += kRows * kTileCols * hn::Lanes(DF());
+  const DF df;
+  const typename Dot::D d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t x_stride = b.x_stride / sizeof(T);
+  const size_t steps = (panel.end - panel.begin) / lanes;
+  const size_t tail = (panel.end - panel.begin) % lanes;
+  const T* HWY_RESTRICT x_span =
+      reinterpret_cast<const T*>(b.x + panel.row * b.x_stride) + panel.begin;
+  float* HWY_RESTRICT out = b.out + panel.row * b.out_stride;
+  const float* bias = panel.last ? b.bias : nullptr;
+
+  for (size_t n = 0; n < b.w_rows; n += kTileCols) {
+    const T* HWY_RESTRICT x = x_span;
+    VF acc[kRows][kTileCols];
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) acc[r][c] = hn::Zero(df);
+    }
+    for (size_t s = 0; s < steps; ++s) {
+      hn::Vec<typename Dot::D> xv[kRows];
+      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) xv[r] = hn::LoadU(d, x + r * x_stride);
+      GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
+        const auto wv = hn::Load(d, w + c * lanes);
+        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+          acc[r][c] = Dot::MulAcc(xv[r], wv, acc[r][c]);
+        }
+      }
+      x += lanes;
+      w += kTileCols * lanes;
+    }
+    if (tail != 0) {
+      GEMMA3_UNROLL for (size_t c = 0; c < kTileCols; ++c) {
+        const auto wv = hn::Load(d, w + c * lanes);
+        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+          acc[r][c] = Dot::MulAcc(hn::LoadN(d, x + r * x_stride, tail), wv, acc[r][c]);
+        }
+      }
+      w += kTileCols * lanes;
+    }
+    const size_t count = HWY_MIN(kTileCols, b.w_rows - n);
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      ReduceFour(acc[r], panel.first, bias ? bias + n : nullptr, count, out + r * b.out_stride + n);
+    }
   }
 }
 
@@ -203,28 +227,38 @@ HWY_NOINLINE void Stream(const MatMulBlock& b) {
   const T* HWY_RESTRICT x = reinterpret_cast<const T*>(b.x);
   const size_t xs = b.x_stride / sizeof(T);
   constexpr size_t kFours = hwy::DivCeil(kRows, size_t{4});
+  const Spans spans = Spans::Of(Dot(), b.cols);
   for (size_t n = 0; n < b.w_rows; ++n) {
     const T* HWY_RESTRICT w = reinterpret_cast<const T*>(b.w + n * b.w_stride);
-    VF acc[kFours * 4];
-    GEMMA3_UNROLL for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
-    size_t k = 0;
-    for (; k + lanes <= b.cols; k += lanes) {
-      PrefetchFar(w + k + kPrefetchBytes / sizeof(T));
-      const auto wv = hn::LoadU(d, w + k);
-      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        acc[r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[r]);
-      }
-    }
-    if (k != b.cols) {
-      const size_t tail = b.cols - k;
-      const auto wv = hn::LoadN(d, w + k, tail);
-      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        acc[r] = Dot::MulAcc(hn::LoadN(d, x + r * xs + k, tail), wv, acc[r]);
-      }
-    }
     float sums[kFours * 4];
-    GEMMA3_UNROLL for (size_t i = 0; i < kFours; ++i) {
-      ReduceFour(acc + 4 * i, nullptr, 4, sums + 4 * i);
+    for (size_t i = 0; i < spans.count; ++i) {
+      VF acc[kFours * 4];
+      GEMMA3_UNROLL for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
+      const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
+      size_t k = spans.Begin(i);
+      while (k + lanes <= end) {
+        // Requests are made for a kilobyte at a time: measured, that is a tenth faster than one
+        // beside each load.
+        const size_t full = k + HWY_MIN(end - k, 1024 / sizeof(T)) / lanes * lanes;
+        for (size_t p = k; p < full; p += 64 / sizeof(T)) {
+          PrefetchFar(w + p + kPrefetchBytes / sizeof(T));
+        }
+        for (; k < full; k += lanes) {
+          const auto wv = hn::LoadU(d, w + k);
+          GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+            acc[r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[r]);
+          }
+        }
+      }
+      if (k != end) {
+        const auto wv = hn::LoadN(d, w + k, end - k);
+        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+          acc[r] = Dot::MulAcc(hn::LoadN(d, x + r * xs + k, end - k), wv, acc[r]);
+        }
+      }
+      GEMMA3_UNROLL for (size_t f = 0; f < kFours; ++f) {
+        ReduceFour(acc + 4 * f, i == 0, nullptr, 4, sums + 4 * f);
+      }
     }
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
       b.out[r * b.out_stride + n] = b.bias ? sums[r] + b.bias[n] : sums[r];
@@ -239,35 +273,37 @@ HWY_INLINE void StreamOf(const MatMulBlock& b) {
 }
 
 template <class Dot, size_t kRows = kTileRows>
-HWY_INLINE void PanelOf(size_t rows, const MatMulBlock& b, size_t row, const Span& span,
-                        std::byte* carry) {
-  if (rows == kRows) return Panel<Dot, kRows>(b, row, span, carry);
-  if constexpr (kRows > 1) PanelOf<Dot, kRows - 1>(rows, b, row, span, carry);
+HWY_INLINE void PanelOf(size_t rows, const MatMulBlock& b, const Panel& panel,
+                        const typename Dot::T* w) {
+  if (rows == kRows) return RunPanel<Dot, kRows>(b, panel, w);
+  if constexpr (kRows > 1) PanelOf<Dot, kRows - 1>(rows, b, panel, w);
 }
 
-// MatMulKernels::run for float weights.
+// MatMulKernels::run for float weights. scratch: a span of the block's rows of W.
 template <class Dot>
-void RunBlock(const MatMulBlock& b, std::byte* carry) {
+void RunBlock(const MatMulBlock& b, std::byte* scratch) {
   if (b.x_rows <= kStreamRows) return StreamOf<Dot>(b);
 
-  const size_t lanes = hn::Lanes(typename Dot::D());
-  const size_t steps = b.cols / lanes;
-  const size_t tail = b.cols % lanes;
-  // Panels and spans of even size: 6 rows are 3 + 3 rather than 5 + 1.
+  auto* w = reinterpret_cast<typename Dot::T*>(scratch);
+  const Spans spans = Spans::Of(Dot(), b.cols);
+  // Panels of even size: 6 rows are 3 + 3 rather than 5 + 1.
   const size_t panels = hwy::DivCeil(b.x_rows, kTileRows);
-  const size_t max_steps = kSpanBytes / (kTileRows * lanes * sizeof(typename Dot::T));
-  const size_t spans = HWY_MAX(size_t{1}, hwy::DivCeil(steps, max_steps));
-  for (size_t p = 0; p < panels; ++p) {
-    const size_t row = b.x_rows * p / panels;
-    const size_t rows = b.x_rows * (p + 1) / panels - row;
-    for (size_t i = 0; i < spans; ++i) {
-      const size_t begin = steps * i / spans;
-      const size_t end = steps * (i + 1) / spans;
-      const bool last = i + 1 == spans;
-      const Span span{begin * lanes, end - begin, last ? tail : 0, i == 0, last};
-      PanelOf<Dot>(rows, b, row, span, carry);
+  for (size_t i = 0; i < spans.count; ++i) {
+    const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
+    CopySpan<Dot>(b, spans.Begin(i), end, w);
+    for (size_t p = 0; p < panels; ++p) {
+      const size_t row = b.x_rows * p / panels;
+      PanelOf<Dot>(b.x_rows * (p + 1) / panels - row, b,
+                   {row, spans.Begin(i), end, i == 0, i + 1 == spans.count}, w);
     }
   }
+}
+
+// MatMulKernels::span_bytes for float weights.
+template <class Dot>
+size_t SpanBytes(size_t cols) {
+  const Spans spans = Spans::Of(Dot(), cols);
+  return hwy::DivCeil(spans.steps, spans.count) * spans.lanes * sizeof(typename Dot::T);
 }
 
 }  // namespace HWY_NAMESPACE

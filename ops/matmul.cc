@@ -3,9 +3,10 @@
 // The door to matrix multiplication: chooses kernels, brings x into the form they take, and cuts
 // the work into blocks for the threads. No arithmetic happens here.
 //
-// A block is a run of rows of one W against all rows of x (or, where that gives too few blocks, a
-// part of them). For a few rows of x the blocks only share out one long read of all weights. For
-// more a block of W fits in the second-level cache and is read from memory once.
+// A block is a run of rows of one W against all rows of x, or a part of them. For a few rows of x
+// the blocks only share out one long read of all weights. For more, a span of the inputs of a block
+// of W stays in the second-level cache while the rows of x pass, and W is read from memory once for
+// each part.
 
 #include "ops/matmul.h"
 
@@ -26,17 +27,19 @@ constexpr size_t kMaxTasks = 8;  // in one region; longer lists take several
 // Half of the second-level cache of current server and desktop CPUs (1 to 2 MiB), so that rows of x
 // pass through without evicting W; also a good length for a lone stream.
 constexpr size_t kMaxBlockBytes = 512 * 1024;
-// Shorter blocks cost more in hand-over between threads than they gain in balance.
+// Shorter blocks of a stream cost more in hand-over between threads than they gain in balance.
 constexpr size_t kMinBlockBytes = 32 * 1024;
-// Blocks per thread that keep the last thread's lateness at a few percent.
-constexpr size_t kBlocksPerThread = 16;
+// Blocks per thread that keep the last thread's lateness at a few percent: of a stream, where they
+// cost nothing, and of many rows, where small ones read x or W more often.
+constexpr size_t kStreamsPerThread = 16;
+constexpr size_t kBlocksPerThread = 8;
 // Blocks are whole tiles and whole groups of packed rows; where they are long, whole tiles of two
 // groups.
 constexpr size_t kBlockRowStep = 16;
 constexpr size_t kLongBlockRowStep = 32;
 constexpr size_t kMaxBlockRows = 480;  // bounds the scratch memory for narrow matrices
 // Rows of x in a part; fewer would read W too often.
-constexpr size_t kMinPartRows = 32;
+constexpr size_t kMinPartRows = 96;
 // Rows of x per unit of work when x is brought into the kernel's form.
 constexpr size_t kPrepareRows = 4;
 
@@ -97,15 +100,21 @@ struct Region {
   Rows<const float> x;
   std::array<Plan, kMaxTasks> plans;
   size_t num_plans = 0;
-  size_t blocks = 0;  // of all plans
-  size_t parts = 1;   // of the rows of x
-  size_t carry_bytes = 0;
-  size_t thread_bytes = 0;  // carry, then unpacked rows
+  size_t blocks = 0;        // of all plans
+  size_t parts = 1;         // of the rows of x
+  size_t span_bytes = 0;    // of scratch for the spans of a block
+  size_t thread_bytes = 0;  // those, then unpacked rows
   MatMulKernels f32;
   // x in each form, once it is prepared.
   std::array<const std::byte*, kInputForms> prepared = {};
   std::array<size_t, kInputForms> stride = {};
 };
+
+size_t BlockRows(size_t bytes, size_t row_bytes) {
+  const size_t rows = std::clamp(RoundUp(bytes / std::max<size_t>(1, row_bytes), kBlockRowStep),
+                                 kBlockRowStep, kMaxBlockRows);
+  return rows > kLongBlockRowStep ? rows / kLongBlockRowStep * kLongBlockRowStep : rows;
+}
 
 Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Compute compute,
                   size_t threads) {
@@ -124,25 +133,19 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     total_bytes += DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }
 
-  const size_t block_bytes =
-      std::clamp(total_bytes / (threads * kBlocksPerThread), kMinBlockBytes, kMaxBlockBytes);
+  const size_t stream_bytes =
+      std::clamp(total_bytes / (threads * kStreamsPerThread), kMinBlockBytes, kMaxBlockBytes);
   for (size_t i = 0; i < region.num_plans; ++i) {
     Plan& plan = region.plans[i];
     const MatMulKernels& kernels = plan.kernels;
-    const size_t stored_bytes = std::max<size_t>(1, kernels.group_bytes / kernels.group_rows);
     const size_t float_bytes = std::max<size_t>(1, x.cols) * sizeof(float);
-    const size_t row_bytes = plan.unpack && !once ? float_bytes : stored_bytes;
-    plan.block_rows =
-        std::clamp(RoundUp(block_bytes / row_bytes, kBlockRowStep), kBlockRowStep, kMaxBlockRows);
-    if (plan.block_rows > kLongBlockRowStep) {
-      plan.block_rows = plan.block_rows / kLongBlockRowStep * kLongBlockRowStep;
+    if (once) {
+      plan.block_rows = BlockRows(stream_bytes, kernels.group_bytes / kernels.group_rows);
+    } else {
+      plan.block_rows = BlockRows(kMaxBlockBytes, plan.unpack ? float_bytes : kernels.span_bytes);
     }
     plan.blocks = DivCeil(plan.task->w.rows, plan.block_rows);
     region.blocks += plan.blocks;
-
-    if (!once) {
-      region.carry_bytes = std::max(region.carry_bytes, plan.block_rows * kCarryBytesPerRow);
-    }
     if (plan.unpack) {
       plan.unpack_rows =
           once ? std::clamp(RoundUp(kUnpackOnceBytes / float_bytes, kernels.group_rows),
@@ -151,16 +154,34 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
       plan.unpack_stride = RoundUp(x.cols, kInputAlign / sizeof(float));
     }
   }
+
+  if (!once && region.blocks != 0) {
+    region.parts = std::clamp<size_t>(DivCeil(threads * kBlocksPerThread, region.blocks), 1,
+                                      std::max<size_t>(1, x.rows / kMinPartRows));
+    // Few rows of x, or threads beyond number: then smaller blocks.
+    while (region.blocks * region.parts < 4 * threads) {
+      size_t blocks = 0;
+      for (size_t i = 0; i < region.num_plans; ++i) {
+        Plan& plan = region.plans[i];
+        plan.block_rows = RoundUp(DivCeil(plan.block_rows, 2), kBlockRowStep);
+        plan.blocks = DivCeil(plan.task->w.rows, plan.block_rows);
+        blocks += plan.blocks;
+      }
+      if (blocks == region.blocks) break;
+      region.blocks = blocks;
+    }
+  }
+
   size_t unpack_bytes = 0;
-  for (const Plan& plan : region.plans) {
+  for (size_t i = 0; i < region.num_plans; ++i) {
+    const Plan& plan = region.plans[i];
+    const MatMulKernels& runs = plan.unpack ? region.f32 : plan.kernels;
+    if (!once && runs.copies_span) {
+      region.span_bytes = std::max(region.span_bytes, plan.block_rows * runs.span_bytes);
+    }
     unpack_bytes = std::max(unpack_bytes, plan.unpack_rows * plan.unpack_stride * sizeof(float));
   }
-  region.thread_bytes = region.carry_bytes + unpack_bytes;
-
-  if (threads > 1 && region.blocks != 0 && region.blocks < 4 * threads) {
-    region.parts =
-        std::max<size_t>(1, std::min(x.rows / kMinPartRows, DivCeil(4 * threads, region.blocks)));
-  }
+  region.thread_bytes = region.span_bytes + unpack_bytes;
   return region;
 }
 
@@ -233,7 +254,7 @@ void RunBlock(const Region& region, size_t index, std::byte* scratch) {
     kernels.run(block, scratch);
     return;
   }
-  std::byte* floats = scratch + region.carry_bytes;
+  std::byte* floats = scratch + region.span_bytes;
   block.w = floats;
   block.w_stride = plan->unpack_stride * sizeof(float);
   for (size_t begin = w_begin; begin < w_end; begin += plan->unpack_rows) {

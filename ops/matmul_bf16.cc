@@ -43,6 +43,8 @@ MatMulKernels GetBF16Kernels(size_t cols) {
 #if HWY_NATIVE_DOT_BF16
   return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
           .input = InputForm::kBF16,
+          .span_bytes = SpanBytes<DotBF16>(cols),
+          .copies_span = true,
           .run = RunBlock<DotBF16>,
           .unpack = UnpackRows<hwy::bfloat16_t>,
           .prepare = PrepareBF16};

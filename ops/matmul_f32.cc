@@ -26,6 +26,8 @@ void UnpackF32(const MatrixView& w, size_t begin, size_t count, float* out, size
 MatMulKernels GetF32Kernels(size_t cols) {
   return {.group_bytes = cols * sizeof(float),
           .input = InputForm::kF32,
+          .span_bytes = SpanBytes<DotF32>(cols),
+          .copies_span = true,
           .run = RunBlock<DotF32>,
           .unpack = UnpackF32};
 }

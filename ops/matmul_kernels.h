@@ -48,18 +48,20 @@ struct MatMulBlock {
 // blocks.
 inline constexpr size_t kStreamRows = 8;
 
-// Kernels keep partial sums of a block in scratch: at most this many bytes per row of w.
-inline constexpr size_t kCarryBytesPerRow = 512;
-
 struct MatMulKernels {
   size_t group_rows = 1;   // rows that are stored together
   size_t group_bytes = 0;  // bytes of such a group in a matrix with the given number of columns
   InputForm input = InputForm::kF32;
 
-  // Computes a block; carry: [w_rows * kCarryBytesPerRow], aligned to 64 bytes, unused (may be
-  // null) for up to kStreamRows rows of x. Null where this CPU has no better way than unpack and
-  // the F32 kernel.
-  void (*run)(const MatMulBlock& block, std::byte* carry) = nullptr;
+  // Bytes of a row of W that the kernel works on at a time, with many rows of x: the whole row or a
+  // span of its inputs. A block should have as many rows as keep these in the second-level cache.
+  size_t span_bytes = 0;
+  // Whether `run` needs scratch for them: span_bytes for each row of the block, rounded up to 16.
+  bool copies_span = false;
+
+  // Computes a block. scratch: aligned to 64 bytes, may be null for up to kStreamRows rows of x.
+  // Null where this CPU has no better way than unpack and the F32 kernel.
+  void (*run)(const MatMulBlock& block, std::byte* scratch) = nullptr;
 
   // Writes rows [begin, begin + count) of w as floats, `stride` floats apart.
   void (*unpack)(const MatrixView& w, size_t begin, size_t count, float* out,

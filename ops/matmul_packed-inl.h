@@ -55,15 +55,19 @@ inline constexpr size_t kPackedSpanInputs = 20 * 1024 / kPackedTileRows;
 inline constexpr size_t kPackedPrefetchBytes = 4096;
 
 // Requests a chunk of weights, all of it at once: measured, that is a tenth faster than a request
-// beside each load. Past the caches that keep what is used again, as these bytes are not.
+// beside each load. keep: it will be used again.
 template <WeightType kType>
-HWY_INLINE void PrefetchChunk(const std::byte* chunk) {
+HWY_INLINE void PrefetchChunk(const std::byte* chunk, bool keep) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) {
-    __builtin_prefetch(chunk + kPackedPrefetchBytes + i, /*read*/ 0, /*used once*/ 0);
+  chunk += kPackedPrefetchBytes;
+  if (keep) {
+    for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) __builtin_prefetch(chunk + i, 0, 2);
+  } else {
+    for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) __builtin_prefetch(chunk + i, 0, 0);
   }
 #else
   (void)chunk;
+  (void)keep;
 #endif
 }
 
@@ -180,7 +184,7 @@ void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, s
 
 // MatMulKernels::run for packed weights, one product at a time.
 template <WeightType kType>
-void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
+void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   constexpr PackedFormat kFormat = PackedFormatOf(kType);
   for (size_t n = 0; n < b.w_rows; ++n) {
     const std::byte* group = b.w + n / kPackedGroupRows * b.w_stride;
@@ -270,6 +274,7 @@ struct PackedSpan {
   size_t begin;
   size_t end;
   bool first, last;
+  bool keep;  // W in the caches, for further rows of x
 };
 
 // Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
@@ -368,7 +373,7 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
     if constexpr (kStream) {
       GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u]);
+        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u], span.keep);
       }
     }
     const size_t first = chunk * kChunkParts;
@@ -409,34 +414,47 @@ HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t
   for (; unit < units; ++unit) PackedTile<kType, kRows, 1, kStream>(b, span, row, unit);
 }
 
-// MatMulKernels::run for packed weights. Needs no carry.
+// MatMulKernels::run for packed weights.
 template <WeightType kType>
-void RunPackedBlock(const MatMulBlock& b, std::byte* /*carry*/) {
+void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   const size_t chunks = PackedChunks(kType, b.cols);
   if (b.x_rows <= kPackedTileRows) {
-    PackedPanel<kType, true>(b, {0, chunks, true, true}, 0, b.x_rows);
+    PackedPanel<kType, true>(b, {0, chunks, true, true, false}, 0, b.x_rows);
     return;
   }
   // Panels and spans of even size: 8 rows are 4 + 4 rather than 6 + 2.
   const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
   const size_t spans = hwy::DivCeil(b.cols, kPackedSpanInputs);
-  for (size_t p = 0; p < panels; ++p) {
-    const size_t row = b.x_rows * p / panels;
-    const size_t rows = b.x_rows * (p + 1) / panels - row;
-    for (size_t i = 0; i < spans; ++i) {
-      const PackedSpan span{chunks * i / spans, chunks * (i + 1) / spans, i == 0, i + 1 == spans};
-      PackedPanel<kType, false>(b, span, row, rows);
+  for (size_t i = 0; i < spans; ++i) {
+    const PackedSpan span{chunks * i / spans, chunks * (i + 1) / spans, i == 0, i + 1 == spans,
+                          true};
+    for (size_t p = 0; p < panels; ++p) {
+      const size_t row = b.x_rows * p / panels;
+      const size_t rows = b.x_rows * (p + 1) / panels - row;
+      // The first panel brings W from memory to the cache.
+      if (p == 0) {
+        PackedPanel<kType, true>(b, span, row, rows);
+      } else {
+        PackedPanel<kType, false>(b, span, row, rows);
+      }
     }
   }
 }
 
 #endif  // HWY_TARGET != HWY_SCALAR
 
+// MatMulKernels::span_bytes for packed weights.
+inline size_t PackedSpanBytes(WeightType type, size_t cols) {
+  const size_t spans = hwy::DivCeil(cols, kPackedSpanInputs);
+  return hwy::DivCeil(PackedChunks(type, cols), spans) * PackedChunkBytes(type) / kPackedGroupRows;
+}
+
 template <WeightType kType>
 MatMulKernels PackedKernels(size_t cols) {
   return {.group_rows = kPackedGroupRows,
           .group_bytes = PackedGroupBytes(kType, cols),
           .input = InputForm::kInt8,
+          .span_bytes = PackedSpanBytes(kType, cols),
           .run = RunPackedBlock<kType>,
           .unpack = UnpackPacked<kType>,
           .prepare = PreparePacked};
