@@ -24,9 +24,11 @@ namespace {
 
 constexpr size_t kMaxTasks = 8;  // in one region; longer lists take several
 
-// Half of the second-level cache of current server and desktop CPUs (1 to 2 MiB), so that rows of x
-// pass through without evicting W; also a good length for a lone stream.
-constexpr size_t kMaxBlockBytes = 512 * 1024;
+// A quarter of the second-level cache of current server and desktop CPUs (1 to 2 MiB): beside a
+// block of W the next one and rows of x have to find room.
+constexpr size_t kMaxBlockBytes = 256 * 1024;
+// A good length for a lone stream.
+constexpr size_t kMaxStreamBytes = 512 * 1024;
 // Shorter blocks of a stream cost more in hand-over between threads than they gain in balance.
 constexpr size_t kMinBlockBytes = 32 * 1024;
 // Blocks per thread that keep the last thread's lateness at a few percent: of a stream, where they
@@ -134,7 +136,7 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
   }
 
   const size_t stream_bytes =
-      std::clamp(total_bytes / (threads * kStreamsPerThread), kMinBlockBytes, kMaxBlockBytes);
+      std::clamp(total_bytes / (threads * kStreamsPerThread), kMinBlockBytes, kMaxStreamBytes);
   for (size_t i = 0; i < region.num_plans; ++i) {
     Plan& plan = region.plans[i];
     const MatMulKernels& kernels = plan.kernels;

@@ -20,6 +20,19 @@
 
 namespace gemma3 {
 
+// Requests a line of memory that will be read soon: once, so that it need not replace anything in
+// the caches, or many times later, from the second-level cache. Never faults.
+inline void PrefetchOnce([[maybe_unused]] const void* p) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 0);
+#endif
+}
+inline void PrefetchForLater([[maybe_unused]] const void* p) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 2);
+#endif
+}
+
 // The forms in which kernels take x. The door makes each form at most once per call.
 enum class InputForm : uint8_t {
   kF32,   // the caller's rows

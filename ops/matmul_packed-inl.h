@@ -54,21 +54,13 @@ inline constexpr size_t kPackedSpanInputs = 20 * 1024 / kPackedTileRows;
 // How far ahead of a few rows of x the weights are requested.
 inline constexpr size_t kPackedPrefetchBytes = 4096;
 
-// Requests a chunk of weights, all of it at once: measured, that is a tenth faster than a request
-// beside each load. keep: it will be used again.
+// Requests a chunk of weights that is used once, all of it at the same time: measured, that is a
+// tenth faster than a request beside each load.
 template <WeightType kType>
-HWY_INLINE void PrefetchChunk(const std::byte* chunk, bool keep) {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  chunk += kPackedPrefetchBytes;
-  if (keep) {
-    for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) __builtin_prefetch(chunk + i, 0, 2);
-  } else {
-    for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) __builtin_prefetch(chunk + i, 0, 0);
+HWY_INLINE void PrefetchChunk(const std::byte* chunk) {
+  for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) {
+    PrefetchOnce(chunk + kPackedPrefetchBytes + i);
   }
-#else
-  (void)chunk;
-  (void)keep;
-#endif
 }
 
 template <class T>
@@ -274,7 +266,11 @@ struct PackedSpan {
   size_t begin;
   size_t end;
   bool first, last;
-  bool keep;  // W in the caches, for further rows of x
+  // What is needed next of W, a part of which each panel requests: bytes [next_begin, next_end) at
+  // distance `next` from the beginning of the span in every group.
+  size_t next = 0;
+  size_t next_begin = 0;
+  size_t next_end = 0;
 };
 
 // Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
@@ -369,11 +365,17 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
           span.first ? hn::Zero(df) : hn::LoadN(df, out + r * b.out_stride + u * width, counts[u]);
     }
   }
+  GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+    if (lanes[u] != 0) continue;
+    for (size_t i = span.next_begin; i < span.next_end; i += 64) {
+      PrefetchForLater(chunks[u] + span.next + i);
+    }
+  }
   const size_t parts = b.cols / PackedFormatOf(kType).scale_inputs;
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
     if constexpr (kStream) {
       GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u], span.keep);
+        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u]);
       }
     }
     const size_t first = chunk * kChunkParts;
@@ -419,24 +421,27 @@ template <WeightType kType>
 void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   const size_t chunks = PackedChunks(kType, b.cols);
   if (b.x_rows <= kPackedTileRows) {
-    PackedPanel<kType, true>(b, {0, chunks, true, true, false}, 0, b.x_rows);
+    PackedPanel<kType, true>(b, {.begin = 0, .end = chunks, .first = true, .last = true}, 0,
+                             b.x_rows);
     return;
   }
   // Panels and spans of even size: 8 rows are 4 + 4 rather than 6 + 2.
   const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
   const size_t spans = hwy::DivCeil(b.cols, kPackedSpanInputs);
+  const size_t groups = hwy::DivCeil(b.w_rows, kPackedGroupRows);
   for (size_t i = 0; i < spans; ++i) {
-    const PackedSpan span{chunks * i / spans, chunks * (i + 1) / spans, i == 0, i + 1 == spans,
-                          true};
+    PackedSpan span{.begin = chunks * i / spans,
+                    .end = chunks * (i + 1) / spans,
+                    .first = i == 0,
+                    .last = i + 1 == spans};
+    const size_t bytes = (span.end - span.begin) * PackedChunkBytes(kType);
+    // The next span, or the first one of the block that most often is the thread's next.
+    span.next = span.last ? groups * b.w_stride - span.begin * PackedChunkBytes(kType) : bytes;
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
-      const size_t rows = b.x_rows * (p + 1) / panels - row;
-      // The first panel brings W from memory to the cache.
-      if (p == 0) {
-        PackedPanel<kType, true>(b, span, row, rows);
-      } else {
-        PackedPanel<kType, false>(b, span, row, rows);
-      }
+      span.next_begin = bytes * p / panels / 64 * 64;
+      span.next_end = bytes * (p + 1) / panels / 64 * 64;
+      PackedPanel<kType, false>(b, span, row, b.x_rows * (p + 1) / panels - row);
     }
   }
 }
