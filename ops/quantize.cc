@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "hwy/base.h"
 #include "ops/matmul.h"
@@ -16,20 +15,11 @@
 namespace gemma3 {
 namespace {
 
-// One row's block on its way into a group: 256 inputs of the types with two levels of scales, else
-// 32. Nothing of it depends on the row's place.
-struct Codes {
-  uint8_t stored[kPackedSuper];      // weights with the type's zero added
-  uint16_t d, e;                     // bits of f16: scale and min, or upper scales
-  int8_t scales[kPackedSuper / 16];  // lower scales, per block or half block
-  uint8_t mins[kPackedSuper / 16];
-};
-
 uint16_t HalfBits(float value) {
   return hwy::BitCastScalar<uint16_t>(hwy::ConvertScalarTo<hwy::float16_t>(value));
 }
 
-void QuantizeInt8(const float* w, Codes& codes) {
+void QuantizeInt8(const float* w, PackedCodes& codes) {
   float largest = 0;
   for (size_t i = 0; i < kPackedBlock; ++i) largest = std::max(largest, std::abs(w[i]));
   const float scale = largest / 127.0f;
@@ -46,7 +36,7 @@ void QuantizeInt8(const float* w, Codes& codes) {
   codes.d = HalfBits(scale);
 }
 
-void QuantizeInt4(const float* w, Codes& codes) {
+void QuantizeInt4(const float* w, PackedCodes& codes) {
   float largest = 0;
   float extreme = 0;
   for (size_t i = 0; i < kPackedBlock; ++i) {
@@ -92,26 +82,26 @@ constexpr int8_t kNonLinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
 uint8_t Signed(int q) { return static_cast<uint8_t>(q + 128); }
 
 // d, i8 q[32].
-void ReadQ8_0(const std::byte* from, Codes& codes) {
+void ReadQ8_0(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   for (size_t e = 0; e < 32; ++e) codes.stored[e] = At(from, 2 + e) ^ 0x80;  // adds 128
 }
 
 // d, qs[16]; value d (n - 8).
-void ReadQ4_0(const std::byte* from, Codes& codes) {
+void ReadQ4_0(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   for (size_t e = 0; e < 32; ++e) codes.stored[e] = static_cast<uint8_t>(Nibble(from + 2, e));
 }
 
 // d, m, qs[16]; value d n + m.
-void ReadQ4_1(const std::byte* from, Codes& codes) {
+void ReadQ4_1(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   codes.e = Half(from + 2);
   for (size_t e = 0; e < 32; ++e) codes.stored[e] = Signed(Nibble(from + 4, e));
 }
 
 // d, u32 qh, qs[16]; bit e of qh is bit 4 of code e; value d (n - 16).
-void ReadQ5_0(const std::byte* from, Codes& codes) {
+void ReadQ5_0(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   const uint32_t high = Word(from + 2);
   for (size_t e = 0; e < 32; ++e) {
@@ -121,7 +111,7 @@ void ReadQ5_0(const std::byte* from, Codes& codes) {
 }
 
 // d, m, u32 qh, qs[16]; value d n + m.
-void ReadQ5_1(const std::byte* from, Codes& codes) {
+void ReadQ5_1(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   codes.e = Half(from + 2);
   const uint32_t high = Word(from + 4);
@@ -132,13 +122,13 @@ void ReadQ5_1(const std::byte* from, Codes& codes) {
 }
 
 // d, qs[16]; value d T[n].
-void ReadIq4Nl(const std::byte* from, Codes& codes) {
+void ReadIq4Nl(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   for (size_t e = 0; e < 32; ++e) codes.stored[e] = Signed(kNonLinear[Nibble(from + 2, e)]);
 }
 
 // scales[16] (scale low, min high), qs[64], d, dmin; two bits of qs[32 (g / 4) + l].
-void ReadQ2_K(const std::byte* from, Codes& codes) {
+void ReadQ2_K(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from + 80);
   codes.e = Half(from + 82);
   for (size_t i = 0; i < 16; ++i) {
@@ -153,7 +143,7 @@ void ReadQ2_K(const std::byte* from, Codes& codes) {
 }
 
 // hmask[32], qs[64], scales[12] (16 of 6 bits), d; q is less by 4 where bit g of hmask[l] is 0.
-void ReadQ3_K(const std::byte* from, Codes& codes) {
+void ReadQ3_K(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from + 108);
   const std::byte* p = from + 96;
   for (size_t j = 0; j < 16; ++j) {
@@ -180,7 +170,7 @@ void ReadScalesK(const std::byte* p, uint8_t (&scales)[8], uint8_t (&mins)[8]) {
 }
 
 // d, dmin, scales[12], qs[128]; even g in the low, odd in the high halves of qs[32 (g / 2) + l].
-void ReadQ4_K(const std::byte* from, Codes& codes) {
+void ReadQ4_K(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   codes.e = Half(from + 2);
   uint8_t scales[8];
@@ -197,7 +187,7 @@ void ReadQ4_K(const std::byte* from, Codes& codes) {
 }
 
 // d, dmin, scales[12], qh[32], qs[128]; as Q4_K with bit g of qh[l] as bit 4.
-void ReadQ5_K(const std::byte* from, Codes& codes) {
+void ReadQ5_K(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   codes.e = Half(from + 2);
   uint8_t scales[8];
@@ -216,7 +206,7 @@ void ReadQ5_K(const std::byte* from, Codes& codes) {
 
 // ql[128], qh[64], i8 scales[16], d; with n = g / 4 and s = g mod 4: four bits of ql[64 n + 32 (s
 // mod 2) + l], low half for s < 2, and two of qh[32 n + l]; value d scale (q - 32).
-void ReadQ6_K(const std::byte* from, Codes& codes) {
+void ReadQ6_K(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from + 208);
   std::memcpy(codes.scales, from + 192, 16);
   for (size_t g = 0; g < 8; ++g) {
@@ -232,7 +222,7 @@ void ReadQ6_K(const std::byte* from, Codes& codes) {
 }
 
 // d, u16 scales_h, scales_l[4], qs[128]; value d (scale - 32) T[n], 16 bytes of qs a block of 32.
-void ReadIq4Xs(const std::byte* from, Codes& codes) {
+void ReadIq4Xs(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   const int high = Half(from + 2);
   for (size_t g = 0; g < 8; ++g) {
@@ -246,7 +236,7 @@ void ReadIq4Xs(const std::byte* from, Codes& codes) {
 }
 
 struct BlockReader {
-  void (*read)(const std::byte* from, Codes& codes);
+  void (*read)(const std::byte* from, PackedCodes& codes);
   size_t bytes;
 };
 
@@ -285,7 +275,7 @@ size_t BlockInputs(WeightType type) {
 }
 
 // Writes block `b` (of BlockInputs inputs) of row `r` of a group.
-void Put(const Codes& codes, WeightType type, size_t b, size_t r, std::byte* group) {
+void Put(const PackedCodes& codes, WeightType type, size_t b, size_t r, std::byte* group) {
   const PackedFormat format = PackedFormatOf(type);
   const size_t inputs = BlockInputs(type);
   const size_t in_chunk = b * inputs % PackedChunkInputs(type);
@@ -315,16 +305,18 @@ void Put(const Codes& codes, WeightType type, size_t b, size_t r, std::byte* gro
   }
 }
 
-// Calls fill_row(row, r, group, thread) for every row of the matrix. Rows and blocks that are not
-// there, and padding, are zero bytes: a scale of zero makes the values irrelevant.
-template <class FillRow>
-void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, ThreadPool& pool,
-                const FillRow& fill_row) {
+}  // namespace
+
+void Pack(WeightType type, size_t rows, size_t cols, const PackedSource& read, std::byte* out,
+          ThreadPool& pool) {
   const size_t group_bytes = PackedGroupBytes(type, cols);
-  pool.ParallelFor((rows + kPackedGroupRows - 1) / kPackedGroupRows, [&](size_t g, size_t thread) {
+  const size_t row_blocks = cols / BlockInputs(type);
+  pool.ParallelFor((rows + kPackedGroupRows - 1) / kPackedGroupRows, [&](size_t g, size_t) {
     std::byte* group = out + g * group_bytes;
     const size_t begin = g * kPackedGroupRows;
     const size_t count = std::min(kPackedGroupRows, rows - begin);
+    // Rows and blocks that are not there, and padding, are zero bytes: a scale of zero makes the
+    // values irrelevant.
     if (count < kPackedGroupRows || cols % PackedChunkInputs(type) != 0) {
       std::memset(group, 0, group_bytes);
     } else {
@@ -333,25 +325,27 @@ void FillGroups(WeightType type, size_t rows, size_t cols, std::byte* out, Threa
                     PackedValueOffset(type) - PackedHeaderBytes(type));
       }
     }
-    for (size_t r = 0; r < count; ++r) fill_row(begin + r, r, group, thread);
+    PackedCodes codes;
+    for (size_t r = 0; r < count; ++r) {
+      for (size_t b = 0; b < row_blocks; ++b) {
+        read(begin + r, b, codes);
+        Put(codes, type, b, r, group);
+      }
+    }
   });
 }
 
-}  // namespace
-
 void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPool& pool) {
   const auto quantize = type == WeightType::kInt8 ? QuantizeInt8 : QuantizeInt4;
-  FillGroups(type, from.rows, from.cols, out, pool,
-             [&](size_t row, size_t r, std::byte* group, size_t thread) {
-               auto* floats =
-                   reinterpret_cast<float*>(pool.Scratch(thread, from.cols * sizeof(float)).data());
-               UnpackRow(from, row, floats);
-               Codes codes;
-               for (size_t b = 0; b < from.cols / kPackedBlock; ++b) {
-                 quantize(floats + b * kPackedBlock, codes);
-                 Put(codes, type, b, r, group);
-               }
-             });
+  // Rows of floats have no padding, so their blocks are the rows of a narrow matrix.
+  const size_t row_blocks = from.cols / kPackedBlock;
+  const MatrixView blocks{from.type, from.rows * row_blocks, kPackedBlock, from.data};
+  const auto read = [&](size_t row, size_t block, PackedCodes& codes) {
+    float floats[kPackedBlock];
+    UnpackRow(blocks, row * row_blocks + block, floats);
+    quantize(floats, codes);
+  };
+  Pack(type, from.rows, from.cols, read, out, pool);
 }
 
 void Repack(const std::byte* blocks, BlockFormat format, size_t rows, size_t cols, std::byte* out,
@@ -359,14 +353,10 @@ void Repack(const std::byte* blocks, BlockFormat format, size_t rows, size_t col
   const WeightType type = PackedTypeOf(format);
   const BlockReader reader = ReaderOf(format);
   const size_t row_blocks = cols / BlockInputs(type);
-  FillGroups(type, rows, cols, out, pool, [&](size_t row, size_t r, std::byte* group, size_t) {
-    const std::byte* from = blocks + row * row_blocks * reader.bytes;
-    Codes codes;
-    for (size_t b = 0; b < row_blocks; ++b, from += reader.bytes) {
-      reader.read(from, codes);
-      Put(codes, type, b, r, group);
-    }
-  });
+  const auto read = [&](size_t row, size_t block, PackedCodes& codes) {
+    reader.read(blocks + (row * row_blocks + block) * reader.bytes, codes);
+  };
+  Pack(type, rows, cols, read, out, pool);
 }
 
 }  // namespace gemma3

@@ -1,27 +1,47 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Making packed integer weights (ops/packed.h) from floats, and from the blocks of GGUF files
-// without loss.
+// Making packed integer weights (ops/packed.h): from floats, from the blocks of GGUF files without
+// loss, and from any other source of codes.
 //
 // All functions write PackedBytes(type, rows, cols) bytes to `out`, aligned to kPackedAlign, need
-// CanPack(type, rows, cols), and work group by group of 16 rows in parallel: memory beyond `out` is
-// one row of floats a thread.
+// CanPack(type, rows, cols), and work group by group of 16 rows in parallel, without memory beyond
+// `out`.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 
 #include "ops/matmul.h"
+#include "ops/packed.h"
 #include "src/threading/thread_pool.h"
 
 namespace gemma3 {
 
+// A block of one row: kPackedSuper inputs of the types with two levels of scales, else
+// kPackedBlock. The terms are those of the table in ops/packed.h; what a type does not have is not
+// read.
+struct PackedCodes {
+  uint8_t stored[kPackedSuper];      // q + zero
+  uint16_t d;                        // bits of f16: scale, or d
+  uint16_t e;                        // bits of f16: min, or e
+  int8_t scales[kPackedSuper / 16];  // s, for each scale_inputs inputs
+  uint8_t mins[kPackedSuper / 16];   // m, likewise
+};
+
+// Writes a block of a row to `codes`; called once for each block, by several threads.
+using PackedSource = std::function<void(size_t row, size_t block, PackedCodes& codes)>;
+
+// Packs what `read` gives.
+void Pack(WeightType type, size_t rows, size_t cols, const PackedSource& read, std::byte* out,
+          ThreadPool& pool);
+
 // Quantises F32, F16 or BF16 weights to kInt8 or kInt4 with the formulas of GGUF, so that packing
 // here and packing a file made by another program's plain Q8_0 or Q4_0 give the same bytes. In
 // blocks of 32 inputs:
-//   kInt8  scale = max|w| / 127; q = w / scale rounded to nearest, halves away
-//   from zero kInt4  scale = v / -8, v the signed weight of largest magnitude;
-//   q + 8 = min(15, trunc(w / scale
-//          + 8.5))
+//   kInt8  scale = max|w| / 127; q = w / scale rounded to nearest, halves away from zero
+//   kInt4  scale = v / -8, v the signed weight of largest magnitude;
+//          q + 8 = min(15, trunc(w / scale + 8.5))
 // q is computed with the scale in f32, which is then stored rounded to f16.
 void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPool& pool);
 

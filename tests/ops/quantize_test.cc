@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Quantising follows the formulas of GGUF byte for byte, and packing does not depend on threads or
-// on what lay in memory before.
+// Quantising follows the formulas of GGUF byte for byte; packing puts codes where the layout wants
+// them, and does not depend on threads or on what lay in memory before.
 
 #include "ops/quantize.h"
 
@@ -12,6 +12,7 @@
 #include <cstring>
 #include <limits>
 #include <ostream>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "hwy/base.h"
 #include "ops/matmul.h"
 #include "ops/packed.h"
+#include "ops/reference/matmul.h"
 
 namespace gemma3 {
 namespace {
@@ -154,6 +156,82 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       return info.param.format == BlockFormat::kQ8_0 ? std::string("Q8_0") : std::string("Q4_0");
     });
+
+constexpr WeightType kPackedTypes[] = {WeightType::kInt8,     WeightType::kInt4,
+                                       WeightType::kInt8Min,  WeightType::kInt8K,
+                                       WeightType::kInt8KMin, WeightType::kInt4K};
+
+// Codes that depend on the place alone, with scales and mins that f16 holds.
+void MakeCodes(const PackedFormat& format, size_t row, size_t block, PackedCodes& codes) {
+  std::mt19937 rng(static_cast<uint32_t>(1000 * row + block));
+  const auto half = [&] {
+    return hwy::BitCastScalar<uint16_t>(
+        hwy::ConvertScalarTo<hwy::float16_t>(static_cast<float>(rng() % 512) / 256 - 1));
+  };
+  for (uint8_t& stored : codes.stored) stored = rng() % (format.nibbles ? 16 : 256);
+  codes.d = half();
+  codes.e = half();
+  for (int8_t& scale : codes.scales) scale = static_cast<int8_t>(rng() % 64);
+  for (uint8_t& min : codes.mins) min = rng() % 64;
+}
+
+float FromHalf(uint16_t bits) {
+  return hwy::ConvertScalarTo<float>(hwy::BitCastScalar<hwy::float16_t>(bits));
+}
+
+TEST(Packing, CodesStandWhereTheLayoutSays) {
+  const size_t rows = 35, cols = 768;  // rows that fill no group
+  ThreadPool one(1), three(3);
+  for (const WeightType type : kPackedTypes) {
+    SCOPED_TRACE(static_cast<int>(type));
+    const PackedFormat format = PackedFormatOf(type);
+    const auto read = [&](size_t row, size_t block, PackedCodes& codes) {
+      MakeCodes(format, row, block, codes);
+    };
+    Packed packed(type, rows, cols), again(type, rows, cols);
+    Pack(type, rows, cols, read, packed.memory.get(), one);
+    Pack(type, rows, cols, read, again.memory.get(), three);
+    EXPECT_EQ(packed.Bytes(), again.Bytes());
+
+    const reference::BlockWeights got = reference::ReadPacked(packed.view);
+    const size_t inputs = format.super ? kPackedSuper : kPackedBlock;  // of a block
+    const int zero = format.zero_shift < 0 ? 0 : 1 << format.zero_shift;
+    PackedCodes codes;
+    for (size_t at = 0; at < rows * cols; ++at) {
+      const size_t row = at / cols, block = at % cols / inputs, i = at % inputs;
+      if (i == 0) MakeCodes(format, row, block, codes);
+      ASSERT_EQ(got.quants[at], codes.stored[i] - zero) << row << " " << at % cols;
+      if (i % format.scale_inputs != 0) continue;
+      const size_t scale = i / format.scale_inputs;
+      const float s = format.super ? codes.scales[scale] : 1;
+      const float m = format.super ? -static_cast<float>(codes.mins[scale]) : 1;
+      ASSERT_EQ(got.scales[at / format.scale_inputs], FromHalf(codes.d) * s);
+      if (format.min) {
+        ASSERT_EQ(got.mins[at / format.scale_inputs], FromHalf(codes.e) * m);
+      }
+    }
+  }
+}
+
+// A last block alone in its chunk, and rows that are not there, have zeros beside them.
+TEST(Packing, WhatIsNotThereIsZero) {
+  ThreadPool pool(1);
+  for (const WeightType type : kPackedTypes) {
+    if (!CanPack(type, 1, 96)) continue;
+    const auto read = [&](size_t, size_t, PackedCodes& codes) {
+      MakeCodes(PackedFormatOf(type), 0, 0, codes);
+    };
+    // The same matrix again, in a wider one whose further codes are zeros.
+    const auto read_wide = [&](size_t row, size_t block, PackedCodes& codes) {
+      codes = {};
+      if (row < 3 && block < 3) read(row, block, codes);
+    };
+    Packed packed(type, 3, 96), wide(type, 16, 128);
+    Pack(type, 3, 96, read, packed.memory.get(), pool);
+    Pack(type, 16, 128, read_wide, wide.memory.get(), pool);
+    EXPECT_EQ(packed.Bytes(), wide.Bytes()) << static_cast<int>(type);
+  }
+}
 
 TEST(Packing, Int8KeepsWhatBf16WeightsHoldExactly) {
   // Multiples of the scale survive: 127 steps of 2^-7, in F16 and BF16 alike.
