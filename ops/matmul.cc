@@ -65,6 +65,8 @@ MatMulKernels KernelsFor(WeightType type, size_t cols) {
       return Int4Kernels(cols);
     case WeightType::kInt8Min:
       return Int8MinKernels(cols);
+    case WeightType::kInt4Min:
+      return Int4MinKernels(cols);
     case WeightType::kInt8K:
       return Int8KKernels(cols);
     case WeightType::kInt8KMin:

@@ -25,6 +25,7 @@ enum class WeightType : uint8_t {
   kInt8,      // 8 bits, a scale for 32 inputs
   kInt4,      // 4 bits, a scale for 32 inputs
   kInt8Min,   // 8 bits, a scale and a minimum for 32 inputs
+  kInt4Min,   // 4 bits, a scale and a minimum for 32 inputs
   kInt8K,     // 8 bits, two levels of scales, for 16 and 256 inputs
   kInt8KMin,  // 8 bits, two levels of scales and minima, for 16 and 256 inputs
   kInt4K,     // 4 bits, two levels of scales and minima, for 32 and 256 inputs

@@ -91,6 +91,7 @@ MatMulKernels BF16Kernels(size_t cols);
 MatMulKernels Int8Kernels(size_t cols);
 MatMulKernels Int4Kernels(size_t cols);
 MatMulKernels Int8MinKernels(size_t cols);
+MatMulKernels Int4MinKernels(size_t cols);
 MatMulKernels Int8KKernels(size_t cols);
 MatMulKernels Int8KMinKernels(size_t cols);
 MatMulKernels Int4KKernels(size_t cols);

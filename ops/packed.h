@@ -24,14 +24,15 @@
 //   type       bits zero  value               carries without loss   bits a weight
 //   kInt8      8    128   scale q             Q8_0, Q5_0, IQ4_NL     8.5
 //   kInt4      4    8     scale q             Q4_0                   4.5
-//   kInt8Min   8    128   scale q + min       Q4_1, Q5_1             9
+//   kInt8Min   8    128   scale q + min       Q5_1                   9
+//   kInt4Min   4    0     scale q + min       Q4_1                   5
 //   kInt8K     8    128   (d s) q             Q6_K, Q3_K, IQ4_XS     8.63
 //   kInt8KMin  8    128   (d s) q - (e m)     Q5_K, Q2_K             9.13
 //   kInt4K     4    0     (d s) q - (e m)     Q4_K                   4.63
 //
 // Headers, with 16 rows (r) in each array:
 //   kInt8, kInt4        per block: f16 scale[16]
-//   kInt8Min            per block: f16 scale[16], f16 min[16]
+//   kInt8Min, kInt4Min  per block: f16 scale[16], f16 min[16]
 //   kInt8K*, kInt4K     f16 d[16], then f16 e[16] if there is a min; then per block (kInt4K) or
 //                       half block of 16 inputs (kInt8K*): i8 s[16], then u8 m[16] if there is a
 //                       min
@@ -79,6 +80,8 @@ constexpr PackedFormat PackedFormatOf(WeightType type) {
       return {.packed = true, .nibbles = true, .zero_shift = 3};
     case WeightType::kInt8Min:
       return {.packed = true, .min = true};
+    case WeightType::kInt4Min:
+      return {.packed = true, .nibbles = true, .zero_shift = -1, .min = true};
     case WeightType::kInt8K:
       return {.packed = true, .super = true, .scale_inputs = 16};
     case WeightType::kInt8KMin:

@@ -97,7 +97,7 @@ void ReadQ4_0(const std::byte* from, PackedCodes& codes) {
 void ReadQ4_1(const std::byte* from, PackedCodes& codes) {
   codes.d = Half(from);
   codes.e = Half(from + 2);
-  for (size_t e = 0; e < 32; ++e) codes.stored[e] = Signed(Nibble(from + 4, e));
+  for (size_t e = 0; e < 32; ++e) codes.stored[e] = static_cast<uint8_t>(Nibble(from + 4, e));
 }
 
 // d, u32 qh, qs[16]; bit e of qh is bit 4 of code e; value d (n - 16).

@@ -71,6 +71,7 @@ constexpr WeightType PackedTypeOf(BlockFormat format) {
     case BlockFormat::kQ4_0:
       return WeightType::kInt4;
     case BlockFormat::kQ4_1:
+      return WeightType::kInt4Min;
     case BlockFormat::kQ5_1:
       return WeightType::kInt8Min;
     case BlockFormat::kQ3_K:

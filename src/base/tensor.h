@@ -43,6 +43,7 @@ enum class TensorType : uint8_t {
   kPackedInt8,
   kPackedInt4,
   kPackedInt8Min,
+  kPackedInt4Min,
   kPackedInt8K,
   kPackedInt8KMin,
   kPackedInt4K,

@@ -17,10 +17,11 @@ namespace gemma3 {
 namespace {
 
 using PackedPair = std::pair<WeightType, TensorType>;
-constexpr std::array<PackedPair, 6> kPackedTypes = {{
+constexpr std::array<PackedPair, 7> kPackedTypes = {{
     {WeightType::kInt8, TensorType::kPackedInt8},
     {WeightType::kInt4, TensorType::kPackedInt4},
     {WeightType::kInt8Min, TensorType::kPackedInt8Min},
+    {WeightType::kInt4Min, TensorType::kPackedInt4Min},
     {WeightType::kInt8K, TensorType::kPackedInt8K},
     {WeightType::kInt8KMin, TensorType::kPackedInt8KMin},
     {WeightType::kInt4K, TensorType::kPackedInt4K},

@@ -157,9 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
       return info.param.format == BlockFormat::kQ8_0 ? std::string("Q8_0") : std::string("Q4_0");
     });
 
-constexpr WeightType kPackedTypes[] = {WeightType::kInt8,     WeightType::kInt4,
-                                       WeightType::kInt8Min,  WeightType::kInt8K,
-                                       WeightType::kInt8KMin, WeightType::kInt4K};
+constexpr WeightType kPackedTypes[] = {
+    WeightType::kInt8,  WeightType::kInt4,     WeightType::kInt8Min, WeightType::kInt4Min,
+    WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K};
 
 // Codes that depend on the place alone, with scales and mins that f16 holds.
 void MakeCodes(const PackedFormat& format, size_t row, size_t block, PackedCodes& codes) {

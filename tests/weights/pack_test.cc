@@ -66,8 +66,9 @@ TEST(PackTest, FormsFollowTheWishAndTheWidth) {
 }
 
 TEST(PackTest, PackedTypesHaveTwoNames) {
-  for (const WeightType type : {WeightType::kInt8, WeightType::kInt4, WeightType::kInt8Min,
-                                WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K}) {
+  for (const WeightType type :
+       {WeightType::kInt8, WeightType::kInt4, WeightType::kInt8Min, WeightType::kInt4Min,
+        WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K}) {
     EXPECT_EQ(PackedWeightType(PackedTensorType(type)), type);
     EXPECT_TRUE(IsPacked(PackedTensorType(type)));
   }
