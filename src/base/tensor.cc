@@ -8,8 +8,9 @@
 namespace gemma3 {
 
 const TensorTypeInfo& InfoOf(TensorType type) {
-  // In the order of the enumeration. Block sizes: ggml-org/ggml, src/ggml-common.h.
-  static constexpr std::array<TensorTypeInfo, 32> kInfo = {{
+  // In the order of the enumeration. Block sizes of GGUF's types: ggml-org/ggml,
+  // src/ggml-common.h; a block of MLX's is 32 codes.
+  static constexpr std::array<TensorTypeInfo, 38> kInfo = {{
       {"F32", 1, 4},
       {"F16", 1, 2},
       {"BF16", 1, 2},
@@ -35,6 +36,12 @@ const TensorTypeInfo& InfoOf(TensorType type) {
       {"Q6_K", 256, 210},
       {"IQ4_NL", 32, 18},
       {"IQ4_XS", 256, 136},
+      {"MLX-2", 32, 8},
+      {"MLX-3", 32, 12},
+      {"MLX-4", 32, 16},
+      {"MLX-5", 32, 20},
+      {"MLX-6", 32, 24},
+      {"MLX-8", 32, 32},
       {"int8", 32, 34},
       {"int4", 32, 18},
       {"int8-min", 32, 36},
@@ -45,6 +52,25 @@ const TensorTypeInfo& InfoOf(TensorType type) {
   }};
   static_assert(kInfo.size() == static_cast<size_t>(TensorType::kPackedInt4K) + 1);
   return kInfo[static_cast<size_t>(type)];
+}
+
+size_t GroupBytes(const TensorView& tensor) {
+  if (!IsMlx(tensor.type)) return 0;
+  const MlxGroups& groups = tensor.groups;
+  return tensor.shape[0] * (tensor.shape[1] / groups.inputs) * InfoOf(groups.type).block_bytes;
+}
+
+TensorView RowsOf(const TensorView& matrix, size_t first, size_t count) {
+  const size_t rows = matrix.shape[0];
+  TensorView part = matrix;
+  part.shape[0] = count;
+  part.data += matrix.bytes / rows * first;
+  part.bytes = matrix.bytes / rows * count;
+  if (IsMlx(matrix.type)) {
+    part.groups.scales += GroupBytes(matrix) / rows * first;
+    part.groups.biases += GroupBytes(matrix) / rows * first;
+  }
+  return part;
 }
 
 std::string ShapeString(std::span<const uint64_t> shape) {

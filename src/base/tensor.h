@@ -12,8 +12,8 @@
 
 namespace gemma3 {
 
-// Element types of both containers (safetensors and GGUF). The block types are GGUF's; the packed
-// ones are this project's (ops/packed.h), whole matrices at a time.
+// Element types of both containers (safetensors and GGUF). The block types are GGUF's and MLX's
+// (src/formats/mlx.h); the packed ones are this project's (ops/packed.h), whole matrices at a time.
 enum class TensorType : uint8_t {
   kF32,
   kF16,
@@ -40,6 +40,12 @@ enum class TensorType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
+  kMlx2,
+  kMlx3,
+  kMlx4,
+  kMlx5,
+  kMlx6,
+  kMlx8,
   kPackedInt8,
   kPackedInt4,
   kPackedInt8Min,
@@ -61,6 +67,19 @@ const TensorTypeInfo& InfoOf(TensorType type);
 // they are.
 constexpr bool IsPacked(TensorType type) { return type >= TensorType::kPackedInt8; }
 
+constexpr bool IsMlx(TensorType type) {
+  return type >= TensorType::kMlx2 && type <= TensorType::kMlx8;
+}
+
+// What the codes of an MLX matrix are multiplied with and added to, in arrays of their own: one
+// scale and one bias for a group of inputs. Lifetime and alignment as in TensorView.
+struct MlxGroups {
+  TensorType type = TensorType::kBF16;  // of both arrays
+  size_t inputs = 0;                    // of a group
+  const std::byte* scales = nullptr;    // [rows, cols / inputs]
+  const std::byte* biases = nullptr;    // the same
+};
+
 // Never owns: `data` points into a mapped file that whoever made the view keeps alive. It need not
 // be aligned to the element size.
 struct TensorView {
@@ -69,9 +88,17 @@ struct TensorView {
   const std::byte* data = nullptr;
   size_t bytes = 0;
   const std::string* file = nullptr;  // for messages; lives as long as the data
+  MlxGroups groups = {};              // of MLX's types only
 };
 
 using TensorMap = std::map<std::string, TensorView>;
+
+// Bytes of each of the arrays in `groups`; 0 for other types than MLX's.
+size_t GroupBytes(const TensorView& tensor);
+
+// The rows [first, first + count) of a matrix that is not packed; its columns gather all dimensions
+// but the first.
+TensorView RowsOf(const TensorView& matrix, size_t first, size_t count);
 
 // "[256, 1152]".
 std::string ShapeString(std::span<const uint64_t> shape);

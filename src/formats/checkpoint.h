@@ -1,9 +1,11 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // A model on disk, whatever its container: configuration, tensors under one set of names, and where
-// its tokenizer is. Opening maps files and reads headers; it touches no weight.
+// its tokenizer is. Opening maps files and reads headers; it touches no weight, but for one small
+// tensor of MLX's that lies in another order.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,7 +34,9 @@ struct Checkpoint {
   std::string tokenizer_missing;
   // Warnings about repairs, for people; not errors.
   std::vector<std::string> notes;
-  std::vector<std::shared_ptr<const FileMap>> files;  // keeps every view alive
+  // What keeps every view alive: the maps, and tensors that had to be put in another order.
+  std::vector<std::shared_ptr<const FileMap>> files;
+  std::vector<std::shared_ptr<const std::vector<std::byte>>> rearranged;
 
   // Whether the files are still those that were opened; see FileMap::CheckUnchanged.
   Status CheckFilesUnchanged() const {

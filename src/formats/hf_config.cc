@@ -98,20 +98,25 @@ Status CheckArchitecture(const JsonValue& root) {
               "\"; only Gemma3ForCausalLM and Gemma3ForConditionalGeneration can be loaded");
 }
 
-// A quantised variant keeps its weights under other names and in packed form.
-Status CheckNotQuantized(const JsonValue& root) {
-  auto quantization = root.Find("quantization_config");
-  if (!quantization) quantization = root.Find("quantization");
+// A quantised variant keeps its weights in other forms, and names the one who made it as
+// quant_method. MLX does not, and writes the same settings under both keys.
+Status ReadQuantization(const JsonValue& root, HfConfig* result) {
+  auto quantization = root.Find("quantization");
+  if (!quantization) quantization = root.Find("quantization_config");
   if (!quantization) return {};
-  std::string method = "an unnamed method";
-  if (const auto name = quantization->Find("quant_method"); name && name->IsString()) {
-    GEMMA3_TRY(method, name->AsString());
-  } else if (quantization->Find("group_size")) {
-    method = "MLX";
+  const auto method = quantization->Find("quant_method");
+  if (!method && (quantization->Find("group_size") || quantization->Find("bits"))) {
+    GEMMA3_TRY(result->mlx, ParseMlxQuantization(*quantization));
+    return {};
+  }
+  std::string name = "an unnamed method";
+  if (method && method->IsString()) {
+    GEMMA3_TRY(name, method->AsString());
   }
   return Fail(ErrorCode::kUnsupported, quantization->Path(), ": the weights are quantised by ",
-              Shown(method, 60),
-              "; load the original BF16 model (and quantise it while loading) or a GGUF file");
+              Shown(name, 60),
+              "; load the original BF16 model (and quantise it while loading), a GGUF file or an "
+              "MLX folder");
 }
 
 struct Rope {
@@ -338,9 +343,9 @@ Result<HfConfig> ParseHfConfig(const HfConfigTexts& texts, const std::string& fo
     return Fail(ErrorCode::kBadModel, root.Path(), " should hold a JSON object");
   }
   GEMMA3_CHECK_OK(CheckArchitecture(root));
-  GEMMA3_CHECK_OK(CheckNotQuantized(root));
 
   HfConfig result;
+  GEMMA3_CHECK_OK(ReadQuantization(root, &result));
   ModelConfig& config = result.config;
   const auto text_config = root.Find("text_config");
   if (text_config && !text_config->IsObject()) {

@@ -14,6 +14,7 @@
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/hf_config.h"
+#include "src/formats/mlx.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
 #include "src/formats/spm_proto.h"
@@ -164,6 +165,14 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
 
   ShapeTable table = TextShapes(model.text);
   if (model.has_vision) table.merge(VisionShapes(model.vision, model.text));
+  // The one tensor that has another order in MLX.
+  const std::string patch = "vision.embeddings.patch_embedding.weight";
+  if (const auto it = checkpoint->tensors.find(patch);
+      model.has_vision && it != checkpoint->tensors.end()) {
+    if (auto bytes = MakeChannelsFirst(table.at(patch), &it->second)) {
+      checkpoint->rearranged.push_back(std::move(bytes));
+    }
+  }
   std::erase_if(checkpoint->tensors, [&](const auto& entry) {
     const std::string& name = entry.first;
     if (table.contains(name)) return false;
@@ -284,6 +293,7 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name) {
   checkpoint.notes = std::move(config.notes);
   checkpoint.norms_store_offset = true;
   checkpoint.files = std::move(weights.files);
+  GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));
   GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), config, shown, &checkpoint));
   GEMMA3_CHECK_OK(TakeTokenizer(folder, &checkpoint));
   return checkpoint;

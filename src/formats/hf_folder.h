@@ -1,7 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // A Hugging Face model folder: weights in one safetensors file or in shards, under any of the
-// prefixes that published checkpoints use, with the configuration and tokenizer beside them.
+// prefixes that published checkpoints use, with the configuration and tokenizer beside them; also
+// folders of MLX, quantised or not (mlx.h).
 #pragma once
 
 #include <string>
