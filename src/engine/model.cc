@@ -25,7 +25,7 @@ constexpr size_t kDefaultContext = 8192;
 std::vector<TensorInfo> ListTensors(const Checkpoint& checkpoint) {
   std::vector<TensorInfo> list;
   for (const auto& [name, view] : checkpoint.tensors) {
-    list.push_back({name, InfoOf(view.type).name, view.shape, view.bytes,
+    list.push_back({name, InfoOf(view.type).name, view.shape, view.bytes + 2 * GroupBytes(view),
                     view.file ? *view.file : std::string()});
   }
   return list;

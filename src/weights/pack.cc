@@ -12,6 +12,8 @@
 #include "ops/quantize.h"
 #include "src/base/half.h"
 #include "src/formats/dequantize.h"
+#include "src/formats/mlx.h"
+#include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
 namespace {
@@ -48,6 +50,13 @@ std::optional<BlockFormat> BlockFormatOf(TensorType type) {
   return it == kBlockFormats.end() ? std::nullopt : std::optional(it->second);
 }
 
+// The packed type that carries a stored one without loss; none for floats.
+std::optional<WeightType> LosslessForm(TensorType stored) {
+  if (IsMlx(stored)) return MlxPackedType(stored);
+  const std::optional<BlockFormat> format = BlockFormatOf(stored);
+  return format ? std::optional(PackedTypeOf(*format)) : std::nullopt;
+}
+
 bool IsFloat(WeightType type) {
   return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16;
 }
@@ -62,6 +71,7 @@ void RowsToFloats(const TensorView& stored, size_t first, size_t count, size_t c
                   ThreadPool& pool) {
   const size_t row_bytes = StoredBytes(stored.type, cols);
   pool.ParallelFor(count, [&](size_t r, size_t) {
+    if (IsMlx(stored.type)) return DequantizeMlxRow(stored, first + r, out + r * cols);
     // The type and the width were checked when the form was chosen, so this cannot fail.
     Dequantize(stored.type, stored.data + (first + r) * row_bytes, cols, out + r * cols);
   });
@@ -79,12 +89,12 @@ WeightType FloatForm(TensorType stored) {
 WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted) {
   if (IsPacked(stored)) return PackedWeightType(stored);
-  const std::optional<BlockFormat> format = BlockFormatOf(stored);
+  const std::optional<WeightType> lossless = LosslessForm(stored);
   const WeightType floats = FloatForm(stored);
-  if (role == MatrixRole::kTable) return format ? WeightType::kF32 : floats;
+  if (role == MatrixRole::kTable) return lossless ? WeightType::kF32 : floats;
 
   WeightType packed = floats;
-  if (wanted == WeightFormat::kAsStored && format) packed = PackedTypeOf(*format);
+  if (wanted == WeightFormat::kAsStored && lossless) packed = *lossless;
   if (wanted == WeightFormat::kInt8) packed = WeightType::kInt8;
   if (wanted == WeightFormat::kInt4) {
     packed = role == MatrixRole::kEmbedding ? WeightType::kInt8 : WeightType::kInt4;
@@ -94,7 +104,7 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
 
 bool IsInPlace(TensorType stored, WeightType form) {
   if (IsPacked(stored)) return form == PackedWeightType(stored);
-  return !BlockFormatOf(stored) && form == FloatForm(stored);
+  return !LosslessForm(stored) && form == FloatForm(stored);
 }
 
 TensorType PackedTensorType(WeightType packed) {
@@ -119,6 +129,9 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
   }
   if (const auto format = BlockFormatOf(stored.type); format && form == PackedTypeOf(*format)) {
     return Repack(stored.data, *format, rows, cols, out, pool);
+  }
+  if (IsMlx(stored.type) && form == MlxPackedType(stored.type)) {
+    return PackMlx(stored, out, pool);
   }
   // Through floats, a piece at a time; pieces begin at whole groups of packed rows.
   constexpr size_t kPieceElems = 1 << 20;

@@ -21,7 +21,8 @@ enum class MatrixRole {
 };
 
 // The type in memory of a matrix [rows, cols].
-//   kAsStored  floats stay; GGUF's block types are repacked without loss
+//   kAsStored  floats stay; GGUF's and MLX's block types are repacked without loss (MLX's: if
+//              MlxFitsPacked of pack_mlx.h; else they have to become F32)
 //   kBF16      block types become bf16; floats stay
 //   kInt8      int8
 //   kInt4      int4; the embedding int8: it is the output head too, where an error meets no later

@@ -11,6 +11,7 @@
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
 #include "src/weights/pack.h"
+#include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
 namespace {
@@ -53,6 +54,10 @@ class Loader {
     out.cols = 1;
     for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
     out.type = FormOf(tensor->type, out.rows, out.cols, role, options_.weights);
+    if (IsMlx(tensor->type) && out.type == MlxPackedType(tensor->type) &&
+        !MlxFitsPacked(*tensor, pool_)) {
+      out.type = WeightType::kF32;
+    }
     // Files written before the format padded its header can hold odd addresses.
     const size_t alignment =
         IsPacked(tensor->type) ? kPackedAlign : InfoOf(tensor->type).block_bytes;
@@ -128,11 +133,13 @@ class Loader {
     const bool divisible = !IsPacked(tensor.type);
     for (size_t first = 0; first < to.rows;) {
       const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
-      TensorView piece = tensor;
-      piece.bytes = tensor.bytes / to.rows * count;
-      if (divisible) piece.data += tensor.bytes / to.rows * first;
+      const TensorView piece = divisible ? RowsOf(tensor, first, count) : tensor;
       PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), pool_);
-      for (const auto& file : checkpoint_.files) file->Release({piece.data, piece.bytes});
+      for (const auto& file : checkpoint_.files) {
+        file->Release({piece.data, piece.bytes});
+        file->Release({piece.groups.scales, GroupBytes(piece)});
+        file->Release({piece.groups.biases, GroupBytes(piece)});
+      }
       first += count;
     }
     return data;
