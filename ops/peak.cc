@@ -138,7 +138,7 @@ double BestRate(Kernel kernel, ThreadPool& pool) {
     return *seconds > 0 ? total.load() / *seconds : 0.0;
   };
   constexpr double kRunSeconds = 0.005;  // long against waking threads, short against preemption
-  constexpr double kTotalSeconds = 0.05;
+  constexpr double kTotalSeconds = 0.3;
   double seconds = 0;
   size_t rounds = 1000;
   while (run(rounds, &seconds), seconds < kRunSeconds && rounds < (size_t{1} << 40)) rounds *= 2;

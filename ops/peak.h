@@ -15,7 +15,8 @@
 namespace gemma3 {
 
 // Operations per second of all threads together; a multiply-add counts as two. Each takes about
-// 50 ms. Vector units only: Highway has no operations for matrix units such as AMX.
+// 300 ms: threads of a virtual machine are at times held up for tens of milliseconds. Vector units
+// only: Highway has no operations for matrix units such as AMX.
 struct ComputePeaks {
   double f32 = 0;  // fused multiply-add where the CPU has it
   double bf16 =

@@ -6,6 +6,7 @@
 #include "gemma3/bench.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -29,18 +30,23 @@ namespace {
 
 struct BenchOptions {
   Settings settings;
-  std::vector<size_t> prefill = {512};
-  std::vector<size_t> depths = {0};
+  std::vector<size_t> prefill = {512, 2048, 16384};
+  std::vector<size_t> depths = {0, 4096, 16384};
   size_t decode = 32;
   size_t repeat = 3;
+  bool quick = false;
   bool no_image = false;
   bool no_limits = false;
   bool json = false;
 };
 
+// Runs are not repeated beyond this: they are long enough to speak for themselves.
+constexpr double kEnoughSeconds = 20;
+
 // The fastest of several runs: everything that disturbs a run makes it slower.
 Result<Timings> BestOf(Session& session, const BenchWork& work, size_t repeat) {
   std::optional<Timings> best;
+  double spent = 0;
   const auto keep = [](double& kept, double seconds) { kept = std::min(kept, seconds); };
   for (size_t i = 0; i < repeat; ++i) {
     const CancelOnInterrupt scope(session);
@@ -49,6 +55,8 @@ Result<Timings> BestOf(Session& session, const BenchWork& work, size_t repeat) {
     keep(best->image_seconds, timings.image_seconds);
     keep(best->prefill_seconds, timings.prefill_seconds);
     keep(best->decode_seconds, timings.decode_seconds);
+    spent += timings.image_seconds + timings.prefill_seconds + timings.decode_seconds;
+    if (spent > kEnoughSeconds) break;
   }
   return *best;
 }
@@ -88,19 +96,67 @@ std::string Share(double rate, double limit, const std::string& of) {
   return limit > 0 ? Format("  %5.1f %% of %s", 100 * rate / limit, of.c_str()) : "";
 }
 
+// What is measured at one length of prompt.
+struct Point {
+  bool prefill = false;
+  bool decode = false;
+  size_t depth = 0;  // as it was asked for: 0 stands for a prompt of one token
+};
+
+std::map<size_t, Point> PointsOf(const BenchOptions& options) {
+  std::map<size_t, Point> points;  // by tokens of prompt
+  for (const size_t tokens : options.prefill) points[tokens].prefill = true;
+  if (options.decode == 0) return points;
+  for (const size_t depth : options.depths) {
+    Point& point = points[std::max<size_t>(depth, 1)];
+    point.decode = true;
+    point.depth = depth;
+  }
+  return points;
+}
+
+void AddPrefill(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
+                size_t tokens, double seconds, Findings& report) {
+  const double rate = Rate(static_cast<double>(tokens), seconds);
+  const double flops = Rate(PrefillFlops(config, tokens), seconds);
+  const double peak = PeakOf(limits, work.text);
+  nlohmann::ordered_json values = {
+      {"tokens", tokens}, {"seconds", seconds}, {"tokens_per_second", rate}, {"flops", flops}};
+  if (peak > 0) values["share_of_peak"] = flops / peak;
+  report.Add("prefill", values,
+             Format("prefill %-6zu %9.1f tokens/s  %14s", tokens, rate,
+                    FormatRate(flops, "FLOP/s").c_str()) +
+                 Share(flops, peak, std::string("the ") + MultiplyName(work.text) + " peak"));
+}
+
+void AddDecode(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
+               size_t depth, size_t tokens, double seconds, Findings& report) {
+  const double rate = Rate(static_cast<double>(tokens), seconds);
+  const double bytes = rate * DecodeBytes(config, work, std::max<size_t>(depth, 1) + tokens / 2);
+  nlohmann::ordered_json values = {{"depth", depth},
+                                   {"tokens", tokens},
+                                   {"seconds", seconds},
+                                   {"tokens_per_second", rate},
+                                   {"bytes_per_second", bytes}};
+  if (limits.read_bytes_per_second > 0) {
+    values["share_of_bandwidth"] = bytes / limits.read_bytes_per_second;
+  }
+  report.Add(
+      "decode", values,
+      Format("decode @%-6zu %9.1f tokens/s  %14s", depth, rate, FormatRate(bytes, "B/s").c_str()) +
+          Share(bytes, limits.read_bytes_per_second, "the read bandwidth"));
+}
+
 Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& out) {
   const Model& model = opened.model;
   const ModelConfig& config = model.config();
 
+  const std::map<size_t, Point> points = PointsOf(options);
   SessionOptions session_options = options.settings.session;
   if (session_options.context == 0) {
     // Just what the work asks for.
-    size_t needed = 1;
-    for (const size_t tokens : options.prefill) needed = std::max(needed, tokens + 1);
-    for (const size_t depth : options.depths) {
-      needed = std::max(needed, std::max<size_t>(depth, 1) + options.decode + 1);
-    }
-    session_options.context = std::min(needed, config.text.max_context);
+    const size_t longest = points.empty() ? 1 : points.rbegin()->first;
+    session_options.context = std::min(longest + options.decode + 1, config.text.max_context);
   }
   Findings report(options.json, out);
   const HostInfo host = DescribeHost();
@@ -132,42 +188,16 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
                       FormatRate(limits.int8_ops, "OP/s").c_str()));
   }
 
-  const double text_peak = PeakOf(limits, work.text);
-  for (const size_t tokens : options.prefill) {
-    GEMMA3_TRY(const Timings best, BestOf(session, {.prompt_tokens = tokens}, options.repeat));
-    const double rate = Rate(static_cast<double>(tokens), best.prefill_seconds);
-    const double flops = Rate(PrefillFlops(config.text, tokens), best.prefill_seconds);
-    nlohmann::ordered_json values = {{"tokens", tokens},
-                                     {"seconds", best.prefill_seconds},
-                                     {"tokens_per_second", rate},
-                                     {"flops", flops}};
-    if (text_peak > 0) values["share_of_peak"] = flops / text_peak;
-    report.Add(
-        "prefill", values,
-        Format("prefill %-6zu %9.1f tokens/s  %14s", tokens, rate,
-               FormatRate(flops, "FLOP/s").c_str()) +
-            Share(flops, text_peak, std::string("the ") + MultiplyName(work.text) + " peak"));
-  }
-  for (const size_t depth : options.depths) {
-    if (options.decode == 0) break;
-    const size_t prompt = std::max<size_t>(depth, 1);
+  for (const auto& [tokens, point] : points) {
+    const size_t decode = point.decode ? options.decode : 0;
     GEMMA3_TRY(const Timings best,
-               BestOf(session, {.prompt_tokens = prompt, .decode_tokens = options.decode},
-                      options.repeat));
-    const double rate = Rate(static_cast<double>(options.decode), best.decode_seconds);
-    const double bytes = rate * DecodeBytes(config.text, work, prompt + options.decode / 2);
-    nlohmann::ordered_json values = {{"depth", depth},
-                                     {"tokens", options.decode},
-                                     {"seconds", best.decode_seconds},
-                                     {"tokens_per_second", rate},
-                                     {"bytes_per_second", bytes}};
-    if (limits.read_bytes_per_second > 0) {
-      values["share_of_bandwidth"] = bytes / limits.read_bytes_per_second;
+               BestOf(session, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
+    if (point.prefill) {
+      AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
     }
-    report.Add("decode", values,
-               Format("decode @%-6zu %9.1f tokens/s  %14s", depth, rate,
-                      FormatRate(bytes, "B/s").c_str()) +
-                   Share(bytes, limits.read_bytes_per_second, "the read bandwidth"));
+    if (point.decode) {
+      AddDecode(config.text, limits, work, point.depth, decode, best.decode_seconds, report);
+    }
   }
   if (config.has_vision && !options.no_image) {
     GEMMA3_TRY(const Timings best,
@@ -199,8 +229,10 @@ int BenchCommand(int argc, const char* const* argv) {
       "bench", "MODEL",
       "Measures a model's speed on arbitrary tokens, best of several runs, and what share it\n"
       "is of this machine's memory bandwidth and multiply-add peak.");
-  args.AddSizes("--prefill", 1, &options.prefill, "prompt lengths (512)");
-  args.AddSizes("--depth", 0, &options.depths, "tokens in the cache before decoding (0)");
+  args.AddSizes("--prefill", 1, &options.prefill, "prompt lengths (512 2048 16384)");
+  args.AddSizes("--depth", 0, &options.depths,
+                "tokens in the cache before decoding (0 4096 16384)");
+  args.AddFlag("--quick", &options.quick, "a prompt of 512 tokens and an empty cache only");
   args.AddSize("--decode", 0, &options.decode, "tokens to decode at each depth (32)");
   args.AddSize("--repeat", 1, &options.repeat, "runs of each, of which the best counts (3)");
   args.AddFlag("--no-image", &options.no_image, "leave the vision tower out");
@@ -210,6 +242,11 @@ int BenchCommand(int argc, const char* const* argv) {
                    {"image-cache", "pan-and-scan", "image-newlines"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
+
+  if (options.quick) {
+    options.prefill = {512};
+    options.depths = {0};
+  }
 
   const auto opened = LoadModel(args.words()[0], options.settings);
   if (!opened) return Report(opened.error(), During::kLoad);
