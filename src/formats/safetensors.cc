@@ -3,13 +3,9 @@
 // Reading and writing safetensors.
 #include "src/formats/safetensors.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -17,6 +13,7 @@
 #include <utility>
 
 #include "src/base/checked.h"
+#include "src/base/file_writer.h"
 #include "src/base/half.h"
 #include "src/base/json.h"
 #include "src/base/shown.h"
@@ -428,23 +425,13 @@ Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_
   header.resize(start - sizeof header_bytes, ' ');
   header_bytes = header.size();
 
-  // Beside the target, so that the rename stays on one file system; by process, so that two of them
-  // do not write one file.
-  const std::string partial = path + ".partial" + std::to_string(::getpid());
-  std::ofstream out(partial, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
-  out.write(header.data(), static_cast<std::streamsize>(header.size()));
+  GEMMA3_TRY(FileWriter writer, FileWriter::Create(path));
+  GEMMA3_CHECK_OK(writer.Append(std::as_bytes(std::span(&header_bytes, 1))));
+  GEMMA3_CHECK_OK(writer.Append(std::as_bytes(std::span(header))));
   for (const auto* entry : order) {
-    out.write(reinterpret_cast<const char*>(entry->second.data),
-              static_cast<std::streamsize>(entry->second.bytes));
+    GEMMA3_CHECK_OK(writer.Append({entry->second.data, entry->second.bytes}));
   }
-  out.close();
-  if (!out || std::rename(partial.c_str(), path.c_str()) != 0) {
-    std::remove(partial.c_str());
-    return Fail(ErrorCode::kIo, "cannot write ", path,
-                "; is the folder there, writable, and the disk not full?");
-  }
-  return {};
+  return writer.Commit();
 }
 
 }  // namespace gemma3

@@ -43,8 +43,8 @@ Result<std::map<std::string, std::string>> ParseSafetensorsIndex(std::string_vie
 Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path);
 
 // Writes a file as the reference writer does: tensors by falling element size, then by name, header
-// padded so that the data starts at a multiple of 8. The file appears whole or not at all (written
-// beside `path`, then renamed). Errors: kIo; kInvalidArgument for a block type or a view whose
+// padded so that the data starts at a multiple of 8. The file appears whole or not at all
+// (FileWriter). Errors: kIo; kInvalidArgument for a block type or a view whose
 // bytes do not fit its shape.
 //
 // A larger `alignment` (a power of two) is for files that are mapped and computed with in place:

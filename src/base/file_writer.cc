@@ -1,0 +1,102 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/base/file_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "src/base/status.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr mode_t kMode = 0666;  // less the user's mask
+
+std::unexpected<Error> CannotWrite(const std::string& path, int error) {
+  return Fail(ErrorCode::kIo, "cannot write ", path, ": ", std::generic_category().message(error));
+}
+
+// A file without a name in the folder of `path`, or -1 where there is no such thing.
+int OpenNameless([[maybe_unused]] const std::string& path) {
+#ifdef O_TMPFILE
+  if (::access("/proc/self/fd", X_OK) != 0) return -1;  // Commit finds it there
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+#else
+  return -1;
+#endif
+}
+
+// Tries names beside `path`, so that a rename stays on one file system, until `make(name)` does not
+// say that there is such a file. Returns what `make` does: -1 is an error, in errno.
+template <class Make>
+int MakePartial(const std::string& path, std::string& name, const Make& make) {
+  for (int i = 0;; ++i) {
+    name = path + ".partial" + std::to_string(::getpid()) + "-" + std::to_string(i);
+    const int result = make(name.c_str());
+    if (result >= 0 || errno != EEXIST) return result;
+  }
+}
+
+}  // namespace
+
+Result<FileWriter> FileWriter::Create(const std::string& path) {
+  FileWriter writer(path);
+  writer.descriptor_ = OpenNameless(path);
+  if (writer.descriptor_ >= 0) return writer;
+  std::string name;
+  writer.descriptor_ = MakePartial(path, name, [](const char* partial) {
+    return ::open(partial, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
+  });
+  if (writer.descriptor_ < 0) return CannotWrite(path, errno);
+  writer.partial_ = std::move(name);
+  return writer;
+}
+
+FileWriter::FileWriter(FileWriter&& other) noexcept
+    : path_(std::move(other.path_)),
+      partial_(std::exchange(other.partial_, {})),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FileWriter::~FileWriter() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!partial_.empty()) ::unlink(partial_.c_str());
+}
+
+Status FileWriter::Append(std::span<const std::byte> bytes) {
+  // One call writes at most 2 GiB on Linux.
+  constexpr size_t kPiece = size_t{1} << 30;
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kPiece));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return CannotWrite(path_, errno);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+Status FileWriter::Commit() {
+  if (partial_.empty()) {
+    // A name can be given to it only where there is none, and renaming needs one.
+    const std::string nameless = "/proc/self/fd/" + std::to_string(descriptor_);
+    std::string name;
+    const int linked = MakePartial(path_, name, [&](const char* partial) {
+      return ::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, partial, AT_SYMLINK_FOLLOW);
+    });
+    if (linked < 0) return CannotWrite(path_, errno);
+    partial_ = std::move(name);
+  }
+  // Some file systems report a full disk only here.
+  if (::close(std::exchange(descriptor_, -1)) != 0) return CannotWrite(path_, errno);
+  if (::rename(partial_.c_str(), path_.c_str()) != 0) return CannotWrite(path_, errno);
+  partial_.clear();
+  return {};
+}
+
+}  // namespace gemma3
