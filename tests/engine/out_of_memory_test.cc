@@ -27,9 +27,14 @@ namespace {
 // How many allocations of the process succeed before one fails; negative: none fails.
 std::atomic<long> allocations_left = -1;
 
+bool MayAllocate() { return allocations_left.load() < 0 || allocations_left.fetch_sub(1) != 0; }
+
+void* AllocateOrNull(size_t bytes) {
+  return MayAllocate() ? std::malloc(bytes == 0 ? 1 : bytes) : nullptr;
+}
+
 void* Allocate(size_t bytes) {
-  if (allocations_left.load() >= 0 && allocations_left.fetch_sub(1) == 0) throw std::bad_alloc();
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
+  if (void* memory = AllocateOrNull(bytes)) return memory;
   throw std::bad_alloc();
 }
 
@@ -38,10 +43,14 @@ void* Allocate(size_t bytes) {
 // All of them, because sanitizers check that memory goes back the way it came.
 void* operator new(size_t bytes) { return Allocate(bytes); }
 void* operator new[](size_t bytes) { return Allocate(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return AllocateOrNull(bytes); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return AllocateOrNull(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace gemma3::testing {
 namespace {
