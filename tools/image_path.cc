@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "tools/text.h"
@@ -29,13 +30,42 @@ bool HasImageExtension(std::string_view path) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-// The end of the word that begins at `begin`: a closing quote, or the first space without a
+struct QuotedWord {
+  std::string text;
+  size_t end;
+};
+
+// The word in quotes that begins at `begin`, as a shell reads it: terminals write it's.png as
+// 'it'\''s.png' where a file is dropped on them. Nothing where no quote begins or one is not
+// closed.
+std::optional<QuotedWord> ReadQuoted(std::string_view line, size_t begin) {
+  if (!IsQuote(line[begin])) return std::nullopt;
+  QuotedWord word{"", begin};
+  while (word.end < line.size()) {
+    const char quote = line[word.end];
+    if (quote == '\\' && word.end + 1 < line.size()) {
+      word.text += line[word.end + 1];
+      word.end += 2;
+      continue;
+    }
+    if (!IsQuote(quote)) break;
+    size_t i = word.end + 1;
+    for (; i < line.size() && line[i] != quote; ++i) {
+      const bool escape = quote == '"' && line[i] == '\\' && i + 1 < line.size() &&
+                          (line[i + 1] == '"' || line[i + 1] == '\\');
+      if (escape) ++i;
+      word.text += line[i];
+    }
+    if (i >= line.size()) return std::nullopt;
+    word.end = i + 1;
+  }
+  return word;
+}
+
+// The end of the word that begins at `begin`: that of its quotes, or the first space without a
 // backslash.
 size_t WordEnd(std::string_view line, size_t begin) {
-  if (IsQuote(line[begin])) {
-    const size_t close = line.find(line[begin], begin + 1);
-    if (close != std::string_view::npos) return close + 1;
-  }
+  if (const auto quoted = ReadQuoted(line, begin)) return quoted->end;
   size_t end = begin;
   while (end < line.size() && !IsSpace(line[end])) {
     end += line[end] == '\\' && end + 1 < line.size() ? 2 : 1;
@@ -68,8 +98,9 @@ std::string DecodePercent(std::string_view text) {
 std::string UnquotePath(std::string_view typed) {
   typed = TrimSpace(typed);
   std::string path;
-  if (typed.size() >= 2 && IsQuote(typed.front()) && typed.back() == typed.front()) {
-    path = typed.substr(1, typed.size() - 2);
+  const auto quoted = typed.empty() ? std::nullopt : ReadQuoted(typed, 0);
+  if (quoted && quoted->end == typed.size()) {
+    path = quoted->text;
   } else {
     for (size_t i = 0; i < typed.size(); ++i) {
       if (typed[i] == '\\' && i + 1 < typed.size()) ++i;

@@ -34,7 +34,9 @@ std::vector<TensorInfo> ListTensors(const Checkpoint& checkpoint) {
 std::string BytesText(size_t bytes) {
   char text[32];
   const double value = static_cast<double>(bytes);
-  if (bytes < 100'000'000) {
+  if (bytes < 100'000) {
+    std::snprintf(text, sizeof(text), "%zu bytes", bytes);
+  } else if (bytes < 100'000'000) {
     std::snprintf(text, sizeof(text), "%.2f MB", value * 1e-6);
   } else {
     std::snprintf(text, sizeof(text), "%.2f GB", value * 1e-9);

@@ -15,7 +15,7 @@ namespace {
 std::string Split(std::string_view line) {
   const std::set<std::string> files = {"cat.png",  "/tmp/my cat.JPG", "it's.webp",
                                        "a.b.jpeg", "notes.txt",       "/x/y.gif",
-                                       "?.png",    "caf\u00e9.png"};
+                                       "?.png",    "caf\u00e9.png",   "my \"best\" cat's.png"};
   std::string spelled;
   for (const LinePiece& piece :
        SplitAtImages(line, [&](const std::string& path) { return files.contains(path); })) {
@@ -37,6 +37,20 @@ TEST(SplitAtImages, UnderstandsQuotesAndBackslashes) {
   EXPECT_EQ(Split("see /tmp/my\\ cat.JPG?"), "see </tmp/my cat.JPG>?");
   EXPECT_EQ(Split("it\\'s.webp"), "<it's.webp>");
   EXPECT_EQ(Split("file:///tmp/my%20cat.JPG"), "</tmp/my cat.JPG>");
+}
+
+// As terminals write the name of a file that is dropped on them.
+TEST(SplitAtImages, UnderstandsQuotesInQuotes) {
+  for (const char* typed : {R"('my "best" cat'\''s.png')", R"('my "best" cat'"'"'s.png')",
+                            R"("my \"best\" cat's.png")", R"(my\ \"best\"\ cat\'s.png)"}) {
+    EXPECT_EQ(UnquotePath(typed), "my \"best\" cat's.png") << typed;
+    EXPECT_EQ(Split(std::string("see ") + typed + ", ok"), "see <my \"best\" cat's.png>, ok");
+  }
+  // Typed by hand behind /image.
+  EXPECT_EQ(UnquotePath("my \"best\" cat's.png"), "my \"best\" cat's.png");
+  EXPECT_EQ(UnquotePath("'open"), "'open");
+  EXPECT_EQ(UnquotePath("\"C:\\dir\""), "C:\\dir");
+  EXPECT_EQ(UnquotePath(""), "");
 }
 
 TEST(SplitAtImages, LeavesPunctuationBehindAPathInTheText) {
