@@ -57,11 +57,14 @@ class AlignedBuffers {
   // Zeroed, and still untouched: calloc takes large blocks as fresh pages from the system.
   std::byte* AddZeroed(size_t bytes) {
     if (bytes > SIZE_MAX - kCacheLine) throw std::bad_alloc();
-    zeroed_.emplace_back(static_cast<std::byte*>(std::calloc(1, bytes + kCacheLine)));
-    if (!zeroed_.back()) throw std::bad_alloc();
+    std::unique_ptr<std::byte, FreeDeleter> block(
+        static_cast<std::byte*>(std::calloc(1, bytes + kCacheLine)));
+    if (!block) throw std::bad_alloc();
+    std::byte* const begin = block.get();
+    zeroed_.push_back(std::move(block));
     bytes_ += bytes;
-    const auto address = reinterpret_cast<uintptr_t>(zeroed_.back().get());
-    return zeroed_.back().get() + (kCacheLine - address % kCacheLine) % kCacheLine;
+    const auto address = reinterpret_cast<uintptr_t>(begin);
+    return begin + (kCacheLine - address % kCacheLine) % kCacheLine;
   }
   size_t bytes() const { return bytes_; }
 
