@@ -401,8 +401,10 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
 // `rows` rows of x, at most kRows, from `row` on by all of W in the block, over one span.
 template <WeightType kType, bool kStream, size_t kRows = kPackedTileRows>
 HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t row, size_t rows) {
+  // Panels of even size have at least half as many rows as there may be.
+  constexpr size_t kFewest = kStream ? 1 : kPackedTileRows / 2;
   if (rows < kRows) {
-    if constexpr (kRows > 1) PackedPanel<kType, kStream, kRows - 1>(b, span, row, rows);
+    if constexpr (kRows > kFewest) PackedPanel<kType, kStream, kRows - 1>(b, span, row, rows);
     return;
   }
   const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());

@@ -147,6 +147,9 @@ struct ThreadPool::Impl {
       Stop();
       throw std::system_error(e.code(), "cannot start " + std::to_string(num_threads - 1) +
                                             " threads beside this one; use fewer");
+    } catch (...) {
+      Stop();
+      throw;
     }
   }
   ~Impl() { Stop(); }
