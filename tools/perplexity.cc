@@ -1,11 +1,15 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// gemma3 perplexity: how well a model predicts a text.
+// gemma3 perplexity: how well a model predicts a text, and how far its predictions are from those
+// of another model.
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "gemma3/gemma3.h"
 #include "tools/args.h"
@@ -19,14 +23,124 @@
 #include "tools/text.h"
 
 namespace gemma3::cli {
+namespace {
+
+double Perplexity(const ScoreResult& score) {
+  return std::exp(-score.sum_log_probability / static_cast<double>(score.tokens));
+}
+
+// The other model is the measure: as it is stored and computed exactly, whatever the options make
+// of the first.
+Settings SettingsOfOther(const Settings& settings) {
+  Settings other;
+  other.cache = settings.cache;
+  other.load.threads = settings.load.threads;
+  other.load.max_memory_bytes = settings.load.max_memory_bytes;
+  other.session = settings.session;
+  other.session.compute = ComputeMode::kExact;
+  other.session.kv = KvCacheType::kAuto;
+  return other;
+}
+
+// Runs work(on_progress), which Ctrl-C ends, under a line that shows how far it is.
+template <class Work>
+auto Watched(Session& session, const Work& work) {
+  ProgressLine progress;
+  const CancelOnInterrupt scope(session);
+  auto result = work([&](const Progress& state) {
+    progress.Update(state);
+    return true;
+  });
+  progress.Erase();
+  return result;
+}
+
+// Of the divergences of all tokens, in nats.
+struct Spread {
+  double mean = 0, median = 0, p99 = 0, max = 0;
+};
+
+// The p-quantile is the smallest value that is not below a share p of all.
+Spread SpreadOf(std::vector<double> values) {
+  std::ranges::sort(values);
+  const auto quantile = [&](double p) {
+    const double rank = std::ceil(p * static_cast<double>(values.size()));
+    return values[static_cast<size_t>(rank) - 1];
+  };
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return {sum / static_cast<double>(values.size()), quantile(0.5), quantile(0.99), values.back()};
+}
+
+double SameTop(const Comparison& comparison) {
+  return static_cast<double>(comparison.same_top) / static_cast<double>(comparison.score.tokens);
+}
+
+// Characters begin with any byte that is no UTF-8 continuation.
+double CountCharacters(const std::string& text) {
+  return static_cast<double>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+// What is printed; the second half with --against only.
+struct Measured {
+  std::string model;
+  ScoreResult score;
+  double bits_per_byte = 0;
+  double bits_per_character = 0;
+  std::string other;
+  std::optional<Comparison> comparison;
+};
+
+std::string AsText(const Measured& m) {
+  std::string text = Format(
+      "perplexity          %.4f\ntokens              %zu\n"
+      "bits per byte       %.4f\nbits per character  %.4f\n",
+      Perplexity(m.score), m.score.tokens, m.bits_per_byte, m.bits_per_character);
+  if (!m.comparison) return text;
+  const Spread kl = SpreadOf(m.comparison->divergences);
+  text += Format(
+      "\nagainst %s\nperplexity          %.4f\n"
+      "KL divergence       mean %.3g, median %.3g, 99 %% %.3g, largest %.3g nats\n"
+      "same top token      %.2f %%\n",
+      m.other.c_str(), Perplexity(m.comparison->other_score), kl.mean, kl.median, kl.p99, kl.max,
+      100 * SameTop(*m.comparison));
+  return text;
+}
+
+std::string AsJson(const Measured& m) {
+  nlohmann::ordered_json json = {{"perplexity", Perplexity(m.score)},
+                                 {"tokens", m.score.tokens},
+                                 {"sum_log_probability", m.score.sum_log_probability},
+                                 {"bits_per_byte", m.bits_per_byte},
+                                 {"bits_per_character", m.bits_per_character},
+                                 {"model", m.model}};
+  if (m.comparison) {
+    const Spread kl = SpreadOf(m.comparison->divergences);
+    json["against"] = {{"model", m.other},
+                       {"perplexity", Perplexity(m.comparison->other_score)},
+                       {"kl_mean", kl.mean},
+                       {"kl_median", kl.median},
+                       {"kl_p99", kl.p99},
+                       {"kl_max", kl.max},
+                       {"same_top", SameTop(*m.comparison)}};
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
 
 int PerplexityCommand(int argc, const char* const* argv) {
   Settings settings;
+  std::string against;
   bool json = false;
   Args args("perplexity", "MODEL FILE",
             "Scores the text of FILE (- is standard input) in windows of --context tokens, each\n"
-            "from its beginning: exp of the mean negative log-probability of a token.");
+            "from its beginning: exp of the mean negative log-probability of a token. --against\n"
+            "measures what packed weights, a smaller cache or fast products lose: the divergence\n"
+            "from OTHER's predictions, KL(OTHER || MODEL) of each token. OTHER computes exactly,\n"
+            "with its weights as they are stored; --weights, --kv and --compute are MODEL's.");
   args.AddFlag("--json", &json, "print one JSON object");
+  args.AddText("--against", "OTHER", &against, "also compare with this model's predictions");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
                    {"image-cache", "pan-and-scan", "image-newlines", "mmproj"});
   if (const auto code = args.Parse(argc, argv)) return *code;
@@ -42,40 +156,33 @@ int PerplexityCommand(int argc, const char* const* argv) {
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
 
-  ProgressLine progress;
-  const auto score = [&] {
-    const CancelOnInterrupt scope(*session);
-    return session->Score(*text, [&](const Progress& state) {
-      progress.Update(state);
-      return true;
+  Measured measured;
+  measured.model = opened->model.config().name;
+  if (against.empty()) {
+    const auto score = Watched(*session, [&](const ProgressCallback& progress) {
+      return session->Score(*text, progress);
     });
-  }();
-  progress.Erase();
-  if (!score) return Report(score.error());
-  const double tokens = static_cast<double>(score->tokens);
-  const double bits = -score->sum_log_probability / std::log(2.0);
-  const double bytes = static_cast<double>(text->size());
-  // Characters begin with any byte that is no UTF-8 continuation.
-  const double characters =
-      static_cast<double>(std::count_if(text->begin(), text->end(), [](char c) {
-        return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-      }));
-  const double perplexity = std::exp(-score->sum_log_probability / tokens);
-  Output out;
-  if (json) {
-    const nlohmann::ordered_json object = {{"perplexity", perplexity},
-                                           {"tokens", score->tokens},
-                                           {"sum_log_probability", score->sum_log_probability},
-                                           {"bits_per_byte", bits / bytes},
-                                           {"bits_per_character", bits / characters},
-                                           {"model", opened->model.config().name}};
-    out.Write(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    if (!score) return Report(score.error());
+    measured.score = *score;
   } else {
-    out.Write(
-        Format("perplexity          %.4f\ntokens              %zu\n"
-               "bits per byte       %.4f\nbits per character  %.4f\n",
-               perplexity, score->tokens, bits / bytes, bits / characters));
+    const Settings theirs = SettingsOfOther(settings);
+    const auto other = LoadModel(against, theirs);
+    if (!other) return Report(other.error(), During::kLoad);
+    auto other_session = Session::Create(other->model, theirs.session);
+    if (!other_session) return Report(other_session.error());
+    auto comparison = Watched(*session, [&](const ProgressCallback& progress) {
+      return session->Compare(*other_session, *text, progress);
+    });
+    if (!comparison) return Report(comparison.error());
+    measured.score = comparison->score;
+    measured.other = against;
+    measured.comparison = *std::move(comparison);
   }
+  const double bits = -measured.score.sum_log_probability / std::log(2.0);
+  measured.bits_per_byte = bits / static_cast<double>(text->size());
+  measured.bits_per_character = bits / CountCharacters(*text);
+  Output out;
+  out.Write(json ? AsJson(measured) : AsText(measured));
   return out.Finish(kExitOk);
 }
 

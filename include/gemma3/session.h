@@ -31,6 +31,14 @@ struct ScoreResult {
   double sum_log_probability = 0;  // natural logarithm
 };
 
+// How the predictions of two models for one text differ.
+struct Comparison {
+  ScoreResult score;                // of the session's own model
+  ScoreResult other_score;          // of the other one
+  std::vector<double> divergences;  // of each predicted token: KL(other || own) in nats
+  size_t same_top = 0;              // predicted tokens for which both like the same one best
+};
+
 // Raw model input: ids with the pictures that their soft tokens stand for.
 struct TokenInput {
   std::vector<TokenId> ids;
@@ -101,8 +109,17 @@ class Session {
   const Model& model() const;
 
   // Log-probability of text as the model's own continuation of BOS, in windows of at most the
-  // context (perplexity = exp(-sum / tokens)). Forgets the conversation.
+  // context (perplexity = exp(-sum / tokens)). Rows of the embedding table that stand for no token
+  // have no probability, as in answers. Forgets the conversation.
   Result<ScoreResult> Score(std::string_view text, const ProgressCallback& on_progress = {});
+
+  // Scores the text with both models, in windows of the smaller context, and says how far the
+  // predictions here are from those of `other`, over the tokens that both know. Logits are held for
+  // a few tokens at a time, however long the text. Both sessions forget their conversations.
+  // Errors: kInvalidArgument (the same session, or the vocabularies split the text differently),
+  // and those of Score.
+  Result<Comparison> Compare(Session& other, std::string_view text,
+                             const ProgressCallback& on_progress = {});
 
   // Logits of every position, [ids.size(), vocab_size]; positions start at 0. Forgets the
   // conversation. hidden may be null. Errors as for Send.

@@ -15,29 +15,27 @@ namespace {
 // Rows whose logits are computed at a time: a row of 262144 logits takes a megabyte.
 constexpr size_t kLogitRows = 32;
 
-// Calls fn(row, logits) for each row of the batch.
-template <class Fn>
-void ForEachLogits(Transformer& transformer, Rows<const float> residual, size_t vocab,
-                   const Fn& fn) {
+}  // namespace
+
+void ForEachLogits(Runner& runner, Rows<const float> residual, const LogitsCallback& fn) {
+  const size_t vocab = runner.config().text.vocab_size;
   std::vector<float> normed(kLogitRows * residual.cols);
   std::vector<float> logits(kLogitRows * vocab);
   for (size_t begin = 0; begin < residual.rows; begin += kLogitRows) {
     const size_t count = std::min(kLogitRows, residual.rows - begin);
     const Rows<float> normed_rows(normed.data(), count, residual.cols);
     const Rows<float> logit_rows(logits.data(), count, vocab);
-    transformer.FinalNorm(residual.Slice(begin, count), normed_rows);
-    transformer.Logits(normed_rows, logit_rows);
+    runner.transformer().FinalNorm(residual.Slice(begin, count), normed_rows);
+    runner.transformer().Logits(normed_rows, logit_rows);
     for (size_t r = 0; r < count; ++r) fn(begin + r, std::span(logit_rows.row(r), vocab));
   }
 }
 
-}  // namespace
-
-Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
-                                     const TokenSequence& sequence, HiddenStates* hidden) {
+Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequence,
+                                     HiddenStates* hidden) {
   const size_t tokens = sequence.ids.size();
-  const size_t width = config.text.hidden_size;
-  const size_t vocab = config.text.vocab_size;
+  const size_t width = runner.config().text.hidden_size;
+  const size_t vocab = runner.config().text.vocab_size;
   std::vector<float> logits(tokens * vocab);
   if (hidden) {
     hidden->first.resize(tokens * width);
@@ -50,10 +48,9 @@ Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
       runner.transformer().FinalNorm(
           residual, Rows<float>(&hidden->last[first * width], residual.rows, width));
     }
-    ForEachLogits(
-        runner.transformer(), residual, vocab, [&](size_t row, std::span<const float> values) {
-          std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));
-        });
+    ForEachLogits(runner, residual, [&](size_t row, std::span<const float> values) {
+      std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));
+    });
   };
   GEMMA3_TRY(std::span<float> last, runner.Prefill({.sequence = &sequence,
                                                     .on_progress = {},
@@ -63,30 +60,34 @@ Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
   return logits;
 }
 
-Result<ScoreResult> ScoreTokens(Runner& runner, const ModelConfig& config,
-                                std::span<const TokenId> ids, const ProgressCallback& on_progress) {
-  if (ids.empty())
+Result<size_t> ScoreWindow(std::span<const TokenId> ids, size_t context) {
+  if (ids.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "the text is empty: there is nothing to predict");
-  if (runner.context() < 2) {
+  }
+  if (context < 2) {
     return Fail(ErrorCode::kInvalidArgument, "context must be at least 2 to score text");
   }
+  return context - 1;
+}
+
+Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const TokenId> ids,
+                                const ProgressCallback& on_progress) {
+  GEMMA3_TRY(const size_t window, ScoreWindow(ids, runner.context()));
   ScoreResult result;
-  const size_t window = runner.context() - 1;
   for (size_t begin = 0; begin < ids.size(); begin += window) {
     const std::span<const TokenId> targets =
         ids.subspan(begin, std::min(window, ids.size() - begin));
     TokenSequence sequence;
-    sequence.ids.push_back(config.tokens.bos);
+    sequence.ids.push_back(runner.config().tokens.bos);
     sequence.ids.insert(sequence.ids.end(), targets.begin(), targets.end());
     const auto on_batch = [&](size_t first, Rows<const float> residual, const float*) {
-      ForEachLogits(runner.transformer(), residual, config.text.vocab_size,
-                    [&](size_t row, std::span<const float> logits) {
-                      const size_t position = first + row;
-                      if (position >= targets.size()) return;  // predicts what lies behind
-                      const float logit = logits[static_cast<size_t>(targets[position])];
-                      result.sum_log_probability += logit - LogSumExp(logits);
-                      ++result.tokens;
-                    });
+      ForEachLogits(runner, residual, [&](size_t row, std::span<const float> logits) {
+        const size_t position = first + row;
+        if (position >= targets.size()) return;  // predicts what lies behind
+        const float logit = logits[static_cast<size_t>(targets[position])];
+        result.sum_log_probability += logit - LogSumExp(logits.first(vocab));
+        ++result.tokens;
+      });
     };
     const auto watch = [&](const Progress& p) {
       return !on_progress || on_progress({Progress::Stage::kPrefill,
@@ -99,8 +100,8 @@ Result<ScoreResult> ScoreTokens(Runner& runner, const ModelConfig& config,
   return result;
 }
 
-Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const ModelConfig& config,
-                         const BenchWork& work) {
+Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const BenchWork& work) {
+  const ModelConfig& config = runner.config();
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();

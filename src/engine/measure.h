@@ -4,6 +4,7 @@
 // the time that work takes.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -13,16 +14,24 @@
 
 namespace gemma3 {
 
-// Logits of every position, [ids, vocab].
-Result<std::vector<float>> AllLogits(Runner& runner, const ModelConfig& config,
-                                     const TokenSequence& sequence, HiddenStates* hidden);
+using LogitsCallback = std::function<void(size_t row, std::span<const float> logits)>;
 
-// Each window is BOS and as many ids as the context holds besides; every id is predicted once.
-Result<ScoreResult> ScoreTokens(Runner& runner, const ModelConfig& config,
-                                std::span<const TokenId> ids, const ProgressCallback& on_progress);
+// Calls fn for each row of the residual stream, [rows, hidden], without holding all logits at once.
+void ForEachLogits(Runner& runner, Rows<const float> residual, const LogitsCallback& fn);
+
+// Logits of every position, [ids, vocab].
+Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequence,
+                                     HiddenStates* hidden);
+
+// How many ids are predicted from one BOS: a context full, less BOS.
+// Errors: kInvalidArgument where there is nothing to predict, or no room to.
+Result<size_t> ScoreWindow(std::span<const TokenId> ids, size_t context);
+
+// Every id is predicted once, in windows. Ids from `vocab` on have no probability.
+Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const TokenId> ids,
+                                const ProgressCallback& on_progress);
 
 // encoder is null for a text-only model.
-Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const ModelConfig& config,
-                         const BenchWork& work);
+Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const BenchWork& work);
 
 }  // namespace gemma3

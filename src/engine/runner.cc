@@ -29,10 +29,12 @@ void Runner::Clear() {
   cache_.Clear();
 }
 
-// How many tokens of `sequence` need not be computed again. At least the last one always is: its
+// How many tokens of the sequence need not be computed again. At least the last one always is: its
 // logits are wanted.
-size_t Runner::ReusablePrefix(const TokenSequence& sequence) const {
-  const size_t most = std::min(held_.ids.size(), sequence.ids.size() - 1);
+size_t Runner::ReusablePrefix(const PrefillRequest& request) const {
+  const TokenSequence& sequence = *request.sequence;
+  size_t most = std::min(held_.ids.size(), sequence.ids.size() - 1);
+  if (request.on_batch) most = std::min(most, request.on_batch_from);
   size_t common = 0;
   while (common < most && held_.ids[common] == sequence.ids[common]) ++common;
   for (const ImageRun& image : sequence.images) {
@@ -78,7 +80,7 @@ std::span<float> Runner::LastLogits(Rows<const float> residual) {
 Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* reused) {
   const TokenSequence& sequence = *request.sequence;
   GEMMA3_CHECK_OK(CheckIds(sequence));
-  const size_t start = request.on_batch ? 0 : ReusablePrefix(sequence);
+  const size_t start = ReusablePrefix(request);
   if (reused) *reused = start;
   if (start == 0) cache_.Clear();
   held_.ids.resize(start);

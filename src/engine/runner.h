@@ -47,7 +47,8 @@ class Runner {
   struct PrefillRequest {
     const TokenSequence* sequence = nullptr;  // not empty, at most context() ids
     ProgressCallback on_progress = {};
-    BatchCallback on_batch = {};    // set: nothing is reused, so that it sees every position
+    BatchCallback on_batch = {};
+    size_t on_batch_from = 0;  // on_batch sees each position from here on: none of them is reused
     bool want_first_layer = false;  // pass first_layer to on_batch
   };
   // Makes the cache hold exactly the sequence and returns the logits behind its last token,
@@ -61,6 +62,7 @@ class Runner {
 
   size_t size() const { return held_.ids.size(); }  // tokens in the cache
   size_t context() const { return cache_.context(); }
+  const ModelConfig& config() const { return config_; }
   std::span<const TokenId> ids() const { return held_.ids; }
   void Clear();
 
@@ -72,7 +74,7 @@ class Runner {
 
  private:
   Status CheckIds(const TokenSequence& sequence) const;
-  size_t ReusablePrefix(const TokenSequence& sequence) const;
+  size_t ReusablePrefix(const PrefillRequest& request) const;
   size_t BatchEnd(const TokenSequence& sequence, size_t begin) const;
   std::span<float> LastLogits(Rows<const float> residual);
 

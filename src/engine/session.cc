@@ -15,6 +15,7 @@
 #include "src/chat/template.h"
 #include "src/engine/answer.h"
 #include "src/engine/classify.h"
+#include "src/engine/compare.h"
 #include "src/engine/image_encoder.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/measure.h"
@@ -96,6 +97,11 @@ struct Session::Impl {
       GEMMA3_CHECK_OK(model.impl().CheckFilesUnchanged());
       return fn();
     });
+  }
+
+  // Published embedding tables are padded with rows that stand for no token.
+  size_t TokensKnown(const Tokenizer& tokenizer) const {
+    return std::min(model.config().text.vocab_size, tokenizer.vocab_size());
   }
   void Forget() {
     conversation = {};
@@ -443,7 +449,7 @@ Result<std::vector<float>> Session::Logits(const TokenInput& input, HiddenStates
   return impl_->Call("compute the logits", [&]() -> Result<std::vector<float>> {
     impl_->Forget();
     GEMMA3_TRY(const TokenSequence sequence, impl_->Sequence(input));
-    return AllLogits(impl_->runner, impl_->model.config(), sequence, hidden);
+    return AllLogits(impl_->runner, sequence, hidden);
   });
 }
 
@@ -461,7 +467,32 @@ Result<ScoreResult> Session::Score(std::string_view text, const ProgressCallback
     impl_->Forget();
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     GEMMA3_TRY(const std::vector<TokenId> ids, tokenizer->Encode(text));
-    return ScoreTokens(impl_->runner, impl_->model.config(), ids, on_progress);
+    return ScoreTokens(impl_->runner, impl_->TokensKnown(*tokenizer), ids, on_progress);
+  });
+}
+
+Result<Comparison> Session::Compare(Session& other, std::string_view text,
+                                    const ProgressCallback& on_progress) {
+  return impl_->Call("compare the models", [&]() -> Result<Comparison> {
+    if (other.impl_ == impl_) {
+      return Fail(ErrorCode::kInvalidArgument, "a session cannot be compared with itself");
+    }
+    impl_->Forget();
+    other.impl_->Forget();
+    other.impl_->runner.cancel = false;
+    GEMMA3_CHECK_OK(other.impl_->model.impl().CheckFilesUnchanged());
+    GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
+    GEMMA3_TRY(const Tokenizer* other_tokenizer, other.impl_->model.tokenizer());
+    GEMMA3_TRY(const std::vector<TokenId> ids, tokenizer->Encode(text));
+    GEMMA3_TRY(const std::vector<TokenId> other_ids, other_tokenizer->Encode(text));
+    if (ids != other_ids) {
+      return Fail(ErrorCode::kInvalidArgument, impl_->model.path(), " and ",
+                  other.impl_->model.path(),
+                  " have different vocabularies: only predictions of the same tokens compare");
+    }
+    const size_t vocab =
+        std::min(impl_->TokensKnown(*tokenizer), other.impl_->TokensKnown(*other_tokenizer));
+    return CompareTokens(impl_->runner, other.impl_->runner, vocab, ids, on_progress);
   });
 }
 
@@ -481,8 +512,7 @@ Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
 Result<Timings> Session::Bench(const BenchWork& work) {
   return impl_->Call("measure", [&]() -> Result<Timings> {
     impl_->Forget();
-    return TimeWork(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr,
-                    impl_->model.config(), work);
+    return TimeWork(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr, work);
   });
 }
 

@@ -451,6 +451,36 @@ TEST_F(ProgramTest, PerplexityPrefersTextThatTheModelKnows) {
             std::string::npos);
 }
 
+TEST_F(ProgramTest, PerplexityAgainstAnotherModelPrintsTheDivergence) {
+  const std::string text = Write("text", "Gemma 3 resizes images to 896x896 pixels.");
+  const auto against = [&](std::vector<std::string> options) {
+    std::vector<std::string> arguments = {"perplexity", "demo",   text,      "--against",
+                                          "demo",       "--json", "--cache", "off"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const Outcome outcome = Run(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return Json::parse(outcome.out);
+  };
+  // The other model computes exactly: so does this one, and they are one.
+  const Json same = against({"--compute", "f32"});
+  EXPECT_EQ(same["against"]["kl_mean"], 0);
+  EXPECT_EQ(same["against"]["kl_max"], 0);
+  EXPECT_EQ(same["against"]["same_top"], 1);
+  EXPECT_EQ(same["against"]["perplexity"], same["perplexity"]);
+  // --weights is this model's alone.
+  const Json int4 = against({"--weights", "int4"});
+  EXPECT_EQ(int4["against"]["perplexity"], same["perplexity"]);
+  EXPECT_NE(int4["perplexity"], same["perplexity"]);
+  const Json& kl = int4["against"];
+  EXPECT_GT(kl["kl_mean"].get<double>(), 0);
+  EXPECT_LE(kl["kl_median"].get<double>(), kl["kl_p99"].get<double>());
+  EXPECT_LE(kl["kl_p99"].get<double>(), kl["kl_max"].get<double>());
+  EXPECT_NE(Run({"perplexity", "demo", text, "--against", "demo"}).out.find("KL divergence"),
+            std::string::npos);
+  EXPECT_TRUE(IsError(Run({"perplexity", "demo", text, "--against", "none.gguf"}), 3, "none.gguf"));
+  EXPECT_TRUE(IsError(Run({"perplexity", "demo", text, "--against"}), 2, "against"));
+}
+
 TEST_F(ProgramTest, LogitsWritesARowForEachToken) {
   const std::vector<int64_t> ids = {2, 105, 601, 500, 107};
   const std::string name = "in";
