@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <optional>
 
@@ -162,40 +164,57 @@ bool IsCorrect(std::string_view answer, const std::string& expected, const std::
   return !got.is_discarded() && got == nlohmann::json::parse(expected, nullptr, false);
 }
 
+struct Tally {
+  size_t questions = 0;
+  size_t correct = 0;
+  size_t reference_correct = 0;  // of the answers of transformers, with BF16 weights
+  size_t equal = 0;              // word for word
+};
+
+// Asks the questions of one task, or all of them where `task` is empty.
+Tally Evaluate(Session& session, const std::string& task) {
+  const auto reference = ReadJson(DemoPath("eval/reference_bf16.json"));
+  std::map<std::string, nlohmann::json> answers;
+  for (const auto& answer : reference["answers"]) answers[answer["id"]] = answer;
+  Tally tally;
+  size_t index = 0;
+  std::ifstream file(DemoPath("eval/eval.jsonl"));
+  for (std::string line; std::getline(file, line);) {
+    const auto question = nlohmann::json::parse(line);
+    if (!task.empty() && question["task"] != task) continue;
+    if (kSanitized && index++ % 10 != 0) continue;
+    const auto result = session.Generate(MessagesOf(question["messages"], "eval"),
+                                         Greedy(question["task"] == "story" ? 160 : 96));
+    if (!result) {
+      ADD_FAILURE() << question["id"] << ": " << result.error().message;
+      continue;
+    }
+    const auto& theirs = answers.at(question["id"]);
+    const bool ok = IsCorrect(result->text, question["expected"], question["match"]);
+    ++tally.questions;
+    tally.correct += ok;
+    tally.reference_correct += theirs["ok"].get<bool>();
+    tally.equal += result->text == theirs["answer"].get<std::string>();
+  }
+  ::testing::Test::RecordProperty("questions", std::to_string(tally.questions));
+  ::testing::Test::RecordProperty("correct", std::to_string(tally.correct));
+  ::testing::Test::RecordProperty("equal_to_transformers", std::to_string(tally.equal));
+  return tally;
+}
+
 class EvaluationTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EvaluationTest, IsAsAccurateAsTransformers) {
   const std::string& task = GetParam();
-  const auto reference = ReadJson(DemoPath("eval/reference_bf16.json"));
-  std::map<std::string, nlohmann::json> answers;
-  for (const auto& answer : reference["answers"]) answers[answer["id"]] = answer;
-
   Session session = DemoSession();
-  size_t questions = 0, correct = 0, reference_correct = 0, equal = 0, index = 0;
-  std::ifstream file(DemoPath("eval/eval.jsonl"));
-  for (std::string line; std::getline(file, line);) {
-    const auto question = nlohmann::json::parse(line);
-    if (question["task"] != task) continue;
-    if (kSanitized && index++ % 10 != 0) continue;
-    const auto result = session.Generate(MessagesOf(question["messages"], "eval"),
-                                         Greedy(task == "story" ? 160 : 96));
-    ASSERT_TRUE(result) << result.error().message;
-    const auto& theirs = answers.at(question["id"]);
-    const bool ok = IsCorrect(result->text, question["expected"], question["match"]);
-    ++questions;
-    correct += ok;
-    reference_correct += theirs["ok"].get<bool>();
-    equal += result->text == theirs["answer"].get<std::string>();
-  }
-  RecordProperty("questions", std::to_string(questions));
-  RecordProperty("correct", std::to_string(correct));
-  RecordProperty("equal_to_transformers", std::to_string(equal));
-  EXPECT_GT(questions, 0u);
+  const Tally tally = Evaluate(session, task);
+  EXPECT_GT(tally.questions, 0u);
   if (!kSanitized) {
-    EXPECT_EQ(questions, reference["questions"][task].get<size_t>());
+    const auto reference = ReadJson(DemoPath("eval/reference_bf16.json"));
+    EXPECT_EQ(tally.questions, reference["questions"][task].get<size_t>());
   }
   // The README's table is the percentage of reference_correct.
-  EXPECT_GE(correct, reference_correct) << "of " << questions;
+  EXPECT_GE(tally.correct, tally.reference_correct) << "of " << tally.questions;
 }
 
 std::vector<std::string> Tasks() {
@@ -207,6 +226,49 @@ std::vector<std::string> Tasks() {
 
 INSTANTIATE_TEST_SUITE_P(Demo, EvaluationTest, ::testing::ValuesIn(Tasks()),
                          [](const auto& info) { return info.param; });
+
+// ---- The same with less: packed weights, a packed cache
+
+struct LossyForm {
+  const char* name;
+  WeightFormat weights;
+  KvCacheType kv;
+};
+
+class LossyFormTest : public ::testing::TestWithParam<LossyForm> {};
+
+TEST_P(LossyFormTest, IsWithinOnePointOfBf16) {
+  const auto model = Model::Load(GEMMA3_DEMO_DIR, {.weights = GetParam().weights});
+  ASSERT_TRUE(model) << model.error().message;
+  auto session = Session::Create(*model, {.threads = 2, .kv = GetParam().kv});
+  ASSERT_TRUE(session) << session.error().message;
+  const Tally tally = Evaluate(*session, "");
+  EXPECT_GE(tally.correct + tally.questions / 100, tally.reference_correct)
+      << "of " << tally.questions;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Demo, LossyFormTest,
+    ::testing::Values(LossyForm{"int8", WeightFormat::kInt8, KvCacheType::kAuto},
+                      LossyForm{"int4", WeightFormat::kInt4, KvCacheType::kAuto},
+                      LossyForm{"kv_int8", WeightFormat::kAsStored, KvCacheType::kInt8}),
+    [](const auto& info) { return info.param.name; });
+
+// Any other file of the demo model, such as a GGUF written by another program: GEMMA3_DEMO_FILE,
+// and GEMMA3_DEMO_MMPROJ with its vision part.
+TEST(DemoFileTest, IsWithinOnePointOfBf16) {
+  const char* file = std::getenv("GEMMA3_DEMO_FILE");
+  const char* mmproj = std::getenv("GEMMA3_DEMO_MMPROJ");
+  if (!file) GTEST_SKIP() << "GEMMA3_DEMO_FILE is not set";
+  const auto model = Model::Load(file, {.mmproj = mmproj ? mmproj : ""});
+  ASSERT_TRUE(model) << model.error().message;
+  auto session = Session::Create(*model, {.threads = 2});
+  ASSERT_TRUE(session) << session.error().message;
+  const Tally tally = Evaluate(*session, "");
+  std::cout << tally.correct << " of " << tally.questions << " right, " << tally.equal
+            << " word for word as transformers\n";
+  EXPECT_GE(tally.correct + tally.questions / 100, tally.reference_correct);
+}
 
 }  // namespace
 }  // namespace gemma3::testing
