@@ -38,11 +38,10 @@ using PF = hn::CappedTag<float, kPackedGroupRows>;
 using PI = hn::RebindToSigned<PF>;
 
 // Most rows of x and units of W in a tile: an integer and a float sum for each pair, and besides
-// them a vector of each unit and one of x. With 32 registers the integer sums of 8 * 2 have one
-// each, and of the float sums, touched once a block, a part lives in memory: 6 * 2, all in
-// registers, measured the same or a few percent slower. With 16: 4 * 2 + 2 + 1 = 11.
+// them a vector of each unit and one of x. 32 registers: 2 * 6 * 2 + 2 + 1 = 27. With 16, the float
+// sums, touched once a block, live in memory: 4 * 2 + 2 + 1 = 11.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
-inline constexpr size_t kPackedTileRows = 8;
+inline constexpr size_t kPackedTileRows = 6;
 #else
 inline constexpr size_t kPackedTileRows = 4;
 #endif

@@ -176,7 +176,6 @@ double MeasureReadBandwidth(std::span<const std::byte> memory, ThreadPool& pool,
     });
     const double seconds = SecondsSince(pass_start);
     if (seconds > 0) best = std::max(best, static_cast<double>(memory.size()) / seconds);
-    if (pass == 0 && seconds > max_seconds) break;
   }
   return best;
 }

@@ -27,9 +27,8 @@ ComputePeaks MeasureComputePeaks(ThreadPool& pool);
 
 // Bytes per second read from `memory` by all threads together, each streaming through its own
 // contiguous share: what a matrix-vector product over the same bytes could reach. Give it memory
-// well beyond the caches, such as the weights. Makes two passes or more (the first may have to
-// bring mapped pages in) until max_seconds are over; one if that alone takes longer. 0 for empty
-// memory.
+// well beyond the caches, such as the weights. Makes passes until max_seconds are over, but two at
+// least: the first may have to bring mapped pages in from a disk. 0 for empty memory.
 double MeasureReadBandwidth(std::span<const std::byte> memory, ThreadPool& pool,
                             double max_seconds = 0.5);
 

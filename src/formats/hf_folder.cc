@@ -238,6 +238,8 @@ Status TakeTokenizer(const fs::path& folder, Checkpoint* checkpoint) {
 }  // namespace
 
 std::string CanonicalHfName(const std::string& name) {
+  // A class around the whole model, such as ShieldGemma 2's, puts one more "model." in front.
+  if (name.starts_with("model.model.")) return CanonicalHfName(name.substr(6));
   // Longest prefix first; the families are those of huggingface/transformers, modeling_gemma3.py.
   struct Prefix {
     std::string_view stored, canonical;

@@ -8,7 +8,7 @@
 // their canonical names (packed matrices as U8 [bytes]) it holds, as U8 tensors: config.json,
 // generation_config.json, preprocessor_config.json and tokenizer.model as in a Hugging Face folder,
 // and gemma3.packed, a JSON object:
-//   {"version": 1, "name": model name, "norms_store_offset": bool,
+//   {"version": 2, "name": model name, "norms_store_offset": bool,
 //    "matrices": {canonical name: {"type": "int8" | "int4" | ..., "shape": [rows, cols]}, ...}}
 // A change of the packed layout is a new version; files of another version are refused.
 #pragma once

@@ -73,6 +73,9 @@ TEST_F(HfFolder, EveryPrefixFamilyGivesTheCanonicalNames) {
   EXPECT_EQ(CanonicalHfName("vision_tower.post_layernorm.bias"), "vision.post_layernorm.bias");
   EXPECT_EQ(CanonicalHfName("layers.3.mlp.up_proj.weight"), "layers.3.mlp.up_proj.weight");
   EXPECT_EQ(CanonicalHfName("language_model.lm_head.weight"), "lm_head.weight");
+  EXPECT_EQ(CanonicalHfName("model.model.language_model.norm.weight"), "norm.weight");
+  EXPECT_EQ(CanonicalHfName("model.model.vision_tower.vision_model.post_layernorm.bias"),
+            "vision.post_layernorm.bias");
   EXPECT_EQ(CanonicalHfName("score.weight"), "");
 }
 

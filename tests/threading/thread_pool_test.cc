@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -41,6 +43,19 @@ TEST(ThreadPoolTest, RunsEveryTaskOnceOnAThreadInRange) {
       });
       EXPECT_EQ(out_of_range, 0u) << tasks << " tasks, " << threads << " threads";
       for (size_t i = 0; i < tasks; ++i) EXPECT_EQ(runs[i], 1) << i << " of " << tasks;
+    }
+  }
+}
+
+// More than a range can name one by one.
+TEST(ThreadPoolTest, RunsMillionsOfTasksOnceEach) {
+  for (const size_t threads : kThreadCounts) {
+    ThreadPool pool(threads);
+    for (const size_t tasks : {(size_t{1} << 20) - 1, size_t{1} << 20, (size_t{3} << 20) + 7}) {
+      std::vector<uint8_t> runs(tasks);
+      pool.ParallelFor(tasks, [&](size_t task, size_t) { ++runs[task]; });
+      EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), static_cast<ptrdiff_t>(tasks))
+          << threads << " threads";
     }
   }
 }
