@@ -15,6 +15,7 @@
 
 #include "hwy/highway.h"
 #include "ops/attention.h"
+#include "ops/prefetch.h"
 
 #if defined(GEMMA3_OPS_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA3_OPS_ATTENTION_INL_H_
@@ -48,14 +49,6 @@ inline constexpr size_t kTileVectors = 2;
 // How far ahead a tile with few rows, which waits for memory, requests the cache: into the
 // second-level cache.
 inline constexpr size_t kPrefetchBytes = 4096;
-
-HWY_INLINE void PrefetchFar(const void* p) {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  __builtin_prefetch(p, /*read*/ 0, /*second level*/ 2);
-#else
-  (void)p;
-#endif
-}
 
 // ------------------------------------------------------------------ multiply-add of units
 //
@@ -197,7 +190,7 @@ HWY_INLINE void MultiplyTile(const Product<U>& p, size_t row, size_t col) {
   for (size_t s = 0; s < p.steps; ++s) {
     if constexpr (R < kTileRows) {
       for (size_t c = 0; c < C * lanes; c += 64 / sizeof(float)) {
-        PrefetchFar(units + c + kPrefetchBytes / sizeof(float));
+        PrefetchForLater(units + c + kPrefetchBytes / sizeof(float));
       }
     }
     U::template Step<R, C>(left, p.left_stride, units, sum);
@@ -520,7 +513,7 @@ inline void ExpandInt8(const uint16_t* HWY_RESTRICT from, size_t n, uint32_t* HW
   const hn::Rebind<uint16_t, DF> du16;
   const VU upper_half = hn::Set(du, 0xFFFF0000u);
   for (size_t i = 0; i < n; i += hn::Lanes(df)) {
-    PrefetchFar(from + i + kPrefetchBytes / sizeof(uint16_t));
+    PrefetchForLater(from + i + kPrefetchBytes / sizeof(uint16_t));
     const auto pair = hn::BitCast(di, hn::PromoteTo(du, hn::LoadU(du16, from + i)));
     const auto lower = hn::ShiftRight<24>(hn::ShiftLeft<24>(pair));
     const auto upper = hn::ShiftRight<24>(hn::ShiftLeft<16>(pair));

@@ -158,11 +158,7 @@ struct Panel {
   size_t row;
   size_t begin, end;  // inputs
   bool first, last;   // of the spans
-  // What CopySpan reads next, a part of which each panel requests: bytes [next_begin, next_end) at
-  // distance `next` from the beginning of the span in every row.
-  size_t next = 0;
-  size_t next_begin = 0;
-  size_t next_end = 0;
+  Ahead ahead;        // of what CopySpan reads next
 };
 
 template <class Dot, size_t kRows>
@@ -209,8 +205,7 @@ HWY_NOINLINE void RunPanel(const MatMulBlock& b, const Panel& panel,
     }
     const size_t count = HWY_MIN(kTileCols, b.w_rows - n);
     for (size_t c = 0; c < count; ++c) {
-      const std::byte* row = b.w + (n + c) * b.w_stride + panel.begin * sizeof(T) + panel.next;
-      for (size_t i = panel.next_begin; i < panel.next_end; i += 64) PrefetchForLater(row + i);
+      panel.ahead.Request(b.w + (n + c) * b.w_stride + panel.begin * sizeof(T));
     }
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
       ReduceFour(acc[r], panel.first, bias ? bias + n : nullptr, count, out + r * b.out_stride + n);
@@ -294,8 +289,7 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
     const bool last = i + 1 == spans.count;
     CopySpan<Dot>(b, begin, end, w);
     const size_t bytes = (end - begin) * sizeof(typename Dot::T);
-    // The next span, or the first one of the block that most often is the thread's next.
-    const size_t next = last ? b.w_rows * b.w_stride - begin * sizeof(typename Dot::T) : bytes;
+    const size_t distance = last ? b.w_rows * b.w_stride - begin * sizeof(typename Dot::T) : bytes;
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
       const Panel panel{.row = row,
@@ -303,9 +297,7 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
                         .end = end,
                         .first = i == 0,
                         .last = last,
-                        .next = next,
-                        .next_begin = bytes * p / panels / 64 * 64,
-                        .next_end = bytes * (p + 1) / panels / 64 * 64};
+                        .ahead = Ahead::Of(distance, bytes, p, panels)};
       PanelOf<Dot>(b.x_rows * (p + 1) / panels - row, b, panel, w);
     }
   }

@@ -9,6 +9,7 @@
 
 #include "hwy/base.h"
 #include "ops/matmul.h"
+#include "ops/prefetch.h"
 
 // Before loops over the rows and columns of a tile, whose accumulators must become registers. Not
 // under sanitizers, whose checks multiply with the copies: minutes of compile time a file.
@@ -19,19 +20,6 @@
 #endif
 
 namespace gemma3 {
-
-// Requests a line of memory that will be read soon: once, so that it need not replace anything in
-// the caches, or many times later, from the second-level cache. Never faults.
-inline void PrefetchOnce([[maybe_unused]] const void* p) {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 0);
-#endif
-}
-inline void PrefetchForLater([[maybe_unused]] const void* p) {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 2);
-#endif
-}
 
 // The forms in which kernels take x. The door makes each form at most once per call.
 enum class InputForm : uint8_t {
@@ -60,6 +48,22 @@ struct MatMulBlock {
 // or about what a core does while memory delivers one), and kernels stream W instead of reusing
 // blocks.
 inline constexpr size_t kStreamRows = 8;
+
+// What will be needed of W after the span that is in use: the next span, or the first one of the
+// block that most often is the thread's next. It lies at one distance from the beginning of the
+// span in every row (group), and the panels of x request it in equal parts.
+struct Ahead {
+  size_t distance = 0;  // bytes
+  size_t begin = 0;     // bytes [begin, end) there are this panel's part
+  size_t end = 0;
+
+  static Ahead Of(size_t distance, size_t bytes, size_t panel, size_t panels) {
+    return {distance, bytes * panel / panels / 64 * 64, bytes * (panel + 1) / panels / 64 * 64};
+  }
+  void Request(const std::byte* span) const {
+    for (size_t i = begin; i < end; i += 64) PrefetchForLater(span + distance + i);
+  }
+};
 
 struct MatMulKernels {
   size_t group_rows = 1;   // rows that are stored together

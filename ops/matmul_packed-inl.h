@@ -266,11 +266,7 @@ struct PackedSpan {
   size_t begin;
   size_t end;
   bool first, last;
-  // What is needed next of W, a part of which each panel requests: bytes [next_begin, next_end) at
-  // distance `next` from the beginning of the span in every group.
-  size_t next = 0;
-  size_t next_begin = 0;
-  size_t next_end = 0;
+  Ahead ahead;
 };
 
 // Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
@@ -366,10 +362,7 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
     }
   }
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-    if (lanes[u] != 0) continue;
-    for (size_t i = span.next_begin; i < span.next_end; i += 64) {
-      PrefetchForLater(chunks[u] + span.next + i);
-    }
+    if (lanes[u] == 0) span.ahead.Request(chunks[u]);
   }
   const size_t parts = b.cols / PackedFormatOf(kType).scale_inputs;
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
@@ -408,7 +401,7 @@ HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t
   }
   const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
   size_t unit = 0;
-  // One row of x waits for memory, which serves one long stream faster than two.
+  // Memory serves one long stream faster than two.
   constexpr bool kOneStream = kStream && HWY_MAX_LANES_D(PF) == kPackedGroupRows;
   if constexpr (!kOneStream) {
     for (; unit + kPackedTileUnits <= units; unit += kPackedTileUnits) {
@@ -437,12 +430,11 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
                     .first = i == 0,
                     .last = i + 1 == spans};
     const size_t bytes = (span.end - span.begin) * PackedChunkBytes(kType);
-    // The next span, or the first one of the block that most often is the thread's next.
-    span.next = span.last ? groups * b.w_stride - span.begin * PackedChunkBytes(kType) : bytes;
+    const size_t distance =
+        span.last ? groups * b.w_stride - span.begin * PackedChunkBytes(kType) : bytes;
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
-      span.next_begin = bytes * p / panels / 64 * 64;
-      span.next_end = bytes * (p + 1) / panels / 64 * 64;
+      span.ahead = Ahead::Of(distance, bytes, p, panels);
       PackedPanel<kType, false>(b, span, row, b.x_rows * (p + 1) / panels - row);
     }
   }

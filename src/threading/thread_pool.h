@@ -5,8 +5,8 @@
 // lies in order in memory is read in order; when its run is done it takes tasks from the ends of
 // others'. Written here because it is a part of the speed of a token, hundreds of regions of a few
 // tens of microseconds: threads wait for the next region awake for 50 us, and then sleep. (Threads
-// that never spin cost a fifth of the tokens in a virtual machine, where waking is slow; threads that
-// spin without limit made everything a hundred times slower beside a second busy process.)
+// that never spin cost a fifth of the tokens in a virtual machine, where waking is slow; threads
+// that spin without limit made everything a hundred times slower beside a second busy process.)
 //
 // Thread rule: one caller at a time. A task must not call the pool it runs on. Which thread runs
 // which task is unspecified, so a task's result must not depend on it; that is what makes results
