@@ -1,6 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "ops/targets.h"
 
+#include <cstdint>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/targets.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h

@@ -3,6 +3,7 @@
 // gemma3 inspect: what a model is made of, and the memory it will need.
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>

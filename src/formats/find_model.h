@@ -5,6 +5,7 @@
 // folder and llama.cpp's cache.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

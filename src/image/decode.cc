@@ -2,6 +2,7 @@
 //
 // Encoded bytes or a file to upright RGB: finds the format, checks the limits, decodes.
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>

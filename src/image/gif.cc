@@ -5,6 +5,7 @@
 // them is wanted (alpha is dropped), and because it holds 12 bytes a pixel instead of 3.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include "src/base/status.h"

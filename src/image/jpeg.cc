@@ -7,6 +7,7 @@
 // alike, so that it sees no segment that was not checked: in entropy-coded data only FF followed by
 // neither 00, FF nor a restart marker ends the data, and elsewhere bytes are skipped up to an FF.
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "src/base/status.h"

@@ -5,6 +5,7 @@
 // the end up in unset memory), image data, end. Transparency is left out because alpha is dropped.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <string>
 

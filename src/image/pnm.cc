@@ -4,6 +4,7 @@
 // here rather than through stb_image because that reads only P5 and P6 and does not scale samples
 // whose maximum is not 255.
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <vector>
 

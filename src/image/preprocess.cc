@@ -2,6 +2,7 @@
 #include "src/image/preprocess.h"
 
 #include <array>
+#include <cstdint>
 
 #include "src/base/status.h"
 #include "src/image/pan_and_scan.h"

@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // WebP through libwebp (developers.google.com/speed/webp/docs, "WebP Container Specification").
+#include <cstdint>
 #include <cstring>
 
 #include "src/base/status.h"

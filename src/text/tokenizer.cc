@@ -13,6 +13,7 @@
 #include <sentencepiece_processor.h>
 
 #include <array>
+#include <cstdint>
 #include <utility>
 
 #include "src/base/guard.h"

@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/weights/packed_file.h"
 
+#include <cstdint>
 #include <deque>
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "src/chat/template.h"
 #include "src/image/pan_and_scan.h"

@@ -5,6 +5,7 @@
 #include <sentencepiece_processor.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 #include "tests/ops/kernel_test_util.h"
 
 namespace gemma3 {
