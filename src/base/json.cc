@@ -46,9 +46,22 @@ std::string Excerpt(const Json& node) {
   return Shown(node.dump(-1, ' ', false, Json::error_handler_t::replace), 60);
 }
 
+// Empties arrays and objects from the inside out. The library's destructor asks for memory for what
+// they hold, and where there is none the process would end. As deep as max_depth at most.
+void Empty(Json& node) {
+  if (!node.is_structured()) return;
+  for (Json& child : node) Empty(child);
+  node.clear();
+}
+
 }  // namespace
 
 struct JsonValue::Document {
+  Document() = default;
+  ~Document() { Empty(root); }
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
+
   std::string where;
   Json root;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/packed.h"
+#include "src/base/json.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
 #include "src/formats/hf_config.h"
@@ -22,7 +23,7 @@
 namespace gemma3 {
 namespace {
 
-constexpr int kVersion = 2;  // of the layouts in ops/packed.h, too
+constexpr uint64_t kVersion = 2;  // of the layouts in ops/packed.h, too
 constexpr char kIndex[] = "gemma3.packed";
 constexpr char kConfig[] = "config.json";
 constexpr char kGeneration[] = "generation_config.json";
@@ -30,7 +31,7 @@ constexpr char kPreprocessor[] = "preprocessor_config.json";
 constexpr char kTokenizer[] = "tokenizer.model";
 
 // The packed type of that name.
-std::optional<TensorType> PackedTypeByName(const nlohmann::json& name) {
+std::optional<TensorType> PackedTypeByName(std::string_view name) {
   for (auto type = TensorType::kPackedInt8; type <= TensorType::kPackedInt4K;
        type = static_cast<TensorType>(static_cast<uint8_t>(type) + 1)) {
     if (name == InfoOf(type).name) return type;
@@ -48,23 +49,22 @@ std::string TakeText(TensorMap& tensors, const char* name) {
 }
 
 // Turns the U8 view of a packed matrix into a matrix of its own type and shape.
-Status RestoreMatrix(const nlohmann::json& entry, const std::string& where, TensorView& view) {
-  const auto type = entry.find("type");
-  const auto shape = entry.find("shape");
-  const bool known = entry.is_object() && type != entry.end() && shape != entry.end() &&
-                     shape->is_array() && shape->size() == 2 && (*shape)[0].is_number_unsigned() &&
-                     (*shape)[1].is_number_unsigned();
-  const auto packed_type = known ? PackedTypeByName(*type) : std::nullopt;
-  if (!packed_type) return Fail(ErrorCode::kBadModel, where, " is not {type, shape: [rows, cols]}");
+Status RestoreMatrix(const JsonValue& entry, TensorView& view) {
+  GEMMA3_TRY(const std::string type, entry.String("type", ""));
+  const std::optional<TensorType> packed_type = PackedTypeByName(type);
+  const std::optional<JsonValue> shape = entry.Find("shape");
+  if (!packed_type || !shape || !shape->IsArray() || shape->size() != 2) {
+    return Fail(ErrorCode::kBadModel, entry.Path(), " is not {type, shape: [rows, cols]}");
+  }
   const TensorType packed = *packed_type;
-  const uint64_t rows = (*shape)[0].get<uint64_t>();
-  const uint64_t cols = (*shape)[1].get<uint64_t>();
+  GEMMA3_TRY(const uint64_t rows, (*shape)[0].AsUint());
+  GEMMA3_TRY(const uint64_t cols, (*shape)[1].AsUint());
   // Far above any model and far below overflow in PackedBytes.
   constexpr uint64_t kMaxDim = uint64_t{1} << 24;
   if (rows > kMaxDim || cols > kMaxDim || !CanPack(PackedWeightType(packed), rows, cols) ||
       PackedBytes(PackedWeightType(packed), rows, cols) != view.bytes ||
       view.type != TensorType::kU8) {
-    return Fail(ErrorCode::kBadModel, where, ": ", view.bytes, " bytes are no ",
+    return Fail(ErrorCode::kBadModel, entry.Path(), ": ", view.bytes, " bytes are no ",
                 InfoOf(packed).name, " matrix of shape [", rows, ", ", cols, "]");
   }
   view.type = packed;
@@ -77,13 +77,18 @@ Status RestoreMatrix(const nlohmann::json& entry, const std::string& where, Tens
 Result<Checkpoint> OpenPackedFile(const std::string& path) {
   GEMMA3_TRY(SafetensorsSet set, OpenSafetensors(path));
   const std::string index_text = TakeText(set.tensors, kIndex);
-  const auto index = nlohmann::json::parse(index_text, nullptr, /*allow_exceptions=*/false);
-  const auto version = index.find("version");
-  if (!index.is_object() || version == index.end() || *version != kVersion ||
-      !index.contains("matrices") || !index["matrices"].is_object() ||
-      !index.contains("norms_store_offset") || !index["norms_store_offset"].is_boolean()) {
+  const auto of_another_version = [&] {
     return Fail(ErrorCode::kBadModel, path, ": ", kIndex,
                 " is missing or of another version; make the file anew with gemma3 convert");
+  };
+  if (index_text.empty()) return of_another_version();
+  GEMMA3_TRY(const JsonValue index, JsonValue::Parse(index_text, path + ": " + kIndex));
+  const auto version = index.Find("version");
+  const auto matrices = index.Find("matrices");
+  const auto norms_store_offset = index.Find("norms_store_offset");
+  if (!version || version->AsUint() != kVersion || !matrices || !matrices->IsObject() ||
+      !norms_store_offset || !norms_store_offset->IsBool()) {
+    return of_another_version();
   }
   HfConfigTexts texts;
   texts.config = TakeText(set.tensors, kConfig);
@@ -93,20 +98,18 @@ Result<Checkpoint> OpenPackedFile(const std::string& path) {
 
   Checkpoint checkpoint;
   checkpoint.config = std::move(config.config);
-  if (index.contains("name") && index["name"].is_string()) {
-    checkpoint.config.name = index["name"].get<std::string>();
-  }
-  checkpoint.norms_store_offset = index["norms_store_offset"].get<bool>();
+  GEMMA3_TRY(checkpoint.config.name, index.String("name", checkpoint.config.name));
+  GEMMA3_TRY(checkpoint.norms_store_offset, norms_store_offset->AsBool());
   checkpoint.tokenizer_proto = TakeText(set.tensors, kTokenizer);
   if (checkpoint.tokenizer_proto.empty()) {
     checkpoint.tokenizer_missing = path + " was made from a model without a tokenizer";
   }
-  for (const auto& [name, entry] : index["matrices"].items()) {
+  for (const auto& [name, entry] : matrices->Members()) {
     const auto it = set.tensors.find(name);
     if (it == set.tensors.end()) {
       return Fail(ErrorCode::kBadModel, path, ": tensor ", name, " is missing");
     }
-    GEMMA3_CHECK_OK(RestoreMatrix(entry, path + ": " + kIndex + ": " + name, it->second));
+    GEMMA3_CHECK_OK(RestoreMatrix(entry, it->second));
   }
   ShapeTable table = TextShapes(checkpoint.config.text);
   if (checkpoint.config.has_vision) {
