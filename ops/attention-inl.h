@@ -15,6 +15,7 @@
 
 #include "hwy/highway.h"
 #include "ops/attention.h"
+#include "ops/exp2-inl.h"
 #include "ops/prefetch.h"
 
 #if defined(GEMMA3_OPS_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -250,27 +251,7 @@ void Multiply(const Product<U>& p, size_t rows, size_t columns) {
 
 // ------------------------------------------------------------------ softmax
 
-// 2^e for e <= 0, zero for e < -126 (so -infinity is fine), 1 for e = 0. Relative error below
-// 2^-22: a polynomial of degree 5 that is minimax on [-1/2, 1/2] among those with p(0) = 1 (error
-// 1.54 * 2^-24), and its rounding (together 2.81 * 2^-24 with fused multiply-adds).
-HWY_INLINE VF Exp2(VF e) {
-  const DF df;
-  const DI di;
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
-  const VF magic = hn::Set(df, 12582912.0f);
-  const VF shifted = hn::Add(e, magic);
-  const VF f = hn::Sub(e, hn::Sub(shifted, magic));
-  VF p = hn::Set(df, 0.001326472731307149f);
-  p = hn::MulAdd(p, f, hn::Set(df, 0.009671512991189957f));
-  p = hn::MulAdd(p, f, hn::Set(df, 0.05550733581185341f));
-  p = hn::MulAdd(p, f, hn::Set(df, 0.24022242426872253f));
-  p = hn::MulAdd(p, f, hn::Set(df, 0.6931470036506653f));
-  p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
-  p = hn::BitCast(df, hn::Add(hn::BitCast(di, p), exponent));
-  return hn::IfThenElseZero(hn::Ge(e, hn::Set(df, -126.0f)), p);
-}
-
+HWY_INLINE VF Exp2(VF e) { return math::HWY_NAMESPACE::Exp2(DF(), e); }
 HWY_INLINE float Exp2(float e) { return hn::GetLane(Exp2(hn::Set(DF(), e))); }
 
 // Where a row stands after some of its keys: the sum of 2^(score - max) and of 2^(score - max) * V,

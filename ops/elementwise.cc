@@ -9,7 +9,7 @@
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
 //
-#include "hwy/contrib/math/math-inl.h"
+#include "ops/exp2-inl.h"
 #include "ops/parallel_rows.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,12 +23,12 @@ using VF = hn::Vec<DF>;
 // 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2u)), so gelu_tanh(x) = x / (1 + exp(t)) with
 // t = -2 sqrt(2/pi) (x + 0.044715 x^3). Unlike the form with tanh nothing cancels for negative x.
 HWY_INLINE VF GeluOf(DF d, VF x) {
-  const VF linear = hn::Set(d, -1.5957691216057308f);   // -2 sqrt(2/pi)
-  const VF cubic = hn::Set(d, -0.071354816272600252f);  // linear * 0.044715
+  // exp(t) as 2^(t / ln 2).
+  const VF linear = hn::Set(d, -2.302208198144325f);  // -2 sqrt(2/pi) / ln 2
+  const VF cubic = hn::Set(d, -0.1029432395800235f);  // linear * 0.044715
   const VF t = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), cubic, linear));
-  // exp(100) is already infinite in f32, so nothing changes; without the limit the integer exponent
-  // inside Exp would overflow.
-  const VF e = hn::Exp(d, hn::Min(t, hn::Set(d, 100.0f)));
+  const VF e =
+      math::HWY_NAMESPACE::Exp2(d, hn::Min(t, hn::Set(d, 128.0f)));  // 2^128 is infinite in f32
   return hn::Div(x, hn::Add(hn::Set(d, 1.0f), e));
 }
 
@@ -56,21 +56,17 @@ HWY_INLINE void Map2(float* HWY_RESTRICT x, const float* HWY_RESTRICT y, size_t 
   }
 }
 
-void GeluMulAll(Rows<float> gate, Rows<const float> up, ThreadPool& pool) {
-  ParallelRows(gate.rows, gate.cols, pool, [&](size_t begin, size_t end) HWY_ATTR {
-    for (size_t r = begin; r < end; ++r) {
-      Map2(gate.row(r), up.row(r), gate.cols,
-           [](VF g, VF u) HWY_ATTR { return hn::Mul(GeluOf(DF(), g), u); });
-    }
-  });
+void GeluMulAll(Rows<float> gate, Rows<const float> up) {
+  for (size_t r = 0; r < gate.rows; ++r) {
+    Map2(gate.row(r), up.row(r), gate.cols,
+         [](VF g, VF u) HWY_ATTR { return hn::Mul(GeluOf(DF(), g), u); });
+  }
 }
 
-void GeluAll(Rows<float> x, ThreadPool& pool) {
-  ParallelRows(x.rows, x.cols, pool, [&](size_t begin, size_t end) HWY_ATTR {
-    for (size_t r = begin; r < end; ++r) {
-      Map(x.row(r), x.cols, [](VF v) HWY_ATTR { return GeluOf(DF(), v); });
-    }
-  });
+void GeluAll(Rows<float> x) {
+  for (size_t r = 0; r < x.rows; ++r) {
+    Map(x.row(r), x.cols, [](VF v) HWY_ATTR { return GeluOf(DF(), v); });
+  }
 }
 
 void AddToAll(Rows<float> x, Rows<const float> y, ThreadPool& pool) {
@@ -100,10 +96,8 @@ HWY_EXPORT(GeluAll);
 HWY_EXPORT(AddToAll);
 HWY_EXPORT(ScaleAll);
 
-void GeluMul(Rows<float> gate, Rows<const float> up, ThreadPool& pool) {
-  HWY_DYNAMIC_DISPATCH(GeluMulAll)(gate, up, pool);
-}
-void Gelu(Rows<float> x, ThreadPool& pool) { HWY_DYNAMIC_DISPATCH(GeluAll)(x, pool); }
+void GeluMul(Rows<float> gate, Rows<const float> up) { HWY_DYNAMIC_DISPATCH(GeluMulAll)(gate, up); }
+void Gelu(Rows<float> x) { HWY_DYNAMIC_DISPATCH(GeluAll)(x); }
 void AddTo(Rows<float> x, Rows<const float> y, ThreadPool& pool) {
   HWY_DYNAMIC_DISPATCH(AddToAll)(x, y, pool);
 }

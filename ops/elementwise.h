@@ -13,11 +13,13 @@ namespace gemma3 {
 // for x < 0, where t = 2 sqrt(2/pi) (x + 0.044715 x^3): the result itself falls as exp(t), so
 // that this is at most 8 * 2^-24 |x|. NaN gives NaN.
 
+// These two on the calling thread: they are done where the values have just been computed (mlp.h).
+
 // gate = gelu_tanh(gate) * up. gate, up: [rows, cols].
-void GeluMul(Rows<float> gate, Rows<const float> up, ThreadPool& pool);
+void GeluMul(Rows<float> gate, Rows<const float> up);
 
 // x = gelu_tanh(x).
-void Gelu(Rows<float> x, ThreadPool& pool);
+void Gelu(Rows<float> x);
 
 // x += y.
 void AddTo(Rows<float> x, Rows<const float> y, ThreadPool& pool);

@@ -289,7 +289,9 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
     const bool last = i + 1 == spans.count;
     CopySpan<Dot>(b, begin, end, w);
     const size_t bytes = (end - begin) * sizeof(typename Dot::T);
-    const size_t distance = last ? b.w_rows * b.w_stride - begin * sizeof(typename Dot::T) : bytes;
+    const ptrdiff_t distance =
+        last ? b.next - b.w - static_cast<ptrdiff_t>(begin * sizeof(typename Dot::T))
+             : static_cast<ptrdiff_t>(bytes);
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
       const Panel panel{.row = row,

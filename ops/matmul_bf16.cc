@@ -18,20 +18,23 @@ namespace HWY_NAMESPACE {
 
 #if HWY_NATIVE_DOT_BF16
 // The input form kBF16: bf16[cols], then zeros up to a multiple of kInputAlign bytes.
-void PrepareBF16(const float* HWY_RESTRICT x, size_t cols, std::byte* HWY_RESTRICT out) {
+void PrepareBF16(const float* HWY_RESTRICT x, Range inputs, size_t /*cols*/,
+                 std::byte* HWY_RESTRICT out) {
   const DF df;
   const hn::Repartition<hwy::bfloat16_t, DF> db;
   const size_t half = hn::Lanes(df);
-  hwy::bfloat16_t* HWY_RESTRICT to = reinterpret_cast<hwy::bfloat16_t*>(out);
+  hwy::bfloat16_t* HWY_RESTRICT to = reinterpret_cast<hwy::bfloat16_t*>(out) + inputs.begin;
+  const size_t count = inputs.count();
   size_t k = 0;
-  for (; k + 2 * half <= cols; k += 2 * half) {
+  for (; k + 2 * half <= count; k += 2 * half) {
     const VF lower = hn::LoadU(df, x + k);
     const VF upper = hn::LoadU(df, x + k + half);
     hn::Store(hn::OrderedDemote2To(db, lower, upper), db, to + k);
   }
-  const size_t padded = hwy::RoundUpTo(cols, kInputAlign / sizeof(hwy::bfloat16_t));
+  // Only at the end of the row is there something to fill up.
+  const size_t padded = hwy::RoundUpTo(count, kInputAlign / sizeof(hwy::bfloat16_t));
   for (; k < padded; k += 2 * half) {
-    const size_t left = k < cols ? cols - k : 0;
+    const size_t left = k < count ? count - k : 0;
     const VF lower = hn::LoadN(df, x + k, left);
     const VF upper = left > half ? hn::LoadN(df, x + k + half, left - half) : hn::Zero(df);
     hn::Store(hn::OrderedDemote2To(db, lower, upper), db, to + k);

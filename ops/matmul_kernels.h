@@ -1,6 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// What lies between the door (matmul.cc: plans, splits over threads) and the kernels (one file per
+// What lies between the plans (matmul_plan.h: splits over threads) and the kernels (one file per
 // weight type: arithmetic on one block, on one thread). Internal to ops/matmul*.
 #pragma once
 
@@ -21,6 +21,18 @@
 
 namespace gemma3 {
 
+// Rows or inputs [begin, end).
+struct Range {
+  size_t begin = 0;
+  size_t end = 0;
+
+  size_t count() const { return end - begin; }
+  // Piece number i of `pieces` of nearly even size.
+  Range Piece(size_t i, size_t pieces) const {
+    return {begin + count() * i / pieces, begin + count() * (i + 1) / pieces};
+  }
+};
+
 // The forms in which kernels take x. The door makes each form at most once per call.
 enum class InputForm : uint8_t {
   kF32,   // the caller's rows
@@ -39,9 +51,10 @@ struct MatMulBlock {
   const std::byte* w = nullptr;  // first row (packed types: first group) of the block
   size_t w_stride = 0;           // bytes from one row (group) to the next
   size_t w_rows = 0;
-  const float* bias = nullptr;  // of the block's first row, or none
-  float* out = nullptr;         // row 0, column of the block's first row
-  size_t out_stride = 0;        // elements
+  const std::byte* next = nullptr;  // the first row (group) of what the thread will use after it
+  const float* bias = nullptr;      // of the block's first row, or none
+  float* out = nullptr;             // row 0, column of the block's first row
+  size_t out_stride = 0;            // elements
 };
 
 // Up to this many rows of x the time goes into reading W (8 rows at bf16: 16 operations a weight,
@@ -50,18 +63,22 @@ struct MatMulBlock {
 inline constexpr size_t kStreamRows = 8;
 
 // What will be needed of W after the span that is in use: the next span, or the first one of the
-// block that most often is the thread's next. It lies at one distance from the beginning of the
-// span in every row (group), and the panels of x request it in equal parts.
+// block that is used next. It lies at one distance from the beginning of the span in every row
+// (group), and the panels of x request it in equal parts.
 struct Ahead {
-  size_t distance = 0;  // bytes
-  size_t begin = 0;     // bytes [begin, end) there are this panel's part
+  ptrdiff_t distance = 0;  // bytes
+  size_t begin = 0;        // bytes [begin, end) there are this panel's part
   size_t end = 0;
 
-  static Ahead Of(size_t distance, size_t bytes, size_t panel, size_t panels) {
+  static Ahead Of(ptrdiff_t distance, size_t bytes, size_t panel, size_t panels) {
     return {distance, bytes * panel / panels / 64 * 64, bytes * (panel + 1) / panels / 64 * 64};
   }
   void Request(const std::byte* span) const {
-    for (size_t i = begin; i < end; i += 64) PrefetchForLater(span + distance + i);
+    // Not a pointer's arithmetic: what is next may lie in another matrix.
+    const uintptr_t there = reinterpret_cast<uintptr_t>(span) + static_cast<uintptr_t>(distance);
+    for (size_t i = begin; i < end; i += 64) {
+      PrefetchForLater(reinterpret_cast<const void*>(there + i));
+    }
   }
 };
 
@@ -84,8 +101,10 @@ struct MatMulKernels {
   void (*unpack)(const MatrixView& w, size_t begin, size_t count, float* out,
                  size_t stride) = nullptr;
 
-  // Writes one row of x in the form `input`; null for kF32.
-  void (*prepare)(const float* x, size_t cols, std::byte* out) = nullptr;
+  // Writes `inputs` of a row of x, whose values stand at x, in the form `input`: `out` is where the
+  // form of the whole row of `cols` inputs begins. Ranges begin at multiples of kPackedBlock, and
+  // end at those or with the row. Null for kF32.
+  void (*prepare)(const float* x, Range inputs, size_t cols, std::byte* out) = nullptr;
 };
 
 // The kernels for this CPU.

@@ -7,17 +7,19 @@
 //   out += float(sum of q_w * q_x) * (scale_w * scale_x)
 //   out += min_w * (scale_x * float(sum of q_x))      where weights have a min
 //
-// with every operation rounded on its own, never fused. Hence results are the same bits on every
-// CPU, and for any number of rows and threads.
+// where each += is one fused multiply-add, rounded once, and every other operation is rounded on
+// its own. Hence results are the same bits on every CPU, and for any number of rows and threads.
 //
 // Outputs lie across the lanes. A vector of N lanes takes a `unit` of N of a group's 16 rows; on
 // targets with fewer than 16 lanes a group is several units.
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "ops/fused-inl.h"
 #include "ops/matmul_kernels.h"
 #include "ops/packed.h"
 
@@ -49,7 +51,7 @@ inline constexpr size_t kPackedTileUnits = 2;
 
 // The part of kPackedTileRows rows of x that is used over and over while W streams past, in inputs:
 // 20 KiB of quants, to stay in a first-level cache of 32 KiB.
-inline constexpr size_t kPackedSpanInputs = 20 * 1024 / kPackedTileRows;
+inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
 
 // How far ahead of a few rows of x the weights are requested.
 inline constexpr size_t kPackedPrefetchBytes = 4096;
@@ -70,40 +72,175 @@ HWY_INLINE T LoadAs(const std::byte* p) {
   return value;
 }
 
+template <class T>
+HWY_INLINE void StoreAs(T value, std::byte* p) {
+  std::memcpy(p, &value, sizeof(T));
+}
+
+// Where the inverse of a block's largest magnitude would overflow, the block counts as zero.
+inline constexpr float kSmallestLargest = 1e-36f;
+
+#if HWY_TARGET == HWY_SCALAR
+
 // The input form kInt8.
-inline void PreparePacked(const float* HWY_RESTRICT x, size_t cols, std::byte* HWY_RESTRICT out) {
-  const PF df;
-  const PI di;
-  const hn::Rebind<int8_t, PF> di8;
-  const size_t lanes = hn::Lanes(df);
-  float* HWY_RESTRICT scales = reinterpret_cast<float*>(out);
-  int32_t* HWY_RESTRICT minus_sums = reinterpret_cast<int32_t*>(out + PackedInputSums(cols));
-  int32_t* HWY_RESTRICT minus_half_sums =
-      reinterpret_cast<int32_t*>(out + PackedInputHalfSums(cols));
-  int8_t* HWY_RESTRICT quants = reinterpret_cast<int8_t*>(out + PackedInputQuants(cols));
-  for (size_t b = 0; b < cols / kPackedBlock; ++b, x += kPackedBlock, quants += kPackedBlock) {
-    auto max = hn::Zero(df);
-    for (size_t i = 0; i < kPackedBlock; i += lanes) {
-      max = hn::Max(max, hn::Abs(hn::LoadU(df, x + i)));
+inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols,
+                          std::byte* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> df;
+  for (size_t b = inputs.begin / kPackedBlock; b < inputs.end / kPackedBlock; ++b) {
+    float largest = 0.0f;
+    for (size_t i = 0; i < kPackedBlock; ++i) largest = HWY_MAX(largest, std::abs(x[i]));
+    const bool used = largest > kSmallestLargest;
+    const float inverse = used ? 127.0f / largest : 0.0f;
+    const float scale = used ? largest / 127.0f : 0.0f;
+    std::byte* record = out + b * kPackedInputRecord;
+    int32_t sums[2] = {};
+    for (size_t i = 0; i < kPackedBlock; ++i) {
+      const int32_t q = hn::GetLane(hn::NearestInt(hn::Set(df, *x++ * inverse)));
+      record[kInputQuants + i] = static_cast<std::byte>(q);
+      sums[i / 16] += q;
     }
-    const float largest = hn::ReduceMax(df, max);
-    // Where the inverse would overflow, the block counts as zero.
-    const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-    int32_t half_sums[2];
+    const int32_t sum = sums[0] + sums[1];
+    StoreAs(scale, record + kInputScale);
+    StoreAs(scale * static_cast<float>(sum), record + kInputTotal);
+    StoreAs(-128 * sum, record + kInputStart8);
+    StoreAs(-8 * sum, record + kInputStart4);
+    std::byte* halves = out + PackedInputHalves(cols) + b * kPackedInputHalves;
     for (size_t half = 0; half < 2; ++half) {
-      auto sum = hn::Zero(di);
-      for (size_t i = half * 16; i < half * 16 + 16; i += lanes) {
-        const auto q = hn::NearestInt(hn::Mul(hn::LoadU(df, x + i), hn::Set(df, inverse)));
-        sum = hn::Add(sum, q);
-        hn::StoreU(hn::DemoteTo(di8, q), di8, quants + i);
-      }
-      half_sums[half] = hn::ReduceSum(di, sum);
-      minus_half_sums[2 * b + half] = -half_sums[half];
+      StoreAs(scale * static_cast<float>(sums[half]), halves + kHalfTotal + 4 * half);
+      StoreAs(-128 * sums[half], halves + kHalfStart8 + 4 * half);
     }
-    scales[b] = inverse == 0.0f ? 0.0f : largest / 127.0f;
-    minus_sums[b] = -(half_sums[0] + half_sums[1]);
   }
 }
+
+#else  // HWY_TARGET != HWY_SCALAR
+
+// Blocks whose maxima and sums are taken together, one in each lane of four.
+inline constexpr size_t kPrepareBlocks = 4;
+using PF4 = hn::Full128<float>;
+using PI4 = hn::Full128<int32_t>;
+
+// Added to a number of at most 2^22, this rounds it to the nearest integer, to even on a tie, which
+// then stands in the lowest bits of the sum.
+inline constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23
+inline constexpr uint32_t kRounderBits = 0x4B400000;
+
+// Combines all lanes of v whose numbers are equal modulo 4.
+template <class D, class Op>
+HWY_INLINE auto FoldToFour([[maybe_unused]] D d, hn::Vec<D> v, const Op& op) {
+  if constexpr (HWY_MAX_LANES_D(D) == 4) {
+    return v;
+  } else {
+    const hn::Half<D> half;
+    return FoldToFour(half, op(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), op);
+  }
+}
+
+// Four lanes: all lanes of v[0] combined, all of v[1], and so on.
+template <class D, class Op>
+HWY_INLINE auto CombineEach(D d, const hn::Vec<D> (&v)[kPrepareBlocks], const Op& op) {
+  const hn::Repartition<uint64_t, D> d64;
+  const auto pair = [&](size_t i) HWY_ATTR {
+    return hn::BitCast(
+        d64, op(hn::InterleaveLower(d, v[i], v[i + 1]), hn::InterleaveUpper(d, v[i], v[i + 1])));
+  };
+  const auto v01 = pair(0);
+  const auto v23 = pair(2);
+  return FoldToFour(d,
+                    op(hn::BitCast(d, hn::InterleaveLower(d64, v01, v23)),
+                       hn::BitCast(d, hn::InterleaveUpper(d64, v01, v23))),
+                    op);
+}
+
+// Stores lane b of v0, v1, v2, v3 at to + b * stride, for the first `count` lanes.
+HWY_INLINE void StoreLanes(hn::Vec<PI4> v0, hn::Vec<PI4> v1, hn::Vec<PI4> v2, hn::Vec<PI4> v3,
+                           size_t count, size_t stride, std::byte* HWY_RESTRICT to) {
+  const PI4 d;
+  const hn::Full128<uint64_t> d64;
+  const auto lower01 = hn::BitCast(d64, hn::InterleaveLower(d, v0, v1));
+  const auto lower23 = hn::BitCast(d64, hn::InterleaveLower(d, v2, v3));
+  const auto upper01 = hn::BitCast(d64, hn::InterleaveUpper(d, v0, v1));
+  const auto upper23 = hn::BitCast(d64, hn::InterleaveUpper(d, v2, v3));
+  const hn::Vec<decltype(d64)> lanes[kPrepareBlocks] = {
+      hn::InterleaveLower(d64, lower01, lower23), hn::InterleaveUpper(d64, lower01, lower23),
+      hn::InterleaveLower(d64, upper01, upper23), hn::InterleaveUpper(d64, upper01, upper23)};
+  GEMMA3_UNROLL for (size_t b = 0; b < kPrepareBlocks; ++b) {
+    if (b < count) hn::StoreU(lanes[b], d64, reinterpret_cast<uint64_t*>(to + b * stride));
+  }
+}
+
+// `count` blocks, at most kPrepareBlocks, whose values stand at x. records, halves: of the first.
+HWY_INLINE void PrepareBlocks(const float* HWY_RESTRICT x, size_t count,
+                              std::byte* HWY_RESTRICT records, std::byte* HWY_RESTRICT halves) {
+  const PF df;
+  const PI di;
+  const PF4 df4;
+  const PI4 di4;
+  const hn::RebindToUnsigned<PI> du;
+  const hn::Rebind<uint8_t, PF> du8;
+  const size_t lanes = hn::Lanes(df);
+  // What is missing to four is the last block again.
+  const float* from[kPrepareBlocks];
+  hn::Vec<PF> max[kPrepareBlocks];
+  GEMMA3_UNROLL for (size_t b = 0; b < kPrepareBlocks; ++b) {
+    from[b] = x + HWY_MIN(b, count - 1) * kPackedBlock;
+    max[b] = hn::Abs(hn::LoadU(df, from[b]));
+    for (size_t i = lanes; i < kPackedBlock; i += lanes) {
+      max[b] = hn::Max(max[b], hn::Abs(hn::LoadU(df, from[b] + i)));
+    }
+  }
+  const auto largest = CombineEach(df, max, [](auto a, auto b) HWY_ATTR { return hn::Max(a, b); });
+  const auto used = hn::Gt(largest, hn::Set(df4, kSmallestLargest));
+  const auto range = hn::Set(df4, 127.0f);
+  const auto scale = hn::IfThenElseZero(used, hn::Div(largest, range));
+  HWY_ALIGN float inverses[kPrepareBlocks];
+  hn::Store(hn::IfThenElseZero(used, hn::Div(range, largest)), df4, inverses);
+
+  hn::Vec<PI> sums[2][kPrepareBlocks];  // of the blocks' halves
+  GEMMA3_UNROLL for (size_t b = 0; b < kPrepareBlocks; ++b) {
+    const auto inverse = hn::Set(df, inverses[b]);
+    auto* quants = reinterpret_cast<uint8_t*>(records + HWY_MIN(b, count - 1) * kPackedInputRecord +
+                                              kInputQuants);
+    GEMMA3_UNROLL for (size_t half = 0; half < 2; ++half) {
+      sums[half][b] = hn::Zero(di);
+      for (size_t i = half * 16; i < half * 16 + 16; i += lanes) {
+        const auto q = hn::BitCast(
+            du, hn::Add(hn::Mul(hn::LoadU(df, from[b] + i), inverse), hn::Set(df, kRounder)));
+        sums[half][b] = hn::Add(sums[half][b], hn::BitCast(di, q));
+        hn::StoreU(hn::TruncateTo(du8, q), du8, quants + i);
+      }
+    }
+  }
+  const auto add = [](auto a, auto b) HWY_ATTR { return hn::Add(a, b); };
+  // Modulo 2^32: the bits of kRounder, sixteen times.
+  const auto extra = hn::Set(di4, static_cast<int32_t>(kRounderBits * 16));
+  const auto sum0 = hn::Sub(CombineEach(di, sums[0], add), extra);
+  const auto sum1 = hn::Sub(CombineEach(di, sums[1], add), extra);
+  const auto sum = hn::Add(sum0, sum1);
+  const auto total_of = [&](hn::Vec<PI4> n) HWY_ATTR {
+    return hn::BitCast(di4, hn::Mul(scale, hn::ConvertTo(df4, n)));
+  };
+  StoreLanes(hn::BitCast(di4, scale), total_of(sum), hn::Neg(hn::ShiftLeft<7>(sum)),
+             hn::Neg(hn::ShiftLeft<3>(sum)), count, kPackedInputRecord, records);
+  StoreLanes(total_of(sum0), total_of(sum1), hn::Neg(hn::ShiftLeft<7>(sum0)),
+             hn::Neg(hn::ShiftLeft<7>(sum1)), count, kPackedInputHalves, halves);
+}
+
+// The input form kInt8.
+inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols,
+                          std::byte* HWY_RESTRICT out) {
+  const size_t end = inputs.end / kPackedBlock;
+  std::byte* halves = out + PackedInputHalves(cols);
+  size_t b = inputs.begin / kPackedBlock;
+  for (; b + kPrepareBlocks <= end; b += kPrepareBlocks) {
+    PrepareBlocks(x, kPrepareBlocks, out + b * kPackedInputRecord, halves + b * kPackedInputHalves);
+    x += kPrepareBlocks * kPackedBlock;
+  }
+  if (b != end) {
+    PrepareBlocks(x, end - b, out + b * kPackedInputRecord, halves + b * kPackedInputHalves);
+  }
+}
+
+#endif  // HWY_TARGET != HWY_SCALAR
 
 // Row r of a group, one value at a time.
 template <WeightType kType>
@@ -172,6 +309,35 @@ void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, s
   }
 }
 
+// Where a prepared row of x has what belongs to one part of it: a block, or, for types whose scales
+// belong to 16 inputs, half a block.
+template <WeightType kType>
+struct PackedInput {
+  static constexpr PackedFormat kFormat = PackedFormatOf(kType);
+  static constexpr size_t kParts = kPackedBlock / kFormat.scale_inputs;  // of a block
+
+  HWY_INLINE PackedInput(const std::byte* row, size_t cols, size_t part) {
+    const std::byte* record = row + part / kParts * kPackedInputRecord;
+    const size_t half = part % kParts;
+    scale = record + kInputScale;
+    quants = record + kInputQuants + half * kFormat.scale_inputs;
+    if constexpr (kParts == 1) {
+      total = record + kInputTotal;
+      start = record + (kFormat.zero_shift == 3 ? kInputStart4 : kInputStart8);
+    } else {
+      const std::byte* halves =
+          row + PackedInputHalves(cols) + part / kParts * kPackedInputHalves + 4 * half;
+      total = halves + kHalfTotal;
+      start = halves + kHalfStart8;
+    }
+  }
+
+  const std::byte* scale;   // f32
+  const std::byte* total;   // f32
+  const std::byte* start;   // i32; not for types without zero
+  const std::byte* quants;  // i8[scale_inputs]
+};
+
 #if HWY_TARGET == HWY_SCALAR
 
 // MatMulKernels::run for packed weights, one product at a time.
@@ -185,21 +351,15 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
       const std::byte* x = b.x + r * b.x_stride;
       float total = 0.0f;
       for (size_t first = 0; first < b.cols; first += kFormat.scale_inputs) {
+        const PackedInput<kType> in(x, b.cols, first / kFormat.scale_inputs);
         int sum = 0;
-        int x_sum = 0;
-        for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
-          const int quant = LoadAs<int8_t>(x + PackedInputQuants(b.cols) + k);
-          sum += row.Quant(k) * quant;
-          x_sum += quant;
+        for (size_t k = 0; k < kFormat.scale_inputs; ++k) {
+          sum += row.Quant(first + k) * LoadAs<int8_t>(in.quants + k);
         }
-        const float x_scale = LoadAs<float>(x + 4 * (first / kPackedBlock));
-        const float scale = row.Scale(first) * x_scale;
-        const float product = static_cast<float>(sum) * scale;
-        total = total + product;
+        const float scale = row.Scale(first) * LoadAs<float>(in.scale);
+        total = std::fma(static_cast<float>(sum), scale, total);
         if constexpr (kFormat.min) {
-          const float x_total = x_scale * static_cast<float>(x_sum);
-          const float term = row.Min(first) * x_total;
-          total = total - term;
+          total = std::fma(-row.Min(first), LoadAs<float>(in.total), total);
         }
       }
       b.out[r * b.out_stride + n] = b.bias ? total + b.bias[n] : total;
@@ -223,12 +383,11 @@ HWY_INLINE hn::Vec<PF> LoadBytes(const std::byte* p) {
   return hn::ConvertTo(PF(), hn::PromoteTo(PI(), hn::Load(d8, reinterpret_cast<const T*>(p))));
 }
 
-// The scales and mins of part `part` of a chunk: a block, or, where scales belong to 16 inputs,
-// half a block. `lane` is the first of the group's rows.
+// The scales of part `part` of a chunk: a block, or, where scales belong to 16 inputs, half a
+// block; and what is added for each input, if anything. `lane` is the first of the group's rows.
 template <WeightType kType>
 struct PackedScales {
   static constexpr PackedFormat kFormat = PackedFormatOf(kType);
-  static constexpr bool kMinIsSubtracted = kFormat.super;
 
   HWY_INLINE PackedScales(const std::byte* HWY_RESTRICT chunk, size_t lane, size_t part) {
     const std::byte* p = chunk + PackedScaleOffset(kType) + part * PackedScaleStep(kType);
@@ -236,8 +395,8 @@ struct PackedScales {
       const std::byte* d = chunk + lane * 2;
       scale = hn::Mul(LoadHalves(d), LoadBytes<int8_t>(p + lane));
       if constexpr (kFormat.min) {
-        min = hn::Mul(LoadHalves(d + kPackedGroupRows * 2),
-                      LoadBytes<uint8_t>(p + kPackedGroupRows + lane));
+        min = hn::Neg(hn::Mul(LoadHalves(d + kPackedGroupRows * 2),
+                              LoadBytes<uint8_t>(p + kPackedGroupRows + lane)));
       }
     } else {
       scale = LoadHalves(p + lane * 2);
@@ -266,7 +425,7 @@ struct PackedSpan {
   size_t begin;
   size_t end;
   bool first, last;
-  Ahead ahead;
+  Ahead ahead = {};
 };
 
 // Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
@@ -285,18 +444,15 @@ HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x
   const PI8 di8;
 
   hn::Vec<PI> sum[kRows][kUnits];
-  const std::byte* HWY_RESTRICT x_sums =
-      x + (kParts == 2 ? PackedInputHalfSums(b.cols) : PackedInputSums(b.cols)) + 4 * x_part;
+  const PackedInput<kType> in(x, b.cols, x_part);
   GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
     hn::Vec<PI> start = hn::Zero(di);
     if constexpr (kFormat.zero_shift >= 0) {
-      const auto minus_sum = LoadAs<int32_t>(x_sums + r * b.x_stride);
-      start = hn::ShiftLeft<kFormat.zero_shift>(hn::Set(di, minus_sum));
+      start = hn::Set(di, LoadAs<int32_t>(in.start + r * b.x_stride));
     }
     GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
   }
 
-  const std::byte* HWY_RESTRICT xq = x + PackedInputQuants(b.cols) + x_part * kFormat.scale_inputs;
   const size_t at = PackedValueOffset(kType) + part * (PackedBlockBytes(kType) / kParts);
   GEMMA3_UNROLL for (size_t step = 0; step < kSteps; ++step) {
     hn::Vec<PU8> w[kUnits][kStepQuads];
@@ -306,7 +462,7 @@ HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x
     }
     GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
       GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        const auto quad = LoadAs<int32_t>(xq + r * b.x_stride + (step * kStepQuads + q) * 4);
+        const auto quad = LoadAs<int32_t>(in.quants + r * b.x_stride + (step * kStepQuads + q) * 4);
         const auto xv = hn::BitCast(di8, hn::Set(di, quad));
         GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
           sum[r][u] = hn::SumOfMulQuadAccumulate(di, w[u][q], xv, sum[r][u]);
@@ -318,16 +474,12 @@ HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
     const PackedScales<kType> scales(chunks[u], lanes[u], part);
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-      const float x_scale = LoadAs<float>(x + r * b.x_stride + 4 * (x_part / kParts));
-      const auto product =
-          hn::Mul(hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, hn::Set(df, x_scale)));
-      total[r][u] = hn::Add(total[r][u], product);
+      const auto x_scale = hn::Set(df, LoadAs<float>(in.scale + r * b.x_stride));
+      total[r][u] = FusedMulAdd(df, hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, x_scale),
+                                total[r][u]);
       if constexpr (kFormat.min) {
-        const auto minus_sum = LoadAs<int32_t>(x_sums + r * b.x_stride);
-        const auto x_sum = hn::Set(df, x_scale * static_cast<float>(-minus_sum));
-        const auto term = hn::Mul(scales.min, x_sum);
-        total[r][u] =
-            scales.kMinIsSubtracted ? hn::Sub(total[r][u], term) : hn::Add(total[r][u], term);
+        const auto x_total = hn::Set(df, LoadAs<float>(in.total + r * b.x_stride));
+        total[r][u] = FusedMulAdd(df, scales.min, x_total, total[r][u]);
       }
     }
   }
@@ -423,15 +575,15 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   // Panels and spans of even size: 8 rows are 4 + 4 rather than 6 + 2.
   const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
   const size_t spans = hwy::DivCeil(b.cols, kPackedSpanInputs);
-  const size_t groups = hwy::DivCeil(b.w_rows, kPackedGroupRows);
   for (size_t i = 0; i < spans; ++i) {
     PackedSpan span{.begin = chunks * i / spans,
                     .end = chunks * (i + 1) / spans,
                     .first = i == 0,
                     .last = i + 1 == spans};
     const size_t bytes = (span.end - span.begin) * PackedChunkBytes(kType);
-    const size_t distance =
-        span.last ? groups * b.w_stride - span.begin * PackedChunkBytes(kType) : bytes;
+    const ptrdiff_t distance =
+        span.last ? b.next - b.w - static_cast<ptrdiff_t>(span.begin * PackedChunkBytes(kType))
+                  : static_cast<ptrdiff_t>(bytes);
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
       span.ahead = Ahead::Of(distance, bytes, p, panels);

@@ -37,14 +37,16 @@
 //                       half block of 16 inputs (kInt8K*): i8 s[16], then u8 m[16] if there is a
 //                       min
 //
-// Activations of one row, with B = cols / 32:
+// Activations of one row: for each block a record of 48 bytes,
 //
-//   f32 scale[B]            max|x| / 127 of a block
-//   i32 minus_sum[B]        minus the sum of its quants: corrects for zeros, is multiplied with
-//                           mins
-//   i32 minus_half_sum[2B]  the same for half blocks
-//   i8  quants[32 B]        x * (127 / max|x|) rounded to nearest even
-//   zeros                   to a multiple of 64 bytes
+//   f32 scale       max|x| / 127
+//   f32 total       scale times the sum of the quants: is multiplied with mins
+//   i32 start8      -128 times that sum, and
+//   i32 start4      -8 times: where sums of products begin, correcting for zeros
+//   i8  quants[32]  x * (127 / max|x|) rounded to nearest even
+//
+// then for each block f32 total[2], i32 start8[2] of its halves, then zeros to a multiple of 64
+// bytes.
 #pragma once
 
 #include <cstddef>
@@ -150,12 +152,22 @@ constexpr size_t PackedBytes(WeightType type, size_t rows, size_t cols) {
   return (rows + kPackedGroupRows - 1) / kPackedGroupRows * PackedGroupBytes(type, cols);
 }
 
-// Offsets within a prepared row of activations.
-constexpr size_t PackedInputSums(size_t cols) { return cols / kPackedBlock * 4; }
-constexpr size_t PackedInputHalfSums(size_t cols) { return cols / kPackedBlock * 8; }
-constexpr size_t PackedInputQuants(size_t cols) { return cols / kPackedBlock * 16; }
+// Offsets within a prepared row of activations, and within its records.
+inline constexpr size_t kPackedInputRecord = 48;
+inline constexpr size_t kPackedInputHalves = 16;
+enum PackedInputField : size_t {
+  kInputScale = 0,
+  kInputTotal = 4,
+  kInputStart8 = 8,
+  kInputStart4 = 12,
+  kInputQuants = 16
+};
+enum PackedHalfField : size_t { kHalfTotal = 0, kHalfStart8 = 8 };
+
+constexpr size_t PackedInputHalves(size_t cols) { return cols / kPackedBlock * kPackedInputRecord; }
 constexpr size_t PackedInputBytes(size_t cols) {
-  return (PackedInputQuants(cols) + cols + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
+  const size_t bytes = cols / kPackedBlock * (kPackedInputRecord + kPackedInputHalves);
+  return (bytes + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
 }
 
 }  // namespace gemma3

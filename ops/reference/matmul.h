@@ -133,12 +133,10 @@ inline std::vector<float> BlockMatMul(Rows<const float> x, const BlockWeights& w
         const size_t at = n * (x.cols / w.scale_inputs) + b;
         const float x_scale = x_scales[w.scale_inputs * b / 32];
         const float scale = w.scales[at] * x_scale;
-        const float product = static_cast<float>(sum) * scale;
-        total = total + product;
+        total = std::fma(static_cast<float>(sum), scale, total);
         if (!w.mins.empty()) {
           const float x_total = x_scale * static_cast<float>(x_sum);
-          const float term = w.mins[at] * x_total;
-          total = total + term;
+          total = std::fma(w.mins[at], x_total, total);
         }
       }
       out.push_back(bias ? total + bias[n] : total);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "ops/mlp.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
@@ -212,11 +213,12 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
                                                .max_batch = options.max_batch,
                                                .local = options.kv_local,
                                                .global = options.kv_global});
-  // Matrix products keep their input once more in the kernels' form, at most f32.
-  const size_t widest = std::max({config.text.hidden_size, config.text.intermediate_size,
-                                  config.text.num_heads * config.text.head_dim});
+  // Matrix products keep their input once more in the kernels' form, at most f32, and an MLP its
+  // inner rows.
+  const size_t widest =
+      std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
   plan.activations = Transformer::ScratchBytes(config.text, options.max_batch) +
-                     options.max_batch * widest * sizeof(float) +
+                     MlpBytes(options.max_batch, widest, config.text.intermediate_size) +
                      config.text.vocab_size * sizeof(float);
   if (config.has_vision) {
     plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "ops/elementwise.h"
+#include "ops/mlp.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
 #include "src/base/half.h"
@@ -16,11 +16,10 @@ namespace gemma3 {
 namespace {
 
 // Floats in a row of each scratch matrix, in the order in which they are carved.
-std::array<size_t, 8> ScratchWidths(const TextConfig& c) {
+std::array<size_t, 6> ScratchWidths(const TextConfig& c) {
   const size_t q = c.num_heads * c.head_dim;
   const size_t kv = c.num_kv_heads * c.head_dim;
-  return {c.hidden_size,       c.hidden_size,      c.hidden_size, q, kv, kv,
-          c.intermediate_size, c.intermediate_size};
+  return {c.hidden_size, c.hidden_size, c.hidden_size, q, kv, kv};
 }
 
 size_t CarveFloats(size_t width, size_t max_batch) {
@@ -67,7 +66,7 @@ Transformer::Transformer(const TextConfig& config, const TextWeights& weights, C
   float* next = memory_.data();
   const auto widths = ScratchWidths(config);
   size_t i = 0;
-  for (float** slot : {&x_, &normed_, &branch_, &q_, &k_, &v_, &gate_, &up_}) {
+  for (float** slot : {&x_, &normed_, &branch_, &q_, &k_, &v_}) {
     *slot = next;
     next += CarveFloats(widths[i++], max_batch);
   }
@@ -133,12 +132,8 @@ void Transformer::RunLayer(size_t layer, size_t first_pos, Rows<float> x, const 
   MatMul(q, w.o, branch, compute_, pool_);
   RmsNormAdd(branch, w.post_attention_norm, eps, x, pool_);
 
-  const Rows<float> gate(gate_, rows, config_.intermediate_size);
-  const Rows<float> up(up_, rows, config_.intermediate_size);
   RmsNorm(x, w.pre_ffw_norm, eps, normed, pool_);
-  MatMul(normed, std::array<MatMulTask, 2>{{{w.gate, gate}, {w.up, up}}}, compute_, pool_);
-  GeluMul(gate, up, pool_);
-  MatMul(gate, w.down, branch, compute_, pool_);
+  Mlp(normed, {.gate = w.gate, .up = w.up, .down = w.down}, branch, compute_, pool_);
   RmsNormAdd(branch, w.post_ffw_norm, eps, x, pool_);
 }
 

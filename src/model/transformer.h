@@ -89,8 +89,6 @@ class Transformer {
   float* q_;
   float* k_;
   float* v_;
-  float* gate_;
-  float* up_;
 };
 
 }  // namespace gemma3

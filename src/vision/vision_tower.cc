@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "ops/elementwise.h"
+#include "ops/mlp.h"
 #include "ops/norm.h"
 #include "src/base/status.h"
 
@@ -14,8 +15,8 @@ namespace gemma3 {
 namespace {
 
 // Rows that go through the MLP at a time. Its inner width is about four times the hidden one, so
-// all patches at once would need more memory than the rest of the tower; this many keep the matrix
-// kernels at full speed.
+// all patches at once would need half as much memory as the rest of the tower; this many keep the
+// matrix kernels at full speed.
 constexpr size_t kMlpRows = 1024;
 
 size_t PatchInputs(const VisionConfig& c) { return c.num_channels * c.patch_size * c.patch_size; }
@@ -26,7 +27,7 @@ size_t QueryWidth(const VisionConfig& c) { return std::max(c.hidden_size, PatchI
 size_t MlpRows(const VisionConfig& c) { return std::min(kMlpRows, c.num_patches()); }
 
 size_t ScratchFloats(const VisionConfig& c) {
-  return c.num_patches() * (4 * c.hidden_size + QueryWidth(c)) + MlpRows(c) * c.intermediate_size;
+  return c.num_patches() * (4 * c.hidden_size + QueryWidth(c));
 }
 
 KvView KvShape(const VisionConfig& c, Compute compute) {
@@ -45,7 +46,8 @@ size_t KvShapeBytes(const KvView& kv) {
 }  // namespace
 
 size_t VisionTower::ScratchBytes(const VisionConfig& config, Compute compute) {
-  return ScratchFloats(config) * sizeof(float) + KvShapeBytes(KvShape(config, compute));
+  return ScratchFloats(config) * sizeof(float) + KvShapeBytes(KvShape(config, compute)) +
+         MlpBytes(MlpRows(config), config.hidden_size, config.intermediate_size);
 }
 
 VisionTower::VisionTower(const VisionConfig& config, const VisionWeights& weights, Compute compute,
@@ -65,8 +67,6 @@ VisionTower::VisionTower(const VisionConfig& config, const VisionWeights& weight
     next += patches * config.hidden_size;
   }
   q_ = Rows<float>(next, patches, config.hidden_size);
-  next += patches * QueryWidth(config);
-  mlp_ = Rows<float>(next, MlpRows(config), config.intermediate_size);
 }
 
 void VisionTower::Multiply(Rows<const float> x, const Linear& linear, Rows<float> out) {
@@ -108,13 +108,15 @@ void VisionTower::RunLayer(const VisionLayerWeights& w) {
   AddTo(x_, normed_, pool_);
 
   LayerNorm(x_, w.norm2_weight, w.norm2_bias, eps, normed_, pool_);
-  for (size_t begin = 0; begin < x_.rows; begin += mlp_.rows) {
-    const size_t count = std::min(mlp_.rows, x_.rows - begin);
-    const Rows<float> inner = mlp_.Slice(0, count);
+  const MlpTask mlp{.gate = w.fc1.w,
+                    .up = {},
+                    .down = w.fc2.w,
+                    .gate_bias = w.fc1.bias.data(),
+                    .down_bias = w.fc2.bias.data()};
+  for (size_t begin = 0; begin < x_.rows; begin += kMlpRows) {
+    const size_t count = std::min(kMlpRows, x_.rows - begin);
     const Rows<float> out = k_.Slice(0, count);  // k is free until the next layer
-    Multiply(normed_.Slice(begin, count), w.fc1, inner);
-    Gelu(inner, pool_);
-    Multiply(inner, w.fc2, out);
+    Mlp(normed_.Slice(begin, count), mlp, out, compute_, pool_);
     AddTo(x_.Slice(begin, count), out, pool_);
   }
 }

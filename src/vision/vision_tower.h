@@ -56,7 +56,6 @@ class VisionTower {
   Rows<float> x_;       // residual stream, [patches, hidden]
   Rows<float> normed_;  // [patches, hidden]
   Rows<float> q_, k_, v_;
-  Rows<float> mlp_;  // [kMlpRows, intermediate]: the MLP runs in pieces to bound its memory
 };
 
 }  // namespace gemma3

@@ -39,11 +39,10 @@ std::vector<float> GeluInputs() {
 }
 
 TEST(GeluTest, MatchesReferenceOverTheWholeRange) {
-  ThreadPool pool(2);
   const std::vector<float> inputs = GeluInputs();
   ForEachTarget([&](int64_t) {
     std::vector<float> x = inputs;
-    Gelu({x.data(), 1, x.size()}, pool);
+    Gelu({x.data(), 1, x.size()});
     for (size_t i = 0; i < x.size(); ++i) {
       ASSERT_NEAR(x[i], reference::Gelu(inputs[i]), GeluError(inputs[i])) << "x = " << inputs[i];
     }
@@ -51,26 +50,23 @@ TEST(GeluTest, MatchesReferenceOverTheWholeRange) {
 }
 
 TEST(GeluTest, IsTheIdentityForLargeAndZeroForVeryNegativeValues) {
-  ThreadPool pool(1);
   ForEachTarget([&](int64_t) {
     const float max = std::numeric_limits<float>::max();
     std::vector<float> x = {12.0f, 1e4f, max, -12.0f, -1e4f, -max};
-    Gelu({x.data(), 1, x.size()}, pool);
+    Gelu({x.data(), 1, x.size()});
     EXPECT_EQ(x, (std::vector<float>{12.0f, 1e4f, max, 0.0f, 0.0f, 0.0f}));
   });
 }
 
 TEST(GeluTest, KeepsNan) {
-  ThreadPool pool(1);
   ForEachTarget([&](int64_t) {
     std::vector<float> x(7, std::numeric_limits<float>::quiet_NaN());
-    Gelu({x.data(), 1, x.size()}, pool);
+    Gelu({x.data(), 1, x.size()});
     for (const float v : x) EXPECT_TRUE(std::isnan(v));
   });
 }
 
 TEST(GeluMulTest, MultipliesTheGateIntoUp) {
-  ThreadPool pool(2);
   std::mt19937 rng(1);
   ForEachTarget([&](int64_t) {
     for (const size_t cols : kWidths) {
@@ -79,7 +75,7 @@ TEST(GeluMulTest, MultipliesTheGateIntoUp) {
       gate.FillUniform(rng, -6, 6);
       up.FillUniform(rng, -2, 2);
       const GuardedMatrix before = gate;
-      GeluMul(gate.view(), up.view(), pool);
+      GeluMul(gate.view(), up.view());
       for (size_t r = 0; r < 3; ++r) {
         for (size_t i = 0; i < cols; ++i) {
           const double g = before.row(r)[i], u = up.row(r)[i];
@@ -140,10 +136,10 @@ TEST(ElementwiseTest, BitsDependNeitherOnThreadsNorOnOtherRows) {
       GuardedMatrix out = x;
       for (size_t r = 0; r < kRows; r += rows_at_once) {
         const size_t n = std::min(rows_at_once, kRows - r);
-        GeluMul(out.view().Slice(r, n), y.view().Slice(r, n), pool);
+        GeluMul(out.view().Slice(r, n), y.view().Slice(r, n));
         AddTo(out.view().Slice(r, n), x.view().Slice(r, n), pool);
         Scale(out.view().Slice(r, n), 1.1f, pool);
-        Gelu(out.view().Slice(r, n), pool);
+        Gelu(out.view().Slice(r, n));
       }
       return out;
     };
@@ -158,11 +154,10 @@ TEST(ElementwiseTest, BitsDependNeitherOnThreadsNorOnOtherRows) {
 
 // The remainder of a row, whole vectors and every place in them give the same bits.
 TEST(ElementwiseTest, BitsDoNotDependOnTheColumn) {
-  ThreadPool pool(1);
   ForEachTarget([&](int64_t) {
     for (const float value : {-3.7f, -0.3f, 0.7f, 4.1f}) {
       GuardedMatrix x(1, 131, value);
-      Gelu(x.view(), pool);
+      Gelu(x.view());
       for (const float v : x.row(0)) ASSERT_EQ(v, x.row(0)[0]);
     }
   });
