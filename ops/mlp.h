@@ -7,6 +7,8 @@
 // prompt.
 #pragma once
 
+#include <cstddef>
+
 #include "ops/matmul.h"
 #include "ops/rows.h"
 #include "src/threading/thread_pool.h"
@@ -27,9 +29,11 @@ struct MlpTask {
 void Mlp(Rows<const float> x, const MlpTask& task, Rows<float> out, Compute compute,
          ThreadPool& pool);
 
-// At most this much memory is taken for x and the inner rows, beside what belongs to the threads.
+// At most this much memory is taken for x and the inner rows, and by each thread for blocks of
+// weights and values.
 constexpr size_t MlpBytes(size_t rows, size_t cols, size_t inner) {
   return rows * (cols + inner) * sizeof(float);
 }
+inline constexpr size_t kMlpThreadBytes = size_t{5} << 18;
 
 }  // namespace gemma3

@@ -101,7 +101,7 @@ nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPl
   json["memory"] = {{"context", context},        {"weights", plan.weights},
                     {"kv_cache", plan.kv_cache}, {"activations", plan.activations},
                     {"vision", plan.vision},     {"tokenizer", plan.tokenizer},
-                    {"total", plan.total()}};
+                    {"program", plan.program},   {"total", plan.total()}};
   json["notes"] = model.notes();
   return json;
 }
@@ -160,6 +160,7 @@ std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, b
   line("activations", plan.activations);
   line("vision", plan.vision);
   line("tokenizer", plan.tokenizer);
+  line("program", plan.program);
   line("total", plan.total());
   if (!model.notes().empty()) text += "\nNotes\n";
   for (const std::string& note : model.notes()) text += "  " + note + "\n";

@@ -53,7 +53,8 @@ struct MemoryPlan {
   size_t activations = 0;  // scratch of the largest prefill batch, logits included
   size_t vision = 0;       // scratch of encoding one picture; 0 without a tower
   size_t tokenizer = 0;    // the vocabulary's tables
-  size_t total() const { return weights + kv_cache + activations + vision + tokenizer; }
+  size_t program = 0;      // code, this library's and that of the libraries it needs
+  size_t total() const { return weights + kv_cache + activations + vision + tokenizer + program; }
 };
 
 // Precision of the rotary embedding's inverse frequencies. Gemma 3 is defined, and its official

@@ -219,7 +219,7 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
       std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
   plan.activations = Transformer::ScratchBytes(config.text, options.max_batch) +
                      MlpBytes(options.max_batch, widest, config.text.intermediate_size) +
-                     config.text.vocab_size * sizeof(float);
+                     options.threads * kMlpThreadBytes + config.text.vocab_size * sizeof(float);
   if (config.has_vision) {
     plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +
                   options.session.image_cache_bytes;
@@ -227,13 +227,15 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
   // Pieces, their index and SentencePiece's own copies, as measured with the published vocabulary.
   constexpr size_t kTokenizerBytesPerPiece = 300;
   if (model.tokenizer) plan.tokenizer = model.tokenizer->vocab_size() * kTokenizerBytesPerPiece;
+  plan.program = size_t{10} << 20;  // as measured
   return plan;
 }
 
 std::string DescribePlan(const MemoryPlan& plan) {
   return "weights " + BytesText(plan.weights) + " + KV cache " + BytesText(plan.kv_cache) +
          " + activations " + BytesText(plan.activations) + " + vision " + BytesText(plan.vision) +
-         " + tokenizer " + BytesText(plan.tokenizer) + " = " + BytesText(plan.total());
+         " + tokenizer " + BytesText(plan.tokenizer) + " + program " + BytesText(plan.program) +
+         " = " + BytesText(plan.total());
 }
 
 Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {

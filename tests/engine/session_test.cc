@@ -408,7 +408,7 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   EXPECT_NEAR(static_cast<double>(small->weights), static_cast<double>(stored),
               0.05 * static_cast<double>(stored));
   EXPECT_EQ(small->total(), small->weights + small->kv_cache + small->activations + small->vision +
-                                small->tokenizer);
+                                small->tokenizer + small->program);
 
   const size_t total = small->total();
   EXPECT_TRUE(Session::Create(model, {.context = 256, .max_memory_bytes = total}));

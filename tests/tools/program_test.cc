@@ -296,7 +296,7 @@ TEST_F(ProgramTest, InspectShowsConfigurationTensorsAndMemory) {
   EXPECT_EQ(memory["total"].get<size_t>(),
             memory["weights"].get<size_t>() + memory["kv_cache"].get<size_t>() +
                 memory["activations"].get<size_t>() + memory["vision"].get<size_t>() +
-                memory["tokenizer"].get<size_t>());
+                memory["tokenizer"].get<size_t>() + memory["program"].get<size_t>());
   size_t bytes = 0;
   for (const Json& tensor : json["tensors"]) bytes += tensor["bytes"].get<size_t>();
   size_t by_type = 0;
