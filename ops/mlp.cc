@@ -27,80 +27,107 @@ struct Inner {
   size_t stride;  // bytes
   std::byte* data;
 
-  // Rows [first_row, ...) of columns `w`.
-  void Store(Rows<const float> values, size_t first_row, Range w) const {
-    for (size_t r = 0; r < values.rows; ++r) {
+  // Puts `gate` (times `up`, if that has data) through the activation, in place, and stores it as
+  // columns `w` of the rows from first_row on.
+  void Store(Rows<float> gate, Rows<const float> up, size_t first_row, Range w) const {
+    if (up.data) {
+      GeluMul(gate, up);
+    } else {
+      Gelu(gate);
+    }
+    for (size_t r = 0; r < gate.rows; ++r) {
       std::byte* row = data + (first_row + r) * stride;
       if (plan.form() == InputForm::kF32) {
-        std::memcpy(row + w.begin * sizeof(float), values.row(r), w.count() * sizeof(float));
+        std::memcpy(row + w.begin * sizeof(float), gate.row(r), w.count() * sizeof(float));
       } else {
-        plan.kernels.prepare(values.row(r), w, cols, row);
+        plan.kernels.prepare(gate.row(r), w, cols, row);
       }
     }
   }
 };
+
+// Memory for values before the activation: of gate, then of up.
+struct Values {
+  std::byte* data;
+  size_t bytes;  // of each
+  Rows<float> Of(size_t matrix, size_t rows, size_t cols, size_t stride) const {
+    return {reinterpret_cast<float*>(data + matrix * bytes), rows, cols, stride};
+  }
+};
+
+// Block `w` of the first matrices against rows `part`, at most `most_rows` of them at a time.
+void RunTogether(const Region& first, Range w, Range part, size_t most_rows, const Values& values,
+                 std::byte* scratch, const Inner& inner) {
+  const size_t pieces = (part.count() + most_rows - 1) / most_rows;
+  for (size_t i = 0; i < pieces; ++i) {
+    const Range rows = part.Piece(i, pieces);
+    std::array<Rows<float>, 2> value;
+    for (size_t m = 0; m < first.num_plans; ++m) {
+      const Plan& plan = first.plans[m];
+      value[m] = values.Of(m, rows.count(), w.count(), plan.block_rows);
+      const bool last = m + 1 == first.num_plans;
+      const Plan& next = first.plans[last ? 0 : m + 1];
+      RunPart(first, plan, w, rows, value[m], scratch,
+              next.At(last && i + 1 == pieces ? w.end : w.begin));
+    }
+    inner.Store(value[0], value[1], rows.begin, w);
+  }
+}
 
 }  // namespace
 
 void Mlp(Rows<const float> x, const MlpTask& task, Rows<float> out, Compute compute,
          ThreadPool& pool) {
   if (x.rows == 0) return;
-  const std::array<MatMulTask, 2> into{{{task.gate, {}, task.gate_bias}, {task.up, {}}}};
-  const size_t matrices = task.up.data ? 2 : 1;
-  const MatMulTask from{task.down, out, task.down_bias};
+  const size_t cols = task.down.cols;  // of the inner rows
   const size_t threads = pool.num_threads();
-  Region first = MakeRegion(x, std::span(into).first(matrices), compute, threads, Cut::kTogether);
-  const Rows<const float> unused(nullptr, x.rows, task.down.cols);
-  Region second = MakeRegion(unused, {&from, 1}, compute, threads, Cut::kApart);
+  std::array<MatMulTask, 2> into{{{task.gate, {}, task.gate_bias}, {task.up, {}}}};
+  const size_t matrices = task.up.data ? 2 : 1;
+  // Few rows of x leave few values, and each thread reads W fastest as one long stream: then all
+  // values are computed, a matrix after the other.
+  const bool few = x.rows <= kStreamRows;
+  Region first = MakeRegion(x, std::span(into).first(matrices), compute, threads,
+                            few ? Cut::kApart : Cut::kTogether);
+  const MatMulTask from{task.down, out, task.down_bias};
+  Region second = MakeRegion({nullptr, x.rows, cols}, {&from, 1}, compute, threads, Cut::kApart);
+
+  const size_t value_cols = few ? cols : first.plans[0].block_rows;
+  const size_t most_rows =
+      few ? x.rows
+          : std::max(kMinValueRows, kMaxValueBytes / (matrices * value_cols * sizeof(float)));
+  const size_t part_rows = (x.rows + first.parts - 1) / first.parts;
+  const size_t value_bytes =
+      RoundUpToLine(std::min(most_rows, part_rows) * value_cols * sizeof(float));
+
+  // Thread 0's scratch holds x and the inner rows for all threads, then its own part: what products
+  // need, and values.
   const InputForm form = second.plans[0].form();
-
-  const size_t block_rows = first.plans[0].block_rows;
-  const size_t value_rows =
-      std::max(kMinValueRows, kMaxValueBytes / (matrices * block_rows * sizeof(float)));
-  const size_t most_rows = std::min(value_rows, (x.rows + first.parts - 1) / first.parts);
-  const size_t value_bytes = RoundUpToLine(most_rows * block_rows * sizeof(float));
-
-  // Thread 0's scratch holds x and the inner rows for all threads, then its own part.
   const size_t x_bytes = PreparedBytes(first);
-  const size_t inner_stride = form == InputForm::kF32
-                                  ? RoundUpToLine(task.down.cols * sizeof(float))
-                                  : PreparedStride(form, task.down.cols);
+  const size_t inner_stride =
+      form == InputForm::kF32 ? RoundUpToLine(cols * sizeof(float)) : PreparedStride(form, cols);
   const size_t shared_bytes = x_bytes + x.rows * inner_stride;
-  const size_t first_bytes = RoundUpToLine(first.thread_bytes) + matrices * value_bytes;
-  std::byte* shared =
-      pool.Scratch(0, shared_bytes + std::max(first_bytes, second.thread_bytes)).data();
-  const Inner inner{second.plans[0], task.down.cols, inner_stride, shared + x_bytes};
+  const size_t product_bytes = RoundUpToLine(std::max(first.thread_bytes, second.thread_bytes));
+  const size_t thread_bytes = product_bytes + matrices * value_bytes;
+  std::byte* shared = pool.Scratch(0, shared_bytes + thread_bytes).data();
+  std::byte* scratch0 = shared + shared_bytes;
+  const Inner inner{second.plans[0], cols, inner_stride, shared + x_bytes};
 
   PrepareInput(first, shared, pool);
-  pool.ParallelFor(first.blocks * first.parts, [&](size_t index, size_t thread) {
-    std::byte* scratch =
-        thread == 0 ? shared + shared_bytes : pool.Scratch(thread, first_bytes).data();
-    std::byte* values = scratch + RoundUpToLine(first.thread_bytes);
-    const Range part = first.Part(index / first.blocks);
-    const Range w = first.plans[0].Block(index % first.blocks);
-    const size_t pieces = (part.count() + value_rows - 1) / value_rows;
-    for (size_t i = 0; i < pieces; ++i) {
-      const Range rows = part.Piece(i, pieces);
-      std::array<Rows<float>, 2> value;
-      for (size_t m = 0; m < matrices; ++m) {
-        value[m] = Rows<float>(reinterpret_cast<float*>(values + m * value_bytes), rows.count(),
-                               w.count(), block_rows);
-        const bool last = m + 1 == matrices;
-        const Plan& next = first.plans[last ? 0 : m + 1];
-        RunPart(first, first.plans[m], w, rows, value[m], scratch,
-                next.At(last && i + 1 == pieces ? w.end : w.begin));
-      }
-      if (matrices == 2) {
-        GeluMul(value[0], value[1]);
-      } else {
-        Gelu(value[0]);
-      }
-      inner.Store(value[0], rows.begin, w);
-    }
-  });
-
+  if (few) {
+    const Values values{scratch0 + product_bytes, value_bytes};
+    for (size_t m = 0; m < matrices; ++m) into[m].out = values.Of(m, x.rows, cols, cols);
+    RunRegion(first, scratch0, pool);
+    inner.Store(into[0].out, into[1].out, 0, {0, cols});
+  } else {
+    pool.ParallelFor(first.blocks * first.parts, [&](size_t index, size_t thread) {
+      std::byte* scratch = thread == 0 ? scratch0 : pool.Scratch(thread, thread_bytes).data();
+      const Values values{scratch + product_bytes, value_bytes};
+      RunTogether(first, first.plans[0].Block(index % first.blocks),
+                  first.Part(index / first.blocks), most_rows, values, scratch, inner);
+    });
+  }
   second.SetInput(form, inner.data, inner_stride);
-  RunRegion(second, shared + shared_bytes, pool);
+  RunRegion(second, scratch0, pool);
 }
 
 }  // namespace gemma3

@@ -1,15 +1,18 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // gemma3 bench: how fast a model runs here, and what share that is of the limits measured in the
-// same process: memory reads for decoding, multiply-adds for prompts and pictures.
+// same process: memory reads for decoding, multiply-adds for prompts and pictures; and beside
+// another engine on the same file.
 
 #include "gemma3/bench.h"
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gemma3/gemma3.h"
@@ -20,6 +23,7 @@
 #include "tools/interrupt.h"
 #include "tools/models.h"
 #include "tools/output.h"
+#include "tools/peer.h"
 #include "tools/progress.h"
 #include "tools/stats.h"
 #include "tools/text.h"
@@ -38,6 +42,7 @@ struct BenchOptions {
   bool no_image = false;
   bool no_limits = false;
   bool json = false;
+  std::string peer;  // a program; empty for none
 };
 
 // Runs are not repeated beyond this: they are long enough to speak for themselves.
@@ -70,7 +75,7 @@ class Findings {
 
   void Add(const std::string& group, nlohmann::ordered_json values, const std::string& line) {
     if (json_) {
-      if (values.is_object() && (group == "prefill" || group == "decode")) {
+      if (group == "prefill" || group == "decode" || group == "peer") {
         document_[group].push_back(std::move(values));
       } else {
         document_[group] = std::move(values);
@@ -115,8 +120,9 @@ std::map<size_t, Point> PointsOf(const BenchOptions& options) {
   return points;
 }
 
-void AddPrefill(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
-                size_t tokens, double seconds, Findings& report) {
+// Returns tokens per second, as AddDecode does.
+double AddPrefill(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
+                  size_t tokens, double seconds, Findings& report) {
   const double rate = Rate(static_cast<double>(tokens), seconds);
   const double flops = Rate(PrefillFlops(config, tokens), seconds);
   const double peak = PeakOf(limits, work.text);
@@ -127,10 +133,11 @@ void AddPrefill(const TextConfig& config, const MachineLimits& limits, const Mod
              Format("prefill %-6zu %9.1f tokens/s  %14s", tokens, rate,
                     FormatRate(flops, "FLOP/s").c_str()) +
                  Share(flops, peak, std::string("the ") + MultiplyName(work.text) + " peak"));
+  return rate;
 }
 
-void AddDecode(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
-               size_t depth, size_t tokens, double seconds, Findings& report) {
+double AddDecode(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
+                 size_t depth, size_t tokens, double seconds, Findings& report) {
   const double rate = Rate(static_cast<double>(tokens), seconds);
   const double bytes = rate * DecodeBytes(config, work, std::max<size_t>(depth, 1) + tokens / 2);
   nlohmann::ordered_json values = {{"depth", depth},
@@ -145,6 +152,46 @@ void AddDecode(const TextConfig& config, const MachineLimits& limits, const Mode
       "decode", values,
       Format("decode @%-6zu %9.1f tokens/s  %14s", depth, rate, FormatRate(bytes, "B/s").c_str()) +
           Share(bytes, limits.read_bytes_per_second, "the read bandwidth"));
+  return rate;
+}
+
+bool IsGguf(const std::string& path) {
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
+  return std::string_view(magic, sizeof(magic)) == "GGUF";
+}
+
+// Our tokens per second by what was measured.
+struct Rates {
+  std::map<size_t, double> prefill;  // by tokens
+  std::map<size_t, double> decode;   // by depth
+};
+
+// Another engine's figures on the same file, and ours as multiples of them.
+Status AddPeer(const BenchOptions& options, const std::string& model, size_t threads,
+               const Rates& rates, Findings& report) {
+  GEMMA3_TRY(const std::vector<PeerResult> results, RunPeer({.program = options.peer,
+                                                             .model = model,
+                                                             .threads = threads,
+                                                             .repeat = options.repeat,
+                                                             .prefill = options.prefill,
+                                                             .depths = options.depths,
+                                                             .decode = options.decode}));
+  for (const PeerResult& peer : results) {
+    const auto& ours = peer.prefill ? rates.prefill : rates.decode;
+    const auto it = ours.find(peer.tokens);
+    if (it == ours.end()) continue;
+    const double ratio = it->second / peer.tokens_per_second;
+    report.Add(
+        "peer",
+        {{"test", peer.prefill ? "prefill" : "decode"},
+         {peer.prefill ? "tokens" : "depth", peer.tokens},
+         {"tokens_per_second", peer.tokens_per_second},
+         {"ratio", ratio}},
+        Format("peer %s %-6zu %7.1f tokens/s  here %.2f times that",
+               peer.prefill ? "prefill" : "decode @", peer.tokens, peer.tokens_per_second, ratio));
+  }
+  return {};
 }
 
 Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& out) {
@@ -188,15 +235,18 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
                       FormatRate(limits.int8_ops, "OP/s").c_str()));
   }
 
+  Rates rates;
   for (const auto& [tokens, point] : points) {
     const size_t decode = point.decode ? options.decode : 0;
     GEMMA3_TRY(const Timings best,
                BestOf(session, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
     if (point.prefill) {
-      AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
+      rates.prefill[tokens] =
+          AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
     }
     if (point.decode) {
-      AddDecode(config.text, limits, work, point.depth, decode, best.decode_seconds, report);
+      rates.decode[point.depth] =
+          AddDecode(config.text, limits, work, point.depth, decode, best.decode_seconds, report);
     }
   }
   if (config.has_vision && !options.no_image) {
@@ -217,8 +267,10 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
              Format("peak memory     %s resident, %s planned",
                     FormatBytes(static_cast<double>(peak_bytes)).c_str(),
                     FormatBytes(static_cast<double>(plan.total())).c_str()));
-  report.Finish();
-  return {};
+  Status peer;
+  if (!options.peer.empty()) peer = AddPeer(options, model.path(), threads, rates, report);
+  report.Finish();  // our own figures are kept whatever happened there
+  return peer;
 }
 
 }  // namespace
@@ -237,6 +289,8 @@ int BenchCommand(int argc, const char* const* argv) {
   args.AddSize("--repeat", 1, &options.repeat, "runs of each, of which the best counts (3)");
   args.AddFlag("--no-image", &options.no_image, "leave the vision tower out");
   args.AddFlag("--no-limits", &options.no_limits, "do not measure the machine's limits");
+  args.AddText("--peer", "PROGRAM", &options.peer,
+               "also run llama.cpp's llama-bench on the same GGUF file and compare");
   args.AddFlag("--json", &options.json, "print one JSON object");
   args.AddSettings(&options.settings, {SettingGroup::kSession, SettingGroup::kModel},
                    {"image-cache", "pan-and-scan", "image-newlines"});
@@ -250,6 +304,9 @@ int BenchCommand(int argc, const char* const* argv) {
 
   const auto opened = LoadModel(args.words()[0], options.settings);
   if (!opened) return Report(opened.error(), During::kLoad);
+  if (!options.peer.empty() && !IsGguf(opened->model.path())) {
+    return args.UsageError("--peer needs a GGUF file: llama.cpp reads no others");
+  }
   Output out;
   const Status status = Measure(options, *opened, out);
   return out.Finish(status ? static_cast<int>(kExitOk) : Report(status.error()));

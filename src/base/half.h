@@ -44,6 +44,14 @@ inline float FloatFromHalf(uint16_t bits) {
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
 
+// Whether a binary16 number is one of bfloat16 as well: has at most 8 significant bits.
+inline bool HalfIsBf16(uint16_t bits) {
+  const uint32_t mantissa = bits & 0x3ffu;
+  if ((bits & 0x7c00u) != 0) return (mantissa & 7u) == 0;
+  // Subnormal numbers have no hidden bit: mantissa is an integer.
+  return mantissa >> (mantissa == 0 ? 0 : std::countr_zero(mantissa)) < 256;
+}
+
 // Rounds to nearest even; overflow gives infinity, NaN stays NaN.
 inline uint16_t HalfFromFloat(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -108,6 +109,22 @@ bool IsInPlace(TensorType stored, WeightType form) {
   return !LosslessForm(stored) && form == FloatForm(stored);
 }
 
+bool HalvesFitBf16(const TensorView& matrix, ThreadPool& pool) {
+  const size_t rows = matrix.shape[0];
+  const size_t row_halves = matrix.bytes / sizeof(uint16_t) / rows;
+  std::atomic<bool> fit = true;
+  pool.ParallelFor(rows, [&](size_t r, size_t) {
+    if (!fit.load(std::memory_order_relaxed)) return;
+    const std::byte* row = matrix.data + r * row_halves * sizeof(uint16_t);
+    bool row_fits = true;
+    for (size_t i = 0; i < row_halves; ++i) {
+      row_fits &= HalfIsBf16(LoadLittle<uint16_t>(row + i * sizeof(uint16_t)));
+    }
+    if (!row_fits) fit.store(false, std::memory_order_relaxed);
+  });
+  return fit;
+}
+
 TensorType PackedTensorType(WeightType packed) {
   return std::ranges::find(kPackedTypes, packed, &PackedPair::first)->second;
 }
@@ -147,7 +164,9 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
       Quantize({WeightType::kF32, count, cols, floats.data()}, form, to, pool);
     } else if (form == WeightType::kBF16) {
       auto* bits = reinterpret_cast<uint16_t*>(to);
-      for (size_t i = 0; i < count * cols; ++i) bits[i] = Bf16FromFloat(floats[i]);
+      pool.ParallelFor(count, [&](size_t r, size_t) {
+        for (size_t i = r * cols; i < (r + 1) * cols; ++i) bits[i] = Bf16FromFloat(floats[i]);
+      });
     } else {  // kF32; f16 is never chosen for a type that is not stored so
       std::memcpy(to, floats.data(), count * cols * sizeof(float));
     }

@@ -58,6 +58,10 @@ class Loader {
         !MlxFitsPacked(*tensor, pool_)) {
       out.type = WeightType::kF32;
     }
+    if (out.type == WeightType::kF16 && role == MatrixRole::kTower &&
+        HalvesFitBf16(*tensor, pool_)) {
+      out.type = WeightType::kBF16;
+    }
     // Files written before the format padded its header can hold odd addresses.
     const size_t alignment =
         IsPacked(tensor->type) ? kPackedAlign : InfoOf(tensor->type).block_bytes;
@@ -93,7 +97,7 @@ class Loader {
   }
 
   gemma3::Linear Linear(const std::string& name) {
-    return {Matrix(name + ".weight"), Floats(name + ".bias")};
+    return {Matrix(name + ".weight", MatrixRole::kTower), Floats(name + ".bias")};
   }
 
   bool ok() const { return status_.has_value(); }

@@ -75,6 +75,15 @@ TEST(Half, RoundsToNearestEven) {
   }
 }
 
+TEST(Half, KnowsWhichHalvesAreBf16) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float value = FloatFromHalf(static_cast<uint16_t>(bits));
+    if (std::isnan(value)) continue;
+    const bool exact = FloatFromBf16(Bf16FromFloat(value)) == value;
+    ASSERT_EQ(HalfIsBf16(static_cast<uint16_t>(bits)), exact) << value;
+  }
+}
+
 TEST(Half, UnalignedLoadsAreLittleEndian) {
   const std::byte bytes[] = {std::byte{0xff}, std::byte{0x01}, std::byte{0x02}, std::byte{0x03},
                              std::byte{0x04}};

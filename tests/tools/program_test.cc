@@ -181,6 +181,7 @@ TEST_F(ProgramTest, UsageErrorsNameWhatIsWrong) {
   EXPECT_TRUE(IsError(Run({"run", "demo", "[img][img]", "--image", kPicture}), 2, "[img]"));
   EXPECT_TRUE(IsError(Run({"chat", "demo", "a prompt"}), 2, "gemma3 run"));
   EXPECT_TRUE(IsError(Run({"bench", "demo", "--prefill", "5,x"}), 2, "--prefill"));
+  EXPECT_TRUE(IsError(Run({"bench", "demo", "--peer", "llama-bench"}), 2, "--peer needs a GGUF"));
   EXPECT_TRUE(IsError(Run({"logits", "demo"}), 2, "--input"));
   EXPECT_TRUE(IsError(Run({"tokenize", "demo", "\xff\xfe"}), 2, ""));
   EXPECT_EQ(Run({}).code, 2);

@@ -175,6 +175,31 @@ INSTANTIATE_TEST_SUITE_P(Types, WeightsTest,
                          ::testing::Values(TensorType::kF32, TensorType::kF16, TensorType::kBF16),
                          [](const auto& info) { return InfoOf(info.param).name; });
 
+// As in files of a vision part that were made from BF16.
+TEST(LoadWeightsTest, HalvesOfTheTowerThatAreBf16BecomeBf16) {
+  const char* kSmall = "vision.encoder.layers.0.mlp.fc1.weight";
+  const char* kOther = "vision.encoder.layers.0.mlp.fc2.weight";
+  const char* kText = "layers.0.mlp.gate_proj.weight";
+  TinyModel model(testing::TinyVisionConfig());
+  std::vector<std::vector<float>> values;
+  for (const char* name : {kSmall, kOther, kText}) {
+    const std::vector<uint64_t> shape = model.checkpoint.tensors.at(name).shape;
+    values.push_back(Rounded(RandomValues(shape, 7), TensorType::kBF16));
+    // Halves below 2^-14 have fewer bits, but these numbers have few.
+    values.back()[0] = 0x1.8p-20f;
+    if (name == kOther) values.back().back() = 1.0f + 0x1p-10f;
+    model.bank.Add(name, TensorType::kF16, shape, values.back());
+  }
+  model.Load(ModelConfig(model.checkpoint.config));
+  const VisionLayerWeights& layer = model.weights.vision.layers[0];
+  EXPECT_EQ(layer.fc1.w.type, WeightType::kBF16);
+  EXPECT_EQ(Unpacked(layer.fc1.w), Rounded(values[0], TensorType::kF16));
+  EXPECT_EQ(layer.fc2.w.type, WeightType::kF16);
+  EXPECT_EQ(Unpacked(layer.fc2.w), Rounded(values[1], TensorType::kF16));
+  // Text stays in the file, where it need not be copied.
+  EXPECT_EQ(model.weights.text.layers[0].gate.type, WeightType::kF16);
+}
+
 TEST(LoadWeightsTest, AMissingTensorIsNamed) {
   TinyModel model(testing::TinyTextConfig());
   model.checkpoint.tensors.erase("layers.4.mlp.up_proj.weight");
