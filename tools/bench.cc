@@ -188,8 +188,8 @@ Status AddPeer(const BenchOptions& options, const std::string& model, size_t thr
          {peer.prefill ? "tokens" : "depth", peer.tokens},
          {"tokens_per_second", peer.tokens_per_second},
          {"ratio", ratio}},
-        Format("peer %s %-6zu %7.1f tokens/s  here %.2f times that",
-               peer.prefill ? "prefill" : "decode @", peer.tokens, peer.tokens_per_second, ratio));
+        Format("peer %s%-6zu  %7.1f tokens/s  here %.2f times that",
+               peer.prefill ? "prefill " : "decode @", peer.tokens, peer.tokens_per_second, ratio));
   }
   return {};
 }
