@@ -50,7 +50,7 @@ inline constexpr size_t kPackedTileRows = 4;
 inline constexpr size_t kPackedTileUnits = 2;
 
 // The part of kPackedTileRows rows of x that is used over and over while W streams past, in inputs:
-// 20 KiB of quants, to stay in a first-level cache of 32 KiB.
+// 27 KiB of records, for a first-level cache of 32 KiB or more.
 inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
 
 // How far ahead of a few rows of x the weights are requested.
