@@ -34,6 +34,7 @@ using DF = hn::CappedTag<float, KvLayout::kColumnMultiple>;
 using DU = hn::RebindToUnsigned<DF>;
 using DI = hn::RebindToSigned<DF>;
 using DHalf = hn::Rebind<hwy::bfloat16_t, DF>;  // bf16, as many lanes as DF
+using DF16 = hn::Rebind<hwy::float16_t, DF>;
 using VF = hn::Vec<DF>;
 using VU = hn::Vec<DU>;
 
@@ -414,6 +415,30 @@ inline void StoreTileF32(const KvLayout& layout, size_t head_dim, const float* H
   }
 }
 
+inline void StoreTileF16(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,
+                         const float* HWY_RESTRICT v, size_t j, std::byte* tile,
+                         hwy::float16_t* HWY_RESTRICT row) {
+  const DF df;
+  const DF16 df16;
+  const VF largest = hn::Set(df, 65504.0f);
+  const auto halves = [&](const float* from, size_t c) HWY_ATTR {
+    return hn::DemoteTo(df16, hn::Clamp(LoadPadded(from, c, head_dim), hn::Neg(largest), largest));
+  };
+  for (size_t c = 0; c < layout.v_cols; c += hn::Lanes(df)) hn::StoreU(halves(k, c), df16, row + c);
+  hwy::float16_t* keys = reinterpret_cast<hwy::float16_t*>(tile);
+  for (size_t c = 0; c < head_dim; ++c) keys[c * kKvTile + j] = row[c];
+
+  hwy::float16_t* values = reinterpret_cast<hwy::float16_t*>(tile + layout.v_offset);
+  for (size_t p = 0; p < layout.num_panels(); ++p) {
+    const size_t begin = layout.PanelBegin(p);
+    const size_t width = layout.PanelBegin(p + 1) - begin;
+    hwy::float16_t* to = values + begin * layout.v_steps + j * width;
+    for (size_t c = 0; c < width; c += hn::Lanes(df)) {
+      hn::StoreU(halves(v, begin + c), df16, to + c);
+    }
+  }
+}
+
 inline void StoreTileBF16(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,
                           const float* HWY_RESTRICT v, size_t j, std::byte* tile,
                           hwy::bfloat16_t* HWY_RESTRICT pairs) {
@@ -483,6 +508,15 @@ inline void StoreTileInt8(const KvLayout& layout, size_t head_dim, const float* 
     const size_t width = layout.PanelBegin(p + 1) - begin;
     int8_t* to = values + (begin * layout.v_steps + j / 2 * width) * 2 + j % 2;
     for (size_t c = 0; c < width; ++c) to[2 * c] = static_cast<int8_t>(rounded[begin + c]);
+  }
+}
+
+// Halves to floats. n: a multiple of kColumnMultiple.
+inline void ExpandF16(const hwy::float16_t* HWY_RESTRICT from, size_t n, float* HWY_RESTRICT to) {
+  const DF df;
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    PrefetchForLater(from + i + kPrefetchBytes / sizeof(hwy::float16_t));
+    hn::Store(hn::PromoteTo(df, hn::LoadU(DF16(), from + i)), df, to + i);
   }
 }
 

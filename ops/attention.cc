@@ -60,6 +60,10 @@ void StoreAll(Rows<const float> k, Rows<const float> v, size_t first_pos, const 
           case KvType::kF32:
             StoreTileF32(layout, head_dim, key, value, j, tile);
             break;
+          case KvType::kF16:
+            StoreTileF16(layout, head_dim, key, value, j, tile,
+                         reinterpret_cast<hwy::float16_t*>(row_scratch));
+            break;
           case KvType::kBF16:
             StoreTileBF16(layout, head_dim, key, value, j, tile,
                           reinterpret_cast<hwy::bfloat16_t*>(row_scratch));
@@ -111,8 +115,12 @@ struct Block {
 // Scratch of a thread, all parts aligned to 64 bytes.
 template <class U>
 struct Work {
-  static constexpr size_t kInt8TileUnits(const KvLayout& layout) {
-    return (layout.k_steps + layout.v_cols / 2) * kKvTile;
+  // Tiles of 2-byte units are widened before use.
+  static size_t ExpandedUnits(const KvLayout& layout) {
+    return layout.unit_bytes == 2 ? TileUnits(layout) : 0;
+  }
+  static size_t TileUnits(const KvLayout& layout) {
+    return layout.k_steps * kKvTile + layout.v_steps * layout.v_cols;
   }
 
   Work(std::byte* memory, size_t rows, const KvLayout& layout)
@@ -122,8 +130,7 @@ struct Work {
         total(chunk.values + SoftmaxRows::Floats(rows, layout.v_cols), rows, layout.v_cols),
         expanded(
             reinterpret_cast<uint32_t*>(total.values + SoftmaxRows::Floats(rows, layout.v_cols))),
-        weights(reinterpret_cast<typename U::Left*>(
-            expanded + (layout.unit_bytes == 2 ? kInt8TileUnits(layout) : 0))),
+        weights(reinterpret_cast<typename U::Left*>(expanded + ExpandedUnits(layout))),
         queries(weights + rows * kKvTile) {}
 
   static size_t Bytes(size_t rows, const KvLayout& layout) {
@@ -131,8 +138,7 @@ struct Work {
     const size_t left = rows * (kKvTile + layout.k_steps * U::kLeft) + layout.v_cols;
     const size_t bytes =
         (rows * kKvTile + 2 * SoftmaxRows::Floats(rows, layout.v_cols)) * sizeof(float) +
-        (layout.unit_bytes == 2 ? kInt8TileUnits(layout) : 0) * sizeof(uint32_t) +
-        left * sizeof(typename U::Left);
+        ExpandedUnits(layout) * sizeof(uint32_t) + left * sizeof(typename U::Left);
     return (bytes + 63) / 64 * 64;
   }
 
@@ -140,7 +146,7 @@ struct Work {
   float* scores;  // [rows, kKvTile]
   SoftmaxRows chunk;
   SoftmaxRows total;
-  uint32_t* expanded;         // a kInt8 tile in the units of kBF16
+  uint32_t* expanded;         // a kInt8 tile in the units of kBF16, or a kF16 one in those of kF32
   typename U::Left* weights;  // [rows, kKvTile]
   typename U::Left* queries;  // [rows, left_stride]
 };
@@ -178,12 +184,17 @@ Tile<U> GetTile(const Call& call, const Block& block, size_t index, const Work<U
   const std::byte* data =
       call.kv.data + (block.kv_head * slot_tiles + index % slot_tiles) * layout.tile_bytes;
   using Unit = typename U::Unit;
-  if (call.kv.type == KvType::kInt8) {
-    if constexpr (U::kLeft == 2) {
-      ExpandInt8(reinterpret_cast<const uint16_t*>(data), Work<U>::kInt8TileUnits(layout),
-                 work.expanded);
+  if (layout.unit_bytes == 2) {
+    const size_t units = Work<U>::TileUnits(layout);
+    auto* expanded = reinterpret_cast<Unit*>(work.expanded);
+    const Unit* values = expanded + layout.k_steps * kKvTile;
+    if constexpr (U::kLeft == 1) {
+      ExpandF16(reinterpret_cast<const hwy::float16_t*>(data), units, expanded);
+      return {expanded, values};
+    } else {
+      ExpandInt8(reinterpret_cast<const uint16_t*>(data), units, expanded);
       const float* scales = reinterpret_cast<const float*>(data + layout.scale_offset);
-      return {work.expanded, work.expanded + layout.k_steps * kKvTile, scales, scales + kKvTile};
+      return {expanded, values, scales, scales + kKvTile};
     }
   }
   return {reinterpret_cast<const Unit*>(data),
@@ -366,7 +377,7 @@ void AttentionAll(Rows<const float> q, std::span<const KeyRange> keys, const KvV
                   .group = num_heads / kv.num_kv_heads,
                   .factor = scale * kLog2E,
                   .out = out};
-  if (kv.type == KvType::kF32) {
+  if (kv.type == KvType::kF32 || kv.type == KvType::kF16) {
     AttendAll<UnitF32>(call, pool);
   } else {
     AttendAll<UnitBF16>(call, pool);

@@ -16,7 +16,7 @@
 
 namespace gemma3 {
 
-enum class KvType : uint8_t { kF32, kBF16, kInt8 };
+enum class KvType : uint8_t { kF32, kF16, kBF16, kInt8 };
 
 // Keys and values of one layer, in the tile layout of KvLayout, which lets decode and prefill read
 // them without repacking. Position p lives in slot p % capacity, so the same type serves rings
@@ -38,14 +38,14 @@ inline constexpr size_t kKvTile = 64;
 // Bytes of one tile (kKvTile keys of one kv head): keys, then values, then for kInt8 the scales.
 // The cache is [num_kv_heads][capacity / kKvTile] tiles.
 //
-// Both halves are matrices of 4-byte units (kInt8: 2-byte units) for kernels that multiply one unit
+// Both halves are matrices of units of 4 bytes (kF16, kInt8: 2) for kernels that multiply one unit
 // of the left operand, broadcast, with a vector of units. A unit holds what one multiply-add
-// consumes: one float for kF32; two neighbours along the summed dimension otherwise, the first in
-// the lower half.
-// - keys: [k_steps][kKvTile]; step s of key j holds component s (kF32) or components 2s, 2s + 1 of
+// consumes: one number for kF32 and kF16; two neighbours along the summed dimension otherwise, the
+// first in the lower half.
+// - keys: [k_steps][kKvTile]; step s of key j holds component s, or components 2s, 2s + 1, of
 //   key j. An odd head_dim ends with a pair whose second component is zero.
 // - values: panels of at most kKvPanel columns (see Panel), each [v_steps][columns]; step s of
-//   column c holds component c of key s (kF32) or of keys 2s, 2s + 1. Columns are padded to
+//   column c holds component c of key s, or of keys 2s, 2s + 1. Columns are padded to
 //   v_cols; padding is zero.
 // - scales (kInt8): float[kKvTile] of the keys, then float[kKvTile] of the values; a stored
 //   component times the scale of its key is the value.
@@ -55,8 +55,8 @@ struct KvLayout {
   static constexpr size_t kColumnMultiple = 16;
 
   KvLayout(KvType type, size_t head_dim)
-      : keys_per_unit(type == KvType::kF32 ? 1 : 2),
-        unit_bytes(type == KvType::kInt8 ? 2 : 4),
+      : keys_per_unit(type == KvType::kF32 || type == KvType::kF16 ? 1 : 2),
+        unit_bytes(type == KvType::kF16 || type == KvType::kInt8 ? 2 : 4),
         k_steps((head_dim + keys_per_unit - 1) / keys_per_unit),
         v_steps(kKvTile / keys_per_unit),
         v_cols((head_dim + kColumnMultiple - 1) / kColumnMultiple * kColumnMultiple),
@@ -86,7 +86,8 @@ size_t KvBytes(KvType type, size_t num_kv_heads, size_t head_dim, size_t capacit
 
 // Stores rows as the keys and values of positions first_pos, first_pos + 1, ...
 // k, v: [rows, num_kv_heads * head_dim].
-// kBF16 rounds to nearest even; kInt8 rounds to 127ths of each key's (value's) largest magnitude.
+// kF16 and kBF16 round to nearest even, kF16 to at most 65504; kInt8 rounds to 127ths of each key's
+// (value's) largest magnitude.
 void StoreKv(Rows<const float> k, Rows<const float> v, size_t first_pos, const KvView& kv,
              ThreadPool& pool);
 
@@ -100,8 +101,8 @@ struct KeyRange {
 // reads kv head h / (num_heads / num_kv_heads).
 // q, out: [rows, num_heads * head_dim], may be the same memory. keys: [rows], none empty.
 // scale: positive; applied in f32 to the dot products, so that it adds no rounding of q.
-// kF32 caches compute in f32 throughout. Otherwise, targets that multiply bf16 natively round q and
-// the softmax weights to bf16 (and add in f32); the others keep those in f32.
+// kF32 and kF16 caches compute in f32 throughout. Otherwise, targets that multiply bf16 natively
+// round q and the softmax weights to bf16 (and add in f32); the others keep those in f32.
 void Attention(Rows<const float> q, std::span<const KeyRange> keys, const KvView& kv,
                size_t num_heads, float scale, Rows<float> out, ThreadPool& pool);
 

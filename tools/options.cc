@@ -263,6 +263,7 @@ std::vector<Setting> MakeTable() {
       "kv", Group::kSession, "type of the key/value cache",
       {{"auto", KvCacheType::kAuto},
        {"f32", KvCacheType::kF32},
+       {"f16", KvCacheType::kF16},
        {"bf16", KvCacheType::kBF16},
        {"int8", KvCacheType::kInt8}},
       [](auto& s) -> auto& { return s.session.kv; }));

@@ -18,6 +18,7 @@ enum class ComputeMode {
 enum class KvCacheType {
   kAuto /* bf16; f32 with kExact */,
   kF32,
+  kF16 /* as large as bf16 and closer to f32; attention computes in f32, at half the speed */,
   kBF16,
   kInt8 /* global layers */
 };

@@ -193,6 +193,9 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
     case KvCacheType::kF32:
       out.kv_local = out.kv_global = KvType::kF32;
       break;
+    case KvCacheType::kF16:
+      out.kv_local = out.kv_global = KvType::kF16;
+      break;
     case KvCacheType::kBF16:
       out.kv_local = out.kv_global = KvType::kBF16;
       break;

@@ -19,6 +19,7 @@
 #include "hwy/highway.h"
 #include "hwy/targets.h"
 #include "ops/reference/attention.h"
+#include "src/base/half.h"
 
 namespace gemma3 {
 namespace {
@@ -92,6 +93,10 @@ void RoundLikeCache(KvType type, Rows<float> x, size_t head_dim) {
         for (size_t c = 0; c < head_dim; ++c) {
           row[c] = hwy::F32FromBF16(hwy::BF16FromF32(row[c]));
         }
+      } else if (type == KvType::kF16) {
+        for (size_t c = 0; c < head_dim; ++c) {
+          row[c] = FloatFromHalf(HalfFromFloat(std::clamp(row[c], -65504.0f, 65504.0f)));
+        }
       } else if (type == KvType::kInt8) {
         float max = 0.0f;
         for (size_t c = 0; c < head_dim; ++c) max = std::max(max, std::fabs(row[c]));
@@ -124,7 +129,7 @@ double MaxAbs(Rows<const float> x) {
 double Bound(KvType type, const float* q, Rows<const float> k, size_t kv_begin, size_t head_dim,
              KeyRange range, double scale, double max_v) {
   const double eps = std::ldexp(1.0, -24);
-  const bool rounds = type != KvType::kF32;
+  const bool rounds = type == KvType::kBF16 || type == KvType::kInt8;
   double magnitude = 0.0;  // the largest sum|q_i k_i|
   for (size_t p = range.begin; p < range.end; ++p) {
     double sum = 0.0;
@@ -185,14 +190,14 @@ void CheckAgainstReference(KvType type, const Shape& shape, const std::vector<Ke
 }
 
 std::string Name(KvType type, const Shape& shape, size_t threads) {
-  const char* types[] = {"f32", "bf16", "int8"};
+  const char* types[] = {"f32", "f16", "bf16", "int8"};
   return std::string(types[static_cast<size_t>(type)]) + " heads " +
          std::to_string(shape.num_heads) + "/" + std::to_string(shape.num_kv_heads) + " head_dim " +
          std::to_string(shape.head_dim) + " capacity " + std::to_string(shape.capacity) +
          " threads " + std::to_string(threads);
 }
 
-constexpr KvType kTypes[] = {KvType::kF32, KvType::kBF16, KvType::kInt8};
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kInt8};
 // 22, 14: a padded vector; 13, 9: an odd number of components; 72: the vision tower.
 constexpr size_t kHeadDims[] = {9, 13, 14, 22, 32, 64, 72, 128, 256};
 constexpr Shape kHeads[] = {{.num_heads = 4, .num_kv_heads = 1},
@@ -498,6 +503,7 @@ TEST(Attention, UnseenSlotsDoNotMatter) {
 
 TEST(KvBytes, CountsPaddedValuesAndScales) {
   EXPECT_EQ(KvBytes(KvType::kF32, 2, 72, 128), 2u * 128 * (72 + 80) * 4);
+  EXPECT_EQ(KvBytes(KvType::kF16, 2, 72, 128), 2u * 128 * (72 + 80) * 2);
   EXPECT_EQ(KvBytes(KvType::kBF16, 2, 72, 128), 2u * 128 * (72 + 80) * 2);
   EXPECT_EQ(KvBytes(KvType::kInt8, 2, 72, 128), 2u * 128 * (72 + 80 + 2 * 4));
   EXPECT_EQ(KvBytes(KvType::kBF16, 1, 9, 64), 64u * (10 + 16) * 2);  // an odd pair is filled
