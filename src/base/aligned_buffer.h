@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Cache-line aligned memory. Pages of a large buffer cost nothing until they are touched.
+// Cache-line aligned memory; buffers of 2 MiB or more begin at a large page and ask for such pages.
+// Pages of a large buffer cost nothing until they are touched.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,8 @@
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "src/base/large_pages.h"
 
 namespace gemma3 {
 
@@ -28,9 +31,13 @@ class AlignedBuffer {
   explicit AlignedBuffer(size_t count) : count_(count) {
     if (count == 0) return;
     if (count > (SIZE_MAX - kCacheLine) / sizeof(T)) throw std::bad_alloc();
+    const bool large = count * sizeof(T) >= kLargePage;
+    const size_t alignment = large ? kLargePage : kCacheLine;
     const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    data_.reset(static_cast<T*>(std::aligned_alloc(kCacheLine, bytes)));
-    if (!data_) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
+    data_.reset(static_cast<T*>(memory));
+    if (large) AdviseLargePages(memory, bytes);
   }
 
   T* data() const { return data_.get(); }

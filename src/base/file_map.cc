@@ -13,6 +13,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "src/base/large_pages.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -78,7 +79,6 @@ Result<FileState> DescribeRegular(const std::string& path, int descriptor) {
 // mapping a file that the system has in memory takes a twentieth of the time. Systems without large
 // pages for files ignore the request. MAP_FAILED and errno if it cannot be mapped.
 void* MapWithLargePages(int descriptor, size_t size) {
-  constexpr size_t kLargePage = size_t{2} << 20;
 #ifdef MADV_HUGEPAGE
   if (size >= kLargePage && size <= SIZE_MAX - kLargePage) {
     // Reserves addresses with room to align, then maps over them and gives back the rest.
@@ -98,7 +98,7 @@ void* MapWithLargePages(int descriptor, size_t size) {
     const size_t end = skip + (size + page - 1) / page * page;
     if (skip != 0) ::munmap(begin, skip);
     if (end < size + kLargePage) ::munmap(begin + end, size + kLargePage - end);
-    ::madvise(address, size, MADV_HUGEPAGE);
+    AdviseLargePages(address, size);
     return address;
   }
 #endif

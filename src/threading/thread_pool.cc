@@ -23,8 +23,8 @@
 #include <unistd.h>
 #endif
 
-#include "hwy/aligned_allocator.h"
 #include "hwy/cache_control.h"
+#include "src/base/aligned_buffer.h"
 
 namespace gemma3 {
 namespace {
@@ -206,11 +206,7 @@ struct ThreadPool::Impl {
   std::atomic<bool> stop = false;
   alignas(64) std::atomic<int> unfinished = 0;
 
-  struct Buffer {
-    hwy::AlignedFreeUniquePtr<std::byte[]> data;
-    size_t bytes = 0;
-  };
-  std::vector<Buffer> scratch;  // one a thread, touched only by that thread
+  std::vector<AlignedBuffer<std::byte>> scratch;  // one a thread, touched only by that thread
   std::vector<std::jthread> threads;
 };
 
@@ -235,14 +231,12 @@ ThreadPool::ThreadPool(size_t num_threads) {
 ThreadPool::~ThreadPool() = default;
 
 std::span<std::byte> ThreadPool::Scratch(size_t thread, size_t bytes) {
-  Impl::Buffer& buffer = impl_->scratch[thread];
-  if (buffer.bytes < bytes) {
-    buffer.data.reset();
-    buffer.data = hwy::AllocateAligned<std::byte>(bytes);
-    buffer.bytes = buffer.data ? bytes : 0;
-    if (!buffer.data) throw std::bad_alloc();  // becomes an error where the API ends
+  AlignedBuffer<std::byte>& buffer = impl_->scratch[thread];
+  if (buffer.size() < bytes) {
+    buffer = {};  // before the new one, so that both are never there
+    buffer = AlignedBuffer<std::byte>(bytes);
   }
-  return {buffer.data.get(), bytes};
+  return {buffer.data(), bytes};
 }
 
 void ThreadPool::Run(size_t num_tasks, const void* fn, Trampoline trampoline) {
