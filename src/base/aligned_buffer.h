@@ -1,6 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Cache-line aligned memory; buffers of 2 MiB or more begin at a large page and ask for such pages.
+// Cache-line aligned memory; buffers of 2 MiB or more come in large pages of their own.
 // Pages of a large buffer cost nothing until they are touched.
 #pragma once
 
@@ -31,13 +31,11 @@ class AlignedBuffer {
   explicit AlignedBuffer(size_t count) : count_(count) {
     if (count == 0) return;
     if (count > (SIZE_MAX - kCacheLine) / sizeof(T)) throw std::bad_alloc();
-    const bool large = count * sizeof(T) >= kLargePage;
-    const size_t alignment = large ? kLargePage : kCacheLine;
     const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    void* memory = nullptr;
-    if (::posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
-    data_.reset(static_cast<T*>(memory));
-    if (large) AdviseLargePages(memory, bytes);
+    const bool large = bytes >= kLargePage;
+    void* memory = large ? AllocateLargePages(bytes) : std::aligned_alloc(kCacheLine, bytes);
+    if (!memory) throw std::bad_alloc();
+    data_ = std::unique_ptr<T, Deleter>(static_cast<T*>(memory), Deleter{large ? bytes : 0});
   }
 
   T* data() const { return data_.get(); }
@@ -45,7 +43,17 @@ class AlignedBuffer {
   std::span<T> span() const { return {data(), count_}; }
 
  private:
-  std::unique_ptr<T, FreeDeleter> data_;
+  struct Deleter {
+    size_t large_bytes = 0;  // 0: from the allocator
+    void operator()(void* p) const {
+      if (large_bytes != 0) {
+        FreeLargePages(p, large_bytes);
+      } else {
+        std::free(p);
+      }
+    }
+  };
+  std::unique_ptr<T, Deleter> data_;
   size_t count_ = 0;
 };
 

@@ -79,29 +79,19 @@ Result<FileState> DescribeRegular(const std::string& path, int descriptor) {
 // mapping a file that the system has in memory takes a twentieth of the time. Systems without large
 // pages for files ignore the request. MAP_FAILED and errno if it cannot be mapped.
 void* MapWithLargePages(int descriptor, size_t size) {
-#ifdef MADV_HUGEPAGE
-  if (size >= kLargePage && size <= SIZE_MAX - kLargePage) {
-    // Reserves addresses with room to align, then maps over them and gives back the rest.
-    void* reserved = ::mmap(nullptr, size + kLargePage, PROT_NONE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (reserved == MAP_FAILED) return MAP_FAILED;
-    auto* begin = static_cast<std::byte*>(reserved);
-    const size_t skip = (kLargePage - reinterpret_cast<uintptr_t>(begin) % kLargePage) % kLargePage;
-    void* address = ::mmap(begin + skip, size, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor, 0);
+  if (size >= kLargePage) {
+    void* reserved = ReserveLargePages(size);
+    if (!reserved) return MAP_FAILED;
+    void* address = ::mmap(reserved, size, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor, 0);
     if (address == MAP_FAILED) {
       const int error = errno;
-      ::munmap(begin, size + kLargePage);
+      FreeLargePages(reserved, size);
       errno = error;
       return MAP_FAILED;
     }
-    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-    const size_t end = skip + (size + page - 1) / page * page;
-    if (skip != 0) ::munmap(begin, skip);
-    if (end < size + kLargePage) ::munmap(begin + end, size + kLargePage - end);
     AdviseLargePages(address, size);
     return address;
   }
-#endif
   return ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
 }
 
