@@ -136,8 +136,8 @@ Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
     auto impl = std::make_unique<Impl>();
     // Two halves of the time until a first token: the library's tables and ours. Where the system
     // gives no thread they follow each other.
-    auto tables = std::async(std::launch::async | std::launch::deferred,
-                             [&] { impl->BuildTables(model); });
+    auto tables =
+        std::async(std::launch::async | std::launch::deferred, [&] { impl->BuildTables(model); });
     const auto status = impl->library.LoadFromSerializedProto(SerializeSpmModel(model));
     tables.get();
     if (!status.ok()) {
