@@ -1,0 +1,220 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/formats/gguf_config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "src/formats/gguf.h"
+#include "src/formats/shape_table.h"
+#include "tests/formats/gguf_fixture.h"
+#include "tests/support/model_writer.h"
+
+namespace gemma3 {
+namespace {
+
+// Reads only the configuration: published sizes need no tensors for that.
+Result<ModelConfig> Config(const GgufWriter& writer, std::vector<std::string>* notes = nullptr,
+                           uint64_t rows = 300) {
+  static const std::string kName = "m.gguf";
+  const std::string content = writer.Finish();
+  const std::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(content.data()),
+                                         content.size());
+  const auto gguf = GgufFile::Parse(bytes, kName);
+  if (!gguf) return std::unexpected(gguf.error());
+  TensorMap tensors;
+  tensors["token_embd.weight"] = {
+      .type = TensorType::kF16, .shape = {rows, 1}, .data = nullptr, .bytes = 0, .file = nullptr};
+  std::vector<std::string> ignored;
+  auto config = ReadGgufTextConfig(*gguf, tensors, notes ? notes : &ignored);
+  if (config) {
+    if (Status status = CheckConfig(*config, kName); !status) {
+      return std::unexpected(status.error());
+    }
+  }
+  return config;
+}
+
+ModelConfig Published(size_t layers, size_t hidden, size_t heads, size_t kv, size_t head_dim) {
+  ModelConfig config;
+  config.text.num_layers = layers;
+  config.text.hidden_size = hidden;
+  config.text.intermediate_size = 4 * hidden;
+  config.text.num_heads = heads;
+  config.text.num_kv_heads = kv;
+  config.text.head_dim = head_dim;
+  config.text.sliding_window = layers < 30 ? 512 : 1024;
+  config.text.max_context = layers < 30 ? 32768 : 131072;
+  return config;
+}
+
+TEST(GgufConfig, DefaultsOfWhatIsMissing) {
+  const ModelConfig tiny = testing::TinyTextConfig();
+  const auto base = Config(Keys(tiny, ""));
+  ASSERT_TRUE(base) << base.error().message;
+  EXPECT_EQ(base->text.rope_theta_global, 1e6f);
+  EXPECT_EQ(base->text.rope_theta_local, 1e4f);
+  EXPECT_EQ(base->text.rope_factor_global, 1.0f);
+  EXPECT_EQ(base->text.rms_norm_eps, 1e-6f);
+  EXPECT_EQ(base->text.layers, tiny.text.layers);
+  EXPECT_EQ(base->text.attention_scale, 0.25f);
+  EXPECT_EQ(Config(Keys(tiny, "attention.head_count_kv"))->text.num_kv_heads, 4u);
+  EXPECT_EQ(Config(Keys(tiny, "attention.key_length"))->text.head_dim, 256u);
+  EXPECT_EQ(Config(Keys(tiny, "context_length"))->text.max_context, 131072u);
+  std::vector<std::string> notes;
+  const auto all_global = Config(Keys(tiny, "attention.sliding_window"), &notes);
+  ASSERT_TRUE(all_global);
+  EXPECT_EQ(all_global->text.layers, std::vector<LayerKind>(7, LayerKind::kGlobal));
+  EXPECT_EQ(notes.size(), 1u);
+  for (const char* key : {"embedding_length", "block_count", "feed_forward_length",
+                          "attention.head_count", "general.architecture"}) {
+    const auto missing = Config(Keys(tiny, key));
+    ASSERT_FALSE(missing) << key;
+    EXPECT_NE(missing.error().message.find("missing"), std::string::npos);
+  }
+}
+
+TEST(GgufConfig, OtherSpellings) {
+  const ModelConfig tiny = testing::TinyTextConfig();
+  const auto old = Config(Keys(tiny, "", [](GgufWriter& w) {
+    w.Key("gemma3.rope.global.freq_base", 2e6f);
+    w.Key("gemma3.rope.local.freq_base", 2e4f);
+    w.Key("gemma3.attention.sliding_window_pattern", uint32_t{2});
+  }));
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->text.rope_theta_global, 2e6f);
+  EXPECT_EQ(old->text.rope_theta_local, 2e4f);
+  EXPECT_EQ(old->text.layers[1], LayerKind::kGlobal);
+  const auto array = Config(Keys(tiny, "", [](GgufWriter& w) {
+    w.KeyBools("gemma3.attention.sliding_window_pattern",
+               {true, false, true, true, true, true, false});
+    w.Key("gemma3.rope.freq_base", 3e6f);
+    w.Key("gemma3.rope.global.freq_base", 2e6f);
+    w.Key("gemma3.rope.freq_base_swa", 3e4f);
+  }));
+  ASSERT_TRUE(array);
+  EXPECT_EQ(array->text.layers[1], LayerKind::kGlobal);
+  EXPECT_EQ(array->text.layers[5], LayerKind::kLocal);
+  EXPECT_EQ(array->text.rope_theta_global, 3e6f);
+  EXPECT_EQ(array->text.rope_theta_local, 3e4f);
+}
+
+TEST(GgufConfig, RepairsOfPublishedFiles) {
+  std::vector<std::string> notes;
+  // The first 4b uploads: context 8192, no scaling factor, no base frequency.
+  ModelConfig four = Published(34, 2560, 8, 4, 256);
+  four.text.max_context = 8192;
+  auto read = Config(Keys(four, ""), &notes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->text.max_context, 131072u);
+  EXPECT_EQ(read->text.rope_factor_global, 8.0f);
+  EXPECT_EQ(notes.size(), 2u);
+  // A well-made 27b file: no repair, its own attention scale.
+  notes.clear();
+  read = Config(Keys(Published(62, 5376, 32, 16, 128), "",
+                     [](GgufWriter& w) {
+                       w.KeyString("gemma3.rope.scaling.type", "linear");
+                       w.Key("gemma3.rope.scaling.factor", 8.0f);
+                     }),
+                &notes);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(notes.empty());
+  EXPECT_FLOAT_EQ(read->text.attention_scale, 0.0771516749810460f);
+  EXPECT_EQ(Config(Keys(Published(62, 5376, 32, 16, 128), "attention.key_length"))->text.head_dim,
+            128u);
+  // The old 1b upload: capped logits, and a factor that small models do not have.
+  notes.clear();
+  read = Config(Keys(Published(26, 1152, 4, 1, 256), "attention.sliding_window",
+                     [](GgufWriter& w) {
+                       w.Key("gemma3.final_logit_softcapping", 30.0f);
+                       w.Key("gemma3.rope.scaling.factor", 8.0f);
+                     }),
+                &notes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->text.rope_factor_global, 1.0f);
+  EXPECT_EQ(read->text.sliding_window, 512u);
+  EXPECT_EQ(read->text.layers[0], LayerKind::kLocal);
+  EXPECT_EQ(notes.size(), 3u);
+}
+
+TEST(GgufConfig, OtherModelsSayWhatTheyAre) {
+  const auto unsupported = [](const GgufWriter& writer, const std::string& part) {
+    const auto config = Config(writer);
+    ASSERT_FALSE(config) << part;
+    EXPECT_EQ(config.error().code, ErrorCode::kUnsupported) << config.error().message;
+    EXPECT_NE(config.error().message.find(part), std::string::npos) << config.error().message;
+  };
+  const auto architecture = [](const char* name) {
+    GgufWriter writer;
+    writer.KeyString("general.architecture", name);
+    return writer;
+  };
+  unsupported(architecture("llama"), "llama");
+  unsupported(architecture("gemma3n"), "gemma3n");
+  unsupported(architecture("clip"), "vision part");
+  const ModelConfig tiny = testing::TinyTextConfig();
+  ModelConfig rnj = tiny;
+  rnj.text.num_layers = 32;
+  unsupported(Keys(rnj, ""), "32 layers");
+  unsupported(
+      Keys(tiny, "", [](GgufWriter& w) { w.KeyString("gemma3.rope.scaling.type", "yarn"); }),
+      "yarn");
+  unsupported(Keys(tiny, "", [](GgufWriter& w) { w.Key("gemma3.final_logit_softcapping", 30.0f); }),
+              "softcapping");
+}
+
+TEST(GgufConfig, ImpossibleValuesAreErrors) {
+  const ModelConfig tiny = testing::TinyTextConfig();
+  const auto refused = [&](const std::string& key, const std::function<void(GgufWriter&)>& add) {
+    const auto config = Config(Keys(tiny, key, add));
+    ASSERT_FALSE(config) << key;
+    EXPECT_EQ(config.error().code, ErrorCode::kBadModel) << config.error().message;
+  };
+  const auto number = [&](const std::string& key, uint32_t value) {
+    refused(key, [=](GgufWriter& w) { w.Key("gemma3." + key, value); });
+  };
+  const auto real = [&](const std::string& key, float value) {
+    refused(key, [=](GgufWriter& w) { w.Key("gemma3." + key, value); });
+  };
+  for (const uint32_t n : {0u, 1025u, 1u << 31, UINT32_MAX}) number("block_count", n);
+  refused("block_count", [](GgufWriter& w) { w.KeyString("gemma3.block_count", "7"); });
+  refused("block_count", [](GgufWriter& w) { w.KeyInts("gemma3.block_count", {7}); });
+  refused("block_count", [](GgufWriter& w) { w.Key("gemma3.block_count", 7.0f); });
+  refused("block_count", [](GgufWriter& w) { w.Key("gemma3.block_count", int32_t{-1}); });
+  refused("block_count", [](GgufWriter& w) { w.Key("gemma3.block_count", UINT64_MAX); });
+  refused("attention.head_count", [](GgufWriter& w) {
+    w.KeyInts("gemma3.attention.head_count", {4, 4});
+  });
+  for (const uint32_t n : {0u, 3u, UINT32_MAX}) number("attention.head_count", n);
+  for (const uint32_t n : {0u, 3u, 8u}) number("attention.head_count_kv", n);
+  for (const uint32_t n : {0u, 15u, 1u << 20}) number("attention.key_length", n);
+  number("attention.value_length", 8);
+  number("embedding_length", 0);
+  number("feed_forward_length", UINT32_MAX);
+  for (const uint32_t n : {0u, UINT32_MAX}) number("context_length", n);
+  number("attention.sliding_window_pattern", 0);
+  refused("", [](GgufWriter& w) {
+    w.KeyBools("gemma3.attention.sliding_window_pattern", {true, false});
+  });
+  refused("",
+          [](GgufWriter& w) { w.KeyStrings("gemma3.attention.sliding_window_pattern", {"a"}); });
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float f : {0.0f, -1.0f, nan, std::numeric_limits<float>::infinity()}) {
+    real("rope.freq_base", f);
+    real("rope.freq_base_swa", f);
+    real("rope.scaling.factor", f);
+    real("attention.layer_norm_rms_epsilon", f);
+  }
+  refused("", [](GgufWriter& w) { w.KeyString("gemma3.rope.freq_base", "1e6"); });
+  // A window larger than the context is odd but harmless.
+  EXPECT_TRUE(Config(Keys(tiny, "attention.sliding_window", [](GgufWriter& w) {
+    w.Key("gemma3.attention.sliding_window", uint32_t{100000});
+  })));
+}
+
+}  // namespace
+}  // namespace gemma3
