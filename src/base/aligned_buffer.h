@@ -69,7 +69,8 @@ class AlignedBuffers {
     return data;
   }
 
-  // Zeroed, and still untouched: calloc takes large blocks as fresh pages from the system.
+  // Zeroed, and still untouched: calloc takes large blocks as fresh pages from the system. Not in
+  // large pages: these are for caches, which fill bit by bit, and whole pages would be touched.
   std::byte* AddZeroed(size_t bytes) {
     if (bytes > SIZE_MAX - kCacheLine) throw std::bad_alloc();
     std::unique_ptr<std::byte, FreeDeleter> block(

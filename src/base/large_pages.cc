@@ -15,23 +15,13 @@ size_t WholePages(size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-}  // namespace
-
-void AdviseLargePages([[maybe_unused]] void* begin, [[maybe_unused]] size_t bytes) {
-#ifdef MADV_HUGEPAGE
-  const size_t whole = bytes / kLargePage * kLargePage;
-  const int kept = errno;
-  if (whole != 0) ::madvise(begin, whole, MADV_HUGEPAGE);
-  errno = kept;
-#endif
-}
-
-void* ReserveLargePages(size_t bytes) {
+// mmap at a multiple of kLargePage, with the request for large pages. Null and errno if it fails.
+void* Map(size_t bytes, int protection, int flags, int descriptor) {
   if (bytes > SIZE_MAX / 2) {
     errno = ENOMEM;
     return nullptr;
   }
-  // With room to align; what is left over goes back.
+  // Reserves addresses with room to align, gives back what is left over, and maps over the rest.
   const size_t whole = WholePages(bytes);
   void* reserved = ::mmap(nullptr, whole + kLargePage, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -39,24 +29,30 @@ void* ReserveLargePages(size_t bytes) {
   auto* begin = static_cast<std::byte*>(reserved);
   const size_t skip = (kLargePage - reinterpret_cast<uintptr_t>(begin) % kLargePage) % kLargePage;
   if (skip != 0) ::munmap(begin, skip);
-  ::munmap(begin + skip + whole, kLargePage - skip);
-  return begin + skip;
-}
-
-void* AllocateLargePages(size_t bytes) {
-  void* begin = ReserveLargePages(bytes);
-  if (!begin) return nullptr;
-  // Mapped anew rather than made accessible, so that the system counts it as memory to be used.
-  void* memory = ::mmap(begin, WholePages(bytes), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (memory == MAP_FAILED) {
+  begin += skip;
+  ::munmap(begin + whole, kLargePage - skip);
+  if (::mmap(begin, bytes, protection, flags | MAP_FIXED, descriptor, 0) == MAP_FAILED) {
     const int kept = errno;
-    FreeLargePages(begin, bytes);
+    ::munmap(begin, whole);
     errno = kept;
     return nullptr;
   }
-  AdviseLargePages(memory, bytes);
-  return memory;
+#ifdef MADV_HUGEPAGE
+  const int kept = errno;  // a refusal is no error
+  ::madvise(begin, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+  errno = kept;
+#endif
+  return begin;
+}
+
+}  // namespace
+
+void* MapFileInLargePages(int descriptor, size_t bytes) {
+  return Map(bytes, PROT_READ, MAP_SHARED, descriptor);
+}
+
+void* AllocateLargePages(size_t bytes) {
+  return Map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 void FreeLargePages(void* begin, size_t bytes) { ::munmap(begin, WholePages(bytes)); }
