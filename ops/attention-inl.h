@@ -252,6 +252,7 @@ void Multiply(const Product<U>& p, size_t rows, size_t columns) {
 
 // ------------------------------------------------------------------ softmax
 
+// Of the vectors of this file, and of one number in the same way.
 HWY_INLINE VF Exp2(VF e) { return math::HWY_NAMESPACE::Exp2(DF(), e); }
 HWY_INLINE float Exp2(float e) { return hn::GetLane(Exp2(hn::Set(DF(), e))); }
 
@@ -395,48 +396,46 @@ HWY_INLINE VF LoadPadded(const float* from, size_t i, size_t n) {
   return i < n ? hn::LoadN(DF(), from + i, HWY_MIN(hn::Lanes(DF()), n - i)) : hn::Zero(DF());
 }
 
-// StoreTile*: write one key and one value, of head_dim components each, as key j of a tile. `pairs`
-// and `rounded` are scratch of v_cols elements.
+// StoreTile*: write one key and one value, of head_dim components each, as key j of a tile. `row`,
+// `pairs` and `rounded` are scratch of v_cols elements.
 
-inline void StoreTileF32(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,
-                         const float* HWY_RESTRICT v, size_t j, std::byte* tile) {
+// Units of one number of type T. row: [v_cols] of scratch.
+template <class T, class Convert>
+HWY_INLINE void StoreTileSingles(const KvLayout& layout, size_t head_dim,
+                                 const float* HWY_RESTRICT k, const float* HWY_RESTRICT v, size_t j,
+                                 std::byte* tile, T* HWY_RESTRICT row, const Convert& convert) {
   const DF df;
-  float* keys = reinterpret_cast<float*>(tile);
-  for (size_t c = 0; c < head_dim; ++c) keys[c * kKvTile + j] = k[c];
+  const hn::Rebind<T, DF> dt;
+  for (size_t c = 0; c < layout.v_cols; c += hn::Lanes(df)) {
+    hn::StoreU(convert(LoadPadded(k, c, head_dim)), dt, row + c);
+  }
+  T* keys = reinterpret_cast<T*>(tile);
+  for (size_t c = 0; c < head_dim; ++c) keys[c * kKvTile + j] = row[c];
 
-  float* values = reinterpret_cast<float*>(tile + layout.v_offset);
+  T* values = reinterpret_cast<T*>(tile + layout.v_offset);
   for (size_t p = 0; p < layout.num_panels(); ++p) {
     const size_t begin = layout.PanelBegin(p);
     const size_t width = layout.PanelBegin(p + 1) - begin;
-    float* to = values + begin * layout.v_steps + j * width;
+    T* to = values + begin * layout.v_steps + j * width;
     for (size_t c = 0; c < width; c += hn::Lanes(df)) {
-      hn::Store(LoadPadded(v, begin + c, head_dim), df, to + c);
+      hn::StoreU(convert(LoadPadded(v, begin + c, head_dim)), dt, to + c);
     }
   }
+}
+
+inline void StoreTileF32(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,
+                         const float* HWY_RESTRICT v, size_t j, std::byte* tile,
+                         float* HWY_RESTRICT row) {
+  StoreTileSingles(layout, head_dim, k, v, j, tile, row, [](VF x) HWY_ATTR { return x; });
 }
 
 inline void StoreTileF16(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,
                          const float* HWY_RESTRICT v, size_t j, std::byte* tile,
                          hwy::float16_t* HWY_RESTRICT row) {
-  const DF df;
-  const DF16 df16;
-  const VF largest = hn::Set(df, 65504.0f);
-  const auto halves = [&](const float* from, size_t c) HWY_ATTR {
-    return hn::DemoteTo(df16, hn::Clamp(LoadPadded(from, c, head_dim), hn::Neg(largest), largest));
-  };
-  for (size_t c = 0; c < layout.v_cols; c += hn::Lanes(df)) hn::StoreU(halves(k, c), df16, row + c);
-  hwy::float16_t* keys = reinterpret_cast<hwy::float16_t*>(tile);
-  for (size_t c = 0; c < head_dim; ++c) keys[c * kKvTile + j] = row[c];
-
-  hwy::float16_t* values = reinterpret_cast<hwy::float16_t*>(tile + layout.v_offset);
-  for (size_t p = 0; p < layout.num_panels(); ++p) {
-    const size_t begin = layout.PanelBegin(p);
-    const size_t width = layout.PanelBegin(p + 1) - begin;
-    hwy::float16_t* to = values + begin * layout.v_steps + j * width;
-    for (size_t c = 0; c < width; c += hn::Lanes(df)) {
-      hn::StoreU(halves(v, begin + c), df16, to + c);
-    }
-  }
+  const VF largest = hn::Set(DF(), 65504.0f);
+  StoreTileSingles(layout, head_dim, k, v, j, tile, row, [largest](VF x) HWY_ATTR {
+    return hn::DemoteTo(DF16(), hn::Clamp(x, hn::Neg(largest), largest));
+  });
 }
 
 inline void StoreTileBF16(const KvLayout& layout, size_t head_dim, const float* HWY_RESTRICT k,

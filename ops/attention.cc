@@ -58,7 +58,8 @@ void StoreAll(Rows<const float> k, Rows<const float> v, size_t first_pos, const 
         const size_t j = pos % kKvTile;
         switch (kv.type) {
           case KvType::kF32:
-            StoreTileF32(layout, head_dim, key, value, j, tile);
+            StoreTileF32(layout, head_dim, key, value, j, tile,
+                         reinterpret_cast<float*>(row_scratch));
             break;
           case KvType::kF16:
             StoreTileF16(layout, head_dim, key, value, j, tile,
@@ -184,7 +185,7 @@ Tile<U> GetTile(const Call& call, const Block& block, size_t index, const Work<U
   const std::byte* data =
       call.kv.data + (block.kv_head * slot_tiles + index % slot_tiles) * layout.tile_bytes;
   using Unit = typename U::Unit;
-  if (layout.unit_bytes == 2) {
+  if (layout.unit_bytes == 2) {  // single numbers: kF16; pairs: kInt8
     const size_t units = Work<U>::TileUnits(layout);
     auto* expanded = reinterpret_cast<Unit*>(work.expanded);
     const Unit* values = expanded + layout.k_steps * kKvTile;
@@ -377,7 +378,7 @@ void AttentionAll(Rows<const float> q, std::span<const KeyRange> keys, const KvV
                   .group = num_heads / kv.num_kv_heads,
                   .factor = scale * kLog2E,
                   .out = out};
-  if (kv.type == KvType::kF32 || kv.type == KvType::kF16) {
+  if (call.layout.keys_per_unit == 1) {
     AttendAll<UnitF32>(call, pool);
   } else {
     AttendAll<UnitBF16>(call, pool);

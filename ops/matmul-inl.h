@@ -289,9 +289,9 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
     const bool last = i + 1 == spans.count;
     CopySpan<Dot>(b, begin, end, w);
     const size_t bytes = (end - begin) * sizeof(typename Dot::T);
-    const ptrdiff_t distance =
-        last ? b.next - b.w - static_cast<ptrdiff_t>(begin * sizeof(typename Dot::T))
-             : static_cast<ptrdiff_t>(bytes);
+    const ptrdiff_t distance = last ? Ahead::Distance(b.w, b.next) -
+                                          static_cast<ptrdiff_t>(begin * sizeof(typename Dot::T))
+                                    : static_cast<ptrdiff_t>(bytes);
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
       const Panel panel{.row = row,

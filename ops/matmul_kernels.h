@@ -73,8 +73,12 @@ struct Ahead {
   static Ahead Of(ptrdiff_t distance, size_t bytes, size_t panel, size_t panels) {
     return {distance, bytes * panel / panels / 64 * 64, bytes * (panel + 1) / panels / 64 * 64};
   }
+  // Not by pointer arithmetic, as below: what is next may lie in another matrix.
+  static ptrdiff_t Distance(const std::byte* from, const std::byte* to) {
+    return static_cast<ptrdiff_t>(reinterpret_cast<uintptr_t>(to) -
+                                  reinterpret_cast<uintptr_t>(from));
+  }
   void Request(const std::byte* span) const {
-    // Not a pointer's arithmetic: what is next may lie in another matrix.
     const uintptr_t there = reinterpret_cast<uintptr_t>(span) + static_cast<uintptr_t>(distance);
     for (size_t i = begin; i < end; i += 64) {
       PrefetchForLater(reinterpret_cast<const void*>(there + i));

@@ -373,7 +373,8 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
                     .last = i + 1 == spans};
     const size_t bytes = (span.end - span.begin) * PackedChunkBytes(kType);
     const ptrdiff_t distance =
-        span.last ? b.next - b.w - static_cast<ptrdiff_t>(span.begin * PackedChunkBytes(kType))
+        span.last ? Ahead::Distance(b.w, b.next) -
+                        static_cast<ptrdiff_t>(span.begin * PackedChunkBytes(kType))
                   : static_cast<ptrdiff_t>(bytes);
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 
+#include "hwy/base.h"
 #include "ops/packed.h"
 
 namespace gemma3 {
@@ -35,30 +36,28 @@ constexpr size_t kPrepareRows = 4;
 // Scratch for unpacked rows that are used only once, by a few rows of x: first-level cache.
 constexpr size_t kUnpackOnceBytes = 16 * 1024;
 
-constexpr size_t RoundUp(size_t n, size_t step) { return (n + step - 1) / step * step; }
-constexpr size_t DivCeil(size_t n, size_t d) { return (n + d - 1) / d; }
-
 size_t BlockRows(size_t bytes, size_t row_bytes) {
-  const size_t rows = std::clamp(RoundUp(bytes / std::max<size_t>(1, row_bytes), kBlockRowStep),
-                                 kBlockRowStep, kMaxBlockRows);
+  const size_t rows =
+      std::clamp(hwy::RoundUpTo(bytes / std::max<size_t>(1, row_bytes), kBlockRowStep),
+                 kBlockRowStep, kMaxBlockRows);
   return rows > kLongBlockRowStep ? rows / kLongBlockRowStep * kLongBlockRowStep : rows;
 }
 
-// How many blocks there are once the plans' rows are whole tiles.
-size_t CountBlocks(std::span<Plan> plans, Cut cut) {
-  size_t blocks = 0;
+// Makes the plans' rows whole tiles, and counts their blocks, and those of all.
+size_t CutBlocks(std::span<Plan> plans, Cut cut) {
   if (cut == Cut::kTogether) {
     size_t rows = kMaxBlockRows;
     for (const Plan& plan : plans) rows = std::min(rows, plan.block_rows);
     rows = std::max(rows / kPackedBlock, size_t{1}) * kPackedBlock;
     for (Plan& plan : plans) plan.block_rows = rows;
   }
+  size_t blocks = 0;
   for (Plan& plan : plans) {
-    plan.block_rows = RoundUp(plan.block_rows, kBlockRowStep);
-    plan.blocks = DivCeil(plan.task->w.rows, plan.block_rows);
-    blocks = cut == Cut::kTogether ? plan.blocks : blocks + plan.blocks;
+    plan.block_rows = hwy::RoundUpTo(plan.block_rows, kBlockRowStep);
+    plan.blocks = hwy::DivCeil(plan.task->w.rows, plan.block_rows);
+    blocks += plan.blocks;
   }
-  return blocks;
+  return cut == Cut::kTogether ? blocks / plans.size() : blocks;
 }
 
 }  // namespace
@@ -93,12 +92,17 @@ Range Plan::Block(size_t index) const {
   return {index * block_rows, std::min(task->w.rows, (index + 1) * block_rows)};
 }
 
+const std::byte* Plan::At(size_t row) const {
+  return static_cast<const std::byte*>(task->w.data) +
+         row / kernels.group_rows * kernels.group_bytes;
+}
+
 size_t PreparedStride(InputForm form, size_t cols) {
   switch (form) {
     case InputForm::kF32:
-      return 0;
+      return hwy::RoundUpTo(cols * sizeof(float), kInputAlign);
     case InputForm::kBF16:
-      return RoundUp(cols * 2, kInputAlign);
+      return hwy::RoundUpTo(cols * 2, kInputAlign);
     case InputForm::kInt8:
       return PackedInputBytes(cols);
   }
@@ -120,7 +124,7 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     plan.kernels = KernelsFor(task.w.type, x.cols);
     plan.unpack = plan.kernels.run == nullptr ||
                   (compute == Compute::kExact && plan.kernels.input != InputForm::kF32);
-    total_bytes += DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
+    total_bytes += hwy::DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }
   const std::span<Plan> plans(region.plans.data(), region.num_plans);
 
@@ -134,16 +138,16 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
       plan.block_rows = BlockRows(kMaxBlockBytes, plan.unpack ? float_bytes : kernels.span_bytes);
     }
   }
-  region.blocks = CountBlocks(plans, cut);
+  region.blocks = CutBlocks(plans, cut);
 
   if (!once && region.blocks != 0) {
-    region.parts = std::clamp<size_t>(DivCeil(threads * kBlocksPerThread, region.blocks), 1,
+    region.parts = std::clamp<size_t>(hwy::DivCeil(threads * kBlocksPerThread, region.blocks), 1,
                                       std::max<size_t>(1, x.rows / kMinPartRows));
     // Few rows of x, or threads beyond number: then smaller blocks.
     while (region.blocks * region.parts < 4 * threads) {
-      for (Plan& plan : plans) plan.block_rows = DivCeil(plan.block_rows, 2);
+      for (Plan& plan : plans) plan.block_rows = hwy::DivCeil(plan.block_rows, 2);
       const size_t before = region.blocks;
-      region.blocks = CountBlocks(plans, cut);
+      region.blocks = CutBlocks(plans, cut);
       if (region.blocks == before) break;
     }
   }
@@ -156,10 +160,10 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     }
     if (!plan.unpack) continue;
     const size_t group = plan.kernels.group_rows;
-    plan.unpack_rows =
-        once ? std::clamp(RoundUp(kUnpackOnceBytes / float_bytes, group), group, plan.block_rows)
-             : plan.block_rows;
-    plan.unpack_stride = RoundUp(x.cols, kInputAlign / sizeof(float));
+    plan.unpack_rows = once ? std::clamp(hwy::RoundUpTo(kUnpackOnceBytes / float_bytes, group),
+                                         group, plan.block_rows)
+                            : plan.block_rows;
+    plan.unpack_stride = hwy::RoundUpTo(x.cols, kInputAlign / sizeof(float));
     unpack_bytes = std::max(unpack_bytes, plan.unpack_rows * plan.unpack_stride * sizeof(float));
   }
   region.thread_bytes = region.span_bytes + unpack_bytes;
@@ -167,6 +171,7 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
 }
 
 size_t PreparedBytes(const Region& region) {
+  // kF32 is what the caller has.
   std::array<bool, kInputForms> needed = {};
   for (const Plan& plan : region.Plans()) needed[static_cast<size_t>(plan.form())] = true;
   size_t bytes = 0;
@@ -185,7 +190,7 @@ void PrepareInput(Region& region, std::byte* memory, ThreadPool& pool) {
     const size_t stride = PreparedStride(plan.form(), x.cols);
     std::byte* to = memory;
     memory += stride * x.rows;
-    pool.ParallelFor(DivCeil(x.rows, kPrepareRows), [&](size_t unit, size_t) {
+    pool.ParallelFor(hwy::DivCeil(x.rows, kPrepareRows), [&](size_t unit, size_t) {
       const size_t end = std::min(x.rows, (unit + 1) * kPrepareRows);
       for (size_t r = unit * kPrepareRows; r < end; ++r) {
         plan.kernels.prepare(x.row(r), {0, x.cols}, x.cols, to + r * stride);
@@ -193,11 +198,6 @@ void PrepareInput(Region& region, std::byte* memory, ThreadPool& pool) {
     });
     region.SetInput(plan.form(), to, stride);
   }
-}
-
-const std::byte* Plan::At(size_t row) const {
-  return static_cast<const std::byte*>(task->w.data) +
-         row / kernels.group_rows * kernels.group_bytes;
 }
 
 void RunPart(const Region& region, const Plan& plan, Range w, Range x, Rows<float> out,

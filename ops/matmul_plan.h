@@ -44,7 +44,7 @@ struct Region {
   Rows<const float> x;
   std::array<Plan, kMaxTasks> plans;
   size_t num_plans = 0;
-  size_t blocks = 0;        // of all plans
+  size_t blocks = 0;        // of all plans; of each, if cut together
   size_t parts = 1;         // of the rows of x
   size_t span_bytes = 0;    // of scratch for the spans of a block
   size_t thread_bytes = 0;  // those, then unpacked rows
@@ -71,7 +71,7 @@ enum class Cut {
 Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Compute compute,
                   size_t threads, Cut cut);
 
-// Bytes from one row of a prepared form to the next.
+// Bytes from one row to the next where a form is stored.
 size_t PreparedStride(InputForm form, size_t cols);
 
 // Bytes that PrepareInput needs.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "hwy/base.h"
 #include "ops/elementwise.h"
 #include "ops/matmul_plan.h"
 
@@ -17,8 +18,6 @@ namespace {
 // room for the weights there, but read them from it, or copy them, for fewer rows; this was faster.
 constexpr size_t kMaxValueBytes = 768 * 1024;
 constexpr size_t kMinValueRows = 96;  // fewer would read the weights' block too often
-
-size_t RoundUpToLine(size_t bytes) { return (bytes + kInputAlign - 1) / kInputAlign * kInputAlign; }
 
 // The inner rows, in the form that the last matrix takes.
 struct Inner {
@@ -58,7 +57,7 @@ struct Values {
 // Block `w` of the first matrices against rows `part`, at most `most_rows` of them at a time.
 void RunTogether(const Region& first, Range w, Range part, size_t most_rows, const Values& values,
                  std::byte* scratch, const Inner& inner) {
-  const size_t pieces = (part.count() + most_rows - 1) / most_rows;
+  const size_t pieces = hwy::DivCeil(part.count(), most_rows);
   for (size_t i = 0; i < pieces; ++i) {
     const Range rows = part.Piece(i, pieces);
     std::array<Rows<float>, 2> value;
@@ -95,18 +94,18 @@ void Mlp(Rows<const float> x, const MlpTask& task, Rows<float> out, Compute comp
   const size_t most_rows =
       few ? x.rows
           : std::max(kMinValueRows, kMaxValueBytes / (matrices * value_cols * sizeof(float)));
-  const size_t part_rows = (x.rows + first.parts - 1) / first.parts;
+  const size_t part_rows = hwy::DivCeil(x.rows, first.parts);
   const size_t value_bytes =
-      RoundUpToLine(std::min(most_rows, part_rows) * value_cols * sizeof(float));
+      hwy::RoundUpTo(std::min(most_rows, part_rows) * value_cols * sizeof(float), kInputAlign);
 
   // Thread 0's scratch holds x and the inner rows for all threads, then its own part: what products
   // need, and values.
   const InputForm form = second.plans[0].form();
   const size_t x_bytes = PreparedBytes(first);
-  const size_t inner_stride =
-      form == InputForm::kF32 ? RoundUpToLine(cols * sizeof(float)) : PreparedStride(form, cols);
+  const size_t inner_stride = PreparedStride(form, cols);
   const size_t shared_bytes = x_bytes + x.rows * inner_stride;
-  const size_t product_bytes = RoundUpToLine(std::max(first.thread_bytes, second.thread_bytes));
+  const size_t product_bytes =
+      hwy::RoundUpTo(std::max(first.thread_bytes, second.thread_bytes), kInputAlign);
   const size_t thread_bytes = product_bytes + matrices * value_bytes;
   std::byte* shared = pool.Scratch(0, shared_bytes + thread_bytes).data();
   std::byte* scratch0 = shared + shared_bytes;

@@ -29,8 +29,8 @@ struct MlpTask {
 void Mlp(Rows<const float> x, const MlpTask& task, Rows<float> out, Compute compute,
          ThreadPool& pool);
 
-// At most this much memory is taken for x and the inner rows, and by each thread for blocks of
-// weights and values.
+// At most this much memory is taken for x and the inner rows; and about kMlpThreadBytes by each
+// thread for blocks of weights and values (more where weights are unpacked to floats).
 constexpr size_t MlpBytes(size_t rows, size_t cols, size_t inner) {
   return rows * (cols + inner) * sizeof(float);
 }

@@ -155,14 +155,9 @@ constexpr size_t PackedBytes(WeightType type, size_t rows, size_t cols) {
 // Offsets within a prepared row of activations, and within its records.
 inline constexpr size_t kPackedInputRecord = 48;
 inline constexpr size_t kPackedInputHalves = 16;
-enum PackedInputField : size_t {
-  kInputScale = 0,
-  kInputTotal = 4,
-  kInputStart8 = 8,
-  kInputStart4 = 12,
-  kInputQuants = 16
-};
-enum PackedHalfField : size_t { kHalfTotal = 0, kHalfStart8 = 8 };
+inline constexpr size_t kInputScale = 0, kInputTotal = 4, kInputStart8 = 8, kInputStart4 = 12,
+                        kInputQuants = 16;
+inline constexpr size_t kHalfTotal = 0, kHalfStart8 = 8;
 
 constexpr size_t PackedInputHalves(size_t cols) { return cols / kPackedBlock * kPackedInputRecord; }
 constexpr size_t PackedInputBytes(size_t cols) {
