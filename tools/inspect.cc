@@ -103,6 +103,7 @@ nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPl
                     {"vision", plan.vision},     {"tokenizer", plan.tokenizer},
                     {"program", plan.program},   {"total", plan.total()}};
   json["notes"] = model.notes();
+  json["warnings"] = model.warnings();
   return json;
 }
 
@@ -162,6 +163,8 @@ std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, b
   line("tokenizer", plan.tokenizer);
   line("program", plan.program);
   line("total", plan.total());
+  if (!model.warnings().empty()) text += "\nWarnings\n";
+  for (const std::string& warning : model.warnings()) text += "  " + warning + "\n";
   if (!model.notes().empty()) text += "\nNotes\n";
   for (const std::string& note : model.notes()) text += "  " + note + "\n";
   return text;

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "src/base/status.h"
+#include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/terminal.h"
 
 #ifndef GEMMA3_DEMO_DIR
 #define GEMMA3_DEMO_DIR ""
@@ -68,6 +70,9 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   };
   GEMMA3_TRY(Model model, Model::Load(path, options));
   progress.Erase();
+  for (const std::string& warning : model.warnings()) {
+    WriteStderr("warning: " + SanitizeForTerminal(warning) + "\n");
+  }
   // Never destroyed: at the end of the process the system takes the memory back at once, while
   // destructors would walk through the vocabulary, a tenth of the time of a short answer.
   static auto* const kept = new std::vector<Model>;

@@ -23,7 +23,7 @@ struct OpenedModel {
   double seconds;  // that loading took
 };
 
-// Errors: those of ResolveModel and Model::Load; During::kLoad is their exit code.
+// Prints the model's warnings to standard error. Errors: those of ResolveModel and Model::Load; During::kLoad is their exit code.
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings);
 
 }  // namespace gemma3::cli

@@ -39,7 +39,10 @@ class Model {
   // Errors: kBadModel where the checkpoint came without one.
   Result<const Tokenizer*> tokenizer() const;
   const std::vector<TensorInfo>& tensors() const;
-  const std::vector<std::string>& notes() const;  // repairs made while loading, for people
+  const std::vector<std::string>& notes() const;  // repairs made while loading, for who asks
+  // What of the files is computed in another way than they say, or not at all: to be shown to
+  // everybody who uses the model, for its answers may differ from what its maker intended.
+  const std::vector<std::string>& warnings() const;
   const std::string& path() const;
 
   // Errors: kInvalidArgument for an impossible context.

@@ -86,7 +86,7 @@ Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedMode
   if (cached) {
     // A cached file that does not open any more (an older version, a damaged disk) is made anew.
     if (auto packed = OpenPackedFile(cache_path)) {
-      packed->notes = model.checkpoint.notes;
+      packed->remarks = model.checkpoint.remarks;
       model.checkpoint = *std::move(packed);
       GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
       MarkUsed(cache_path);
@@ -101,13 +101,13 @@ Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedMode
   Checkpoint packed = model.checkpoint;
   ReplaceRewritten(packed, model.weights);
   if (const Status written = WritePackedFile(cache_path, packed); !written) {
-    model.checkpoint.notes.push_back("packed weights were not kept: " + written.error().message);
+    model.checkpoint.remarks.notes.push_back("packed weights were not kept: " + written.error().message);
     return {};
   }
   TrimPackedCache(options.cache_folder, options.cache_max_bytes, cache_path);
   // From now on as at the next start: mapped, and so shared and reclaimable.
   if (auto reopened = OpenPackedFile(cache_path)) {
-    reopened->notes = model.checkpoint.notes;
+    reopened->remarks = model.checkpoint.remarks;
     model.weights = {};
     model.checkpoint = *std::move(reopened);
     GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
@@ -154,7 +154,10 @@ Result<Model> Model::Load(const std::string& path, const LoadOptions& options) {
 
 const ModelConfig& Model::config() const { return impl_->checkpoint.config; }
 const std::vector<TensorInfo>& Model::tensors() const { return impl_->tensors; }
-const std::vector<std::string>& Model::notes() const { return impl_->checkpoint.notes; }
+const std::vector<std::string>& Model::notes() const { return impl_->checkpoint.remarks.notes; }
+const std::vector<std::string>& Model::warnings() const {
+  return impl_->checkpoint.remarks.warnings;
+}
 const std::string& Model::path() const { return impl_->path; }
 
 Result<const Tokenizer*> Model::tokenizer() const {

@@ -13,6 +13,7 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "src/base/file_map.h"
+#include "src/base/remarks.h"
 #include "src/base/tensor.h"
 
 namespace gemma3 {
@@ -32,8 +33,7 @@ struct Checkpoint {
   // in `tokenizer_missing`.
   std::string tokenizer_proto;
   std::string tokenizer_missing;
-  // Warnings about repairs, for people; not errors.
-  std::vector<std::string> notes;
+  Remarks remarks;
   // What keeps every view alive: the maps, and tensors that had to be put in another order.
   std::vector<std::shared_ptr<const FileMap>> files;
   std::vector<std::shared_ptr<const std::vector<std::byte>>> rearranged;

@@ -108,7 +108,7 @@ Status ReadLayers(const GgufFile& gguf, TextConfig* text) {
 }
 
 Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text,
-                std::vector<std::string>* notes) {
+                Remarks* remarks) {
   GEMMA3_TRY(text->rope_theta_global,
              FloatOr(gguf, {"gemma3.rope.freq_base", "gemma3.rope.global.freq_base"}, 1e6f));
   GEMMA3_TRY(text->rope_theta_local,
@@ -122,7 +122,7 @@ Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text,
   text->rope_factor_global = stated && type != "none" ? static_cast<float>(*stated) : 1;
   if (known && text->rope_factor_global != known->rope_factor) {
     if (stated || known->rope_factor != 1) {
-      notes->push_back(gguf.file() + ": RoPE scaling of global layers set to " +
+      remarks->notes.push_back(gguf.file() + ": RoPE scaling of global layers set to " +
                        std::to_string(static_cast<int>(known->rope_factor)) +
                        ", that of a model of this size (the file " +
                        (stated ? "says otherwise" : "is silent") + ")");
@@ -133,7 +133,7 @@ Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text,
 }
 
 Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known,
-                       std::vector<std::string>* notes) {
+                       Remarks* remarks) {
   for (const char* key : {"gemma3.final_logit_softcapping", "gemma3.attn_logit_softcapping"}) {
     GEMMA3_TRY(const auto cap, gguf.Float(key));
     if (!cap || *cap == 0) continue;
@@ -141,7 +141,7 @@ Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known,
       return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key, " is ", *cap,
                   "; Gemma 3 does not cap logits and this library does not compute it");
     }
-    notes->push_back(gguf.file() + ": ignored " + key + ", which early files state by mistake");
+    remarks->notes.push_back(gguf.file() + ": ignored " + key + ", which early files state by mistake");
   }
   return {};
 }
@@ -237,7 +237,7 @@ Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tok
 }  // namespace
 
 Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& tensors,
-                                       std::vector<std::string>* notes) {
+                                       Remarks* remarks) {
   GEMMA3_CHECK_OK(CheckArchitecture(gguf, tensors));
   ModelConfig config;
   TextConfig& text = config.text;
@@ -279,7 +279,7 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
              UintOr(gguf, "gemma3.context_length", known ? known->context : 131072));
   if (known && text.max_context == 8192) {
     text.max_context = known->context;
-    notes->push_back(gguf.file() + ": trained context set to " + std::to_string(known->context) +
+    remarks->notes.push_back(gguf.file() + ": trained context set to " + std::to_string(known->context) +
                      ", that of a model of this size (the file says 8192)");
   }
   GEMMA3_CHECK_OK(ReadLayers(gguf, &text));
@@ -287,16 +287,16 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
   if (text.sliding_window == 0) {
     if (known) {
       text.sliding_window = known->window;
-      notes->push_back(gguf.file() + ": sliding window set to " + std::to_string(known->window) +
+      remarks->notes.push_back(gguf.file() + ": sliding window set to " + std::to_string(known->window) +
                        ", that of a model of this size (the file is silent)");
     } else {
       text.sliding_window = text.max_context;
       std::fill(text.layers.begin(), text.layers.end(), LayerKind::kGlobal);
-      notes->push_back(gguf.file() + ": without a sliding window every layer is global");
+      remarks->notes.push_back(gguf.file() + ": without a sliding window every layer is global");
     }
   }
-  GEMMA3_CHECK_OK(ReadRope(gguf, known, &text, notes));
-  GEMMA3_CHECK_OK(ReadSoftcapping(gguf, known, notes));
+  GEMMA3_CHECK_OK(ReadRope(gguf, known, &text, remarks));
+  GEMMA3_CHECK_OK(ReadSoftcapping(gguf, known, remarks));
 
   const auto embedding = tensors.find("token_embd.weight");
   if (embedding == tensors.end() || embedding->second.shape.size() != 2) {
@@ -348,7 +348,7 @@ Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf) {
 }
 
 Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
-                                      std::string* missing, std::vector<std::string>* notes) {
+                                      std::string* missing, Remarks* remarks) {
   GEMMA3_TRY(const auto model, gguf.String("tokenizer.ggml.model"));
   GEMMA3_TRY(const auto tokens, gguf.Strings("tokenizer.ggml.tokens"));
   if (!model || !tokens || *model == "none" || *model == "no_vocab") {
@@ -364,7 +364,7 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
   SpmVocabulary vocabulary;
   GEMMA3_CHECK_OK(ReadPieces(gguf, *tokens, rows, by_merges, &vocabulary));
   if (tokens->size() > rows) {
-    notes->push_back(gguf.file() + ": " + std::to_string(tokens->size()) + " tokens for " +
+    remarks->notes.push_back(gguf.file() + ": " + std::to_string(tokens->size()) + " tokens for " +
                      std::to_string(rows) + " rows of the embedding; the last ones were left out");
   }
 

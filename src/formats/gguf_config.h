@@ -9,6 +9,7 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
+#include "src/base/remarks.h"
 #include "src/base/tensor.h"
 #include "src/formats/gguf.h"
 
@@ -18,7 +19,7 @@ namespace gemma3 {
 // rows of the embedding and betray models that only look like Gemma 3.
 // Errors: kBadModel; kUnsupported, saying what the file is, for anything else.
 Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& tensors,
-                                       std::vector<std::string>* notes);
+                                       Remarks* remarks);
 
 // The tower from a separate file of architecture "clip". Errors: kUnsupported for another kind of
 // projector; kBadModel where it does not fit a text model of width `text_hidden`.
@@ -31,6 +32,6 @@ Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf);
 // Sets the ids of `config->tokens` and the stop tokens by the text of the pieces and the keys.
 // `config->text.vocab_size` must be set. Errors: kBadModel for a vocabulary that cannot be.
 Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
-                                      std::string* missing, std::vector<std::string>* notes);
+                                      std::string* missing, Remarks* remarks);
 
 }  // namespace gemma3

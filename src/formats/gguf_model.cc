@@ -117,7 +117,7 @@ Status TakeTensors(TensorMap tensors, const std::string& file, Checkpoint* check
     }
   }
   if (unknown > 0) {
-    checkpoint->notes.push_back(file + ": " + std::to_string(unknown) +
+    checkpoint->remarks.notes.push_back(file + ": " + std::to_string(unknown) +
                                 " tensors are no part of Gemma 3 and were left out, first " +
                                 first_unknown);
   }
@@ -187,7 +187,7 @@ Status AddVision(const std::string& path, const GgufFile& metadata, const OpenOp
   for (const std::string& candidate : MmprojCandidates(path)) {
     auto mmproj = OpenGgufFiles(candidate);
     if (!mmproj || !ReadMmprojConfig(mmproj->metadata, config.text.hidden_size)) continue;
-    checkpoint->notes.push_back("vision part: " + candidate);
+    checkpoint->remarks.notes.push_back("vision part: " + candidate);
     return AddMmproj(*std::move(mmproj), candidate, checkpoint);
   }
   return {};
@@ -212,14 +212,14 @@ Result<Checkpoint> OpenGgufModel(const std::string& path, const OpenOptions& opt
   GEMMA3_TRY(GgufSet set, OpenGgufFiles(path));
   Checkpoint checkpoint;
   ModelConfig& config = checkpoint.config;
-  GEMMA3_TRY(config, ReadGgufTextConfig(set.metadata, set.tensors, &checkpoint.notes));
+  GEMMA3_TRY(config, ReadGgufTextConfig(set.metadata, set.tensors, &checkpoint.remarks));
   config.name = fs::path(path).filename().string();
   checkpoint.norms_store_offset = false;
   checkpoint.files = std::move(set.files);
   GEMMA3_CHECK_OK(TakeTensors(std::move(set.tensors), path, &checkpoint));
   GEMMA3_TRY(
       checkpoint.tokenizer_proto,
-      ReadGgufTokenizer(set.metadata, &config, &checkpoint.tokenizer_missing, &checkpoint.notes));
+      ReadGgufTokenizer(set.metadata, &config, &checkpoint.tokenizer_missing, &checkpoint.remarks));
   GEMMA3_CHECK_OK(AddVision(path, set.metadata, options, &checkpoint));
   GEMMA3_CHECK_OK(CheckConfig(config, path));
 
@@ -236,7 +236,7 @@ Result<Checkpoint> OpenGgufModel(const std::string& path, const OpenOptions& opt
                   ", that of token_embd.weight; found ", ShapeString(head->second.shape));
     }
     checkpoint.tensors.erase(head);
-    checkpoint.notes.push_back(path + ": output.weight repeats the embedding and was left out");
+    checkpoint.remarks.notes.push_back(path + ": output.weight repeats the embedding and was left out");
   }
   for (const auto& [name, view] : checkpoint.tensors) {
     if (!table.contains(name)) {

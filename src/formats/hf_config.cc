@@ -329,7 +329,7 @@ Status ReadProcessor(const JsonValue& processor, HfConfig* result) {
   }
   GEMMA3_TRY(const uint64_t tokens, processor.Uint("image_seq_length", vision.tokens_per_image));
   if (tokens != vision.tokens_per_image) {
-    result->notes.push_back(processor.Path() + ": image_seq_length is " + std::to_string(tokens) +
+    result->remarks.notes.push_back(processor.Path() + ": image_seq_length is " + std::to_string(tokens) +
                             "; using mm_tokens_per_image of config.json, " +
                             std::to_string(vision.tokens_per_image));
   }

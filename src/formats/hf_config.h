@@ -11,6 +11,7 @@
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
+#include "src/base/remarks.h"
 #include "src/formats/mlx.h"
 
 namespace gemma3 {
@@ -27,7 +28,7 @@ struct HfConfig {
   ModelConfig config;  // name is empty; has_vision says what the configuration promises
   bool tied = true;    // the output head is the embedding table
   std::optional<MlxQuantization> mlx = {};
-  std::vector<std::string> notes;
+  Remarks remarks = {};
 };
 
 // `folder` names the model in messages. Sizes are not yet checked against limits: CheckConfig does

@@ -154,12 +154,12 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
       });
   if (model.has_vision && !stored_vision) {
     model.has_vision = false;
-    checkpoint->notes.push_back(folder +
+    checkpoint->remarks.notes.push_back(folder +
                                 ": the configuration has a vision part but the files hold none; "
                                 "loaded for text only");
   }
   if (!model.has_vision && stored_vision) {
-    checkpoint->notes.push_back(folder +
+    checkpoint->remarks.notes.push_back(folder +
                                 ": the files hold vision tensors but config.json describes none; "
                                 "loaded for text only");
   }
@@ -188,7 +188,7 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
       return Fail(ErrorCode::kBadModel, folder, ": tensor ", first_unknown, " belongs to layer ",
                   *layer, ", but config.json says num_hidden_layers ", model.text.num_layers);
     }
-    checkpoint->notes.push_back(folder + ": " + std::to_string(unknown) +
+    checkpoint->remarks.notes.push_back(folder + ": " + std::to_string(unknown) +
                                 " tensors are no part of Gemma 3 and were left out, first " +
                                 first_unknown);
   }
@@ -208,7 +208,7 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
           "shares it with the embedding");
     }
   } else if (!config.tied) {
-    checkpoint->notes.push_back(folder +
+    checkpoint->remarks.notes.push_back(folder +
                                 ": config.json says tie_word_embeddings false, but no output head "
                                 "is stored; using the embedding");
   }
@@ -293,7 +293,7 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name) {
   checkpoint.config = std::move(config.config);
   checkpoint.config.name =
       (folder.has_filename() ? folder.filename() : folder.parent_path().filename()).string();
-  checkpoint.notes = std::move(config.notes);
+  checkpoint.remarks = std::move(config.remarks);
   checkpoint.norms_store_offset = true;
   checkpoint.files = std::move(weights.files);
   GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));

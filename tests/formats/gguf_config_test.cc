@@ -18,7 +18,7 @@ namespace gemma3 {
 namespace {
 
 // Reads only the configuration: published sizes need no tensors for that.
-Result<ModelConfig> Config(const GgufWriter& writer, std::vector<std::string>* notes = nullptr,
+Result<ModelConfig> Config(const GgufWriter& writer, Remarks* remarks = nullptr,
                            uint64_t rows = 300) {
   static const std::string kName = "m.gguf";
   const std::string content = writer.Finish();
@@ -29,8 +29,8 @@ Result<ModelConfig> Config(const GgufWriter& writer, std::vector<std::string>* n
   TensorMap tensors;
   tensors["token_embd.weight"] = {
       .type = TensorType::kF16, .shape = {rows, 1}, .data = nullptr, .bytes = 0, .file = nullptr};
-  std::vector<std::string> ignored;
-  auto config = ReadGgufTextConfig(*gguf, tensors, notes ? notes : &ignored);
+  Remarks ignored;
+  auto config = ReadGgufTextConfig(*gguf, tensors, remarks ? remarks : &ignored);
   if (config) {
     if (Status status = CheckConfig(*config, kName); !status) {
       return std::unexpected(status.error());
@@ -65,11 +65,11 @@ TEST(GgufConfig, DefaultsOfWhatIsMissing) {
   EXPECT_EQ(Config(Keys(tiny, "attention.head_count_kv"))->text.num_kv_heads, 4u);
   EXPECT_EQ(Config(Keys(tiny, "attention.key_length"))->text.head_dim, 256u);
   EXPECT_EQ(Config(Keys(tiny, "context_length"))->text.max_context, 131072u);
-  std::vector<std::string> notes;
-  const auto all_global = Config(Keys(tiny, "attention.sliding_window"), &notes);
+  Remarks remarks;
+  const auto all_global = Config(Keys(tiny, "attention.sliding_window"), &remarks);
   ASSERT_TRUE(all_global);
   EXPECT_EQ(all_global->text.layers, std::vector<LayerKind>(7, LayerKind::kGlobal));
-  EXPECT_EQ(notes.size(), 1u);
+  EXPECT_EQ(remarks.notes.size(), 1u);
   for (const char* key : {"embedding_length", "block_count", "feed_forward_length",
                           "attention.head_count", "general.architecture"}) {
     const auto missing = Config(Keys(tiny, key));
@@ -104,41 +104,41 @@ TEST(GgufConfig, OtherSpellings) {
 }
 
 TEST(GgufConfig, RepairsOfPublishedFiles) {
-  std::vector<std::string> notes;
+  Remarks remarks;
   // The first 4b uploads: context 8192, no scaling factor, no base frequency.
   ModelConfig four = Published(34, 2560, 8, 4, 256);
   four.text.max_context = 8192;
-  auto read = Config(Keys(four, ""), &notes);
+  auto read = Config(Keys(four, ""), &remarks);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->text.max_context, 131072u);
   EXPECT_EQ(read->text.rope_factor_global, 8.0f);
-  EXPECT_EQ(notes.size(), 2u);
+  EXPECT_EQ(remarks.notes.size(), 2u);
   // A well-made 27b file: no repair, its own attention scale.
-  notes.clear();
+  remarks.notes.clear();
   read = Config(Keys(Published(62, 5376, 32, 16, 128), "",
                      [](GgufWriter& w) {
                        w.KeyString("gemma3.rope.scaling.type", "linear");
                        w.Key("gemma3.rope.scaling.factor", 8.0f);
                      }),
-                &notes);
+                &remarks);
   ASSERT_TRUE(read);
-  EXPECT_TRUE(notes.empty());
+  EXPECT_TRUE(remarks.notes.empty());
   EXPECT_FLOAT_EQ(read->text.attention_scale, 0.0771516749810460f);
   EXPECT_EQ(Config(Keys(Published(62, 5376, 32, 16, 128), "attention.key_length"))->text.head_dim,
             128u);
   // The old 1b upload: capped logits, and a factor that small models do not have.
-  notes.clear();
+  remarks.notes.clear();
   read = Config(Keys(Published(26, 1152, 4, 1, 256), "attention.sliding_window",
                      [](GgufWriter& w) {
                        w.Key("gemma3.final_logit_softcapping", 30.0f);
                        w.Key("gemma3.rope.scaling.factor", 8.0f);
                      }),
-                &notes);
+                &remarks);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->text.rope_factor_global, 1.0f);
   EXPECT_EQ(read->text.sliding_window, 512u);
   EXPECT_EQ(read->text.layers[0], LayerKind::kLocal);
-  EXPECT_EQ(notes.size(), 3u);
+  EXPECT_EQ(remarks.notes.size(), 3u);
 }
 
 TEST(GgufConfig, OtherModelsSayWhatTheyAre) {

@@ -44,7 +44,7 @@ TEST_F(GgufModel, TheSameModelInBothContainers) {
   const auto hf = OpenCheckpoint(folder_.path() + "/hf");
   ASSERT_TRUE(hf);
   EXPECT_FALSE(gguf.norms_store_offset);
-  EXPECT_TRUE(gguf.notes.empty());
+  EXPECT_TRUE(gguf.remarks.notes.empty());
   ASSERT_EQ(gguf.tensors.size(), hf->tensors.size());
   for (const auto& [name, view] : hf->tensors) {
     const TensorView& other = gguf.tensors.at(name);
@@ -117,7 +117,7 @@ TEST_F(GgufModel, MissingWrongAndSurplusTensors) {
   ExpectRefused(surplus, "layers.7.input_layernorm.weight belongs to no layer");
   GgufWriter unknown = testing::MakeGguf(config, 1);
   unknown.Tensor("blk.0.something.weight", TensorType::kF32, {32}, std::vector<std::byte>(128));
-  EXPECT_EQ(Good(unknown).notes.size(), 1u);
+  EXPECT_EQ(Good(unknown).remarks.notes.size(), 1u);
   GgufWriter missing = Keys(config, "");
   missing.Tensor("token_embd.weight", TensorType::kF16, {300, 32},
                  std::vector<std::byte>(300 * 64));
@@ -143,7 +143,7 @@ TEST_F(GgufModel, TheOutputHead) {
   GgufWriter same = testing::MakeGguf(config, 1);
   same.Tensor("output.weight", TensorType::kF16, {300, 32}, std::vector<std::byte>(300 * 64));
   const Checkpoint checkpoint = Good(same);
-  EXPECT_EQ(checkpoint.notes.size(), 1u);
+  EXPECT_EQ(checkpoint.remarks.notes.size(), 1u);
   EXPECT_FALSE(checkpoint.tensors.contains("output.weight"));
   GgufWriter shorter = testing::MakeGguf(config, 1);
   shorter.Tensor("output.weight", TensorType::kF16, {299, 32}, std::vector<std::byte>(299 * 64));

@@ -173,7 +173,7 @@ TEST_F(GgufTokenizer, MoreTokensThanRows) {
   scores_.push_back(-1000);
   types_.push_back(3);
   const Checkpoint checkpoint = Good(Writer());
-  EXPECT_EQ(checkpoint.notes.size(), 1u);
+  EXPECT_EQ(checkpoint.remarks.notes.size(), 1u);
   ExpectSamePieces(checkpoint.tokenizer_proto, vocabulary_);
 }
 
@@ -213,8 +213,8 @@ TEST(GgufPublishedTokenizer, EqualsTokenizerModelOnEveryVector) {
   ModelConfig config;
   config.text.vocab_size = 262208;
   std::string missing;
-  std::vector<std::string> notes;
-  const auto proto = ReadGgufTokenizer(*gguf, &config, &missing, &notes);
+  Remarks remarks;
+  const auto proto = ReadGgufTokenizer(*gguf, &config, &missing, &remarks);
   ASSERT_TRUE(proto) << proto.error().message;
   ExpectSamePieces(*proto, *original);
   EXPECT_EQ(config.tokens.start_of_image, 255999);

@@ -394,7 +394,7 @@ TEST(HfConfig, ProcessorFiles) {
   EXPECT_EQ(published->config.pan_and_scan.max_num_crops, 4u);
   EXPECT_EQ(published->config.pan_and_scan.min_crop_size, 256u);
   EXPECT_FALSE(published->config.pan_and_scan.enabled);
-  EXPECT_TRUE(published->notes.empty());
+  EXPECT_TRUE(published->remarks.notes.empty());
   const auto nested = read("", R"({"image_processor":{"pan_and_scan_max_num_crops":2,
     "pan_and_scan_min_ratio_to_activate":1.5,"do_pan_and_scan":true}})");
   ASSERT_TRUE(nested);

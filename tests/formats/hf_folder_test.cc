@@ -60,7 +60,7 @@ TEST_F(HfFolder, EveryPrefixFamilyGivesTheCanonicalNames) {
     ASSERT_TRUE(checkpoint) << checkpoint.error().message;
     EXPECT_TRUE(checkpoint->config.has_vision);
     EXPECT_TRUE(checkpoint->norms_store_offset);
-    EXPECT_TRUE(checkpoint->notes.empty());
+    EXPECT_TRUE(checkpoint->remarks.notes.empty());
     ASSERT_EQ(checkpoint->tensors.size(), bank_.views().size());
     for (const auto& [name, view] : bank_.views()) {
       const TensorView& read = checkpoint->tensors.at(name);
@@ -127,8 +127,8 @@ TEST_F(HfFolder, MissingWrongAndSurplusTensors) {
   tensors_["model.rotary_emb.inv_freq"] = good.at("model.norm.weight");
   const auto noted = Open();
   ASSERT_TRUE(noted);
-  ASSERT_EQ(noted->notes.size(), 1u);
-  EXPECT_NE(noted->notes[0].find("layers.0.mlp.up_proj.lora"), std::string::npos);
+  ASSERT_EQ(noted->remarks.notes.size(), 1u);
+  EXPECT_NE(noted->remarks.notes[0].find("layers.0.mlp.up_proj.lora"), std::string::npos);
   EXPECT_EQ(noted->tensors.size(), good.size());
 }
 
@@ -142,7 +142,7 @@ TEST_F(HfFolder, TheOutputHead) {
   tensors_.erase("lm_head.weight");
   const auto without = Open();
   ASSERT_TRUE(without);
-  EXPECT_EQ(without->notes.size(), 1u);
+  EXPECT_EQ(without->remarks.notes.size(), 1u);
   json_.clear();
   extra_.Add("head", TensorType::kBF16, {299, 32}, std::vector<float>(299 * 32));
   tensors_["lm_head.weight"] = extra_.views().at("head");
@@ -177,7 +177,7 @@ TEST_F(HfFolder, AConfigurationWithATowerThatIsNotStored) {
   const auto text = Open();
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_FALSE(text->config.has_vision);
-  EXPECT_EQ(text->notes.size(), 1u);
+  EXPECT_EQ(text->remarks.notes.size(), 1u);
   // Half a tower is damage.
   tensors_ = all;
   tensors_.erase("multi_modal_projector.mm_soft_emb_norm.weight");
@@ -188,7 +188,7 @@ TEST_F(HfFolder, AConfigurationWithATowerThatIsNotStored) {
       all.at("multi_modal_projector.mm_soft_emb_norm.weight");
   const auto head = Open();
   ASSERT_TRUE(head);
-  EXPECT_TRUE(head->notes.empty());
+  EXPECT_TRUE(head->remarks.notes.empty());
 }
 
 TEST_F(HfFolder, ShardsWithAnIndex) {

@@ -180,7 +180,7 @@ class MlxFolder : public ::testing::Test {
 TEST_F(MlxFolder, ModulesAreJoined) {
   const auto checkpoint = Open();
   ASSERT_TRUE(checkpoint) << checkpoint.error().message;
-  EXPECT_TRUE(checkpoint->notes.empty());
+  EXPECT_TRUE(checkpoint->remarks.notes.empty());
   ShapeTable table = TextShapes(config_.text);
   table.merge(VisionShapes(config_.vision, config_.text));
   ASSERT_EQ(checkpoint->tensors.size(), table.size());
