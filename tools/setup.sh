@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 packages=(g++ make cmake libsentencepiece-dev nlohmann-json3-dev libstb-dev libwebp-dev
-  libcli11-dev libedit-dev libgtest-dev libbenchmark-dev)
+  libcli11-dev libedit-dev libgtest-dev)
 highway_needed=1.2
 highway_preferred=1.3  # fixes for AVX-512 targets; taken where the choice is ours
 
@@ -24,8 +24,8 @@ explain() {
 Please install these and run this script again (or set GEMMA3_SKIP_SETUP=1 if they are there
 already, under names that it does not know):
   a C++23 compiler with <expected> (GCC 12, Clang 16 or newer), make, CMake 3.22 or newer,
-  SentencePiece, nlohmann/json, stb_image, CLI11, GoogleTest; optional: libedit, libwebp, Google
-  Benchmark. Highway 1.2 or newer as a package, or as a source tree in build/deps/highway.
+  SentencePiece, nlohmann/json, stb_image, CLI11, GoogleTest; optional: libedit, libwebp. Highway
+  1.2 or newer as a package, or as a source tree in build/deps/highway.
 What is neither optional nor the compiler and CMake, CMake otherwise downloads, pinned by hash.
 On Debian and Ubuntu:
   apt-get install ${packages[*]}
