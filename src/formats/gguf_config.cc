@@ -14,7 +14,6 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
-#include "src/formats/spm_proto.h"
 
 namespace gemma3 {
 namespace {
@@ -174,66 +173,6 @@ Result<VisionConfig> ReadVision(const GgufFile& gguf, const std::string& prefix)
   return vision;
 }
 
-// --- Vocabulary ---
-
-TokenId FindPiece(const SpmVocabulary& vocabulary, std::string_view text, TokenId fallback) {
-  for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
-    if (vocabulary.pieces[id].text == text) return static_cast<TokenId>(id);
-  }
-  return fallback;
-}
-
-// An id key. 2^32 - 1 is how a u32 says -1: there is none.
-Status ReadId(const GgufFile& gguf, const std::string& key, size_t limit,
-              std::optional<TokenId>* id) {
-  GEMMA3_TRY(const auto value, gguf.Uint(key));
-  if (!value || *value == std::numeric_limits<uint32_t>::max()) return {};
-  if (*value >= limit) {
-    return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key, " is ", *value,
-                ", outside the vocabulary of ", limit);
-  }
-  *id = static_cast<TokenId>(*value);
-  return {};
-}
-
-Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tokens, size_t rows,
-                  bool by_merges, SpmVocabulary* vocabulary) {
-  GEMMA3_TRY(const auto types, gguf.Ints("tokenizer.ggml.token_type"));
-  GEMMA3_TRY(const auto scores, gguf.Floats("tokenizer.ggml.scores"));
-  for (const auto& [key, size] :
-       {std::pair("tokenizer.ggml.token_type", types ? types->size() : tokens.size()),
-        {"tokenizer.ggml.scores", scores ? scores->size() : tokens.size()}}) {
-    if (size != tokens.size()) {
-      return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key, " has ", size, " entries for ",
-                  tokens.size(), " tokens");
-    }
-  }
-  if (!types || (!scores && !by_merges)) {
-    return Fail(ErrorCode::kBadModel, gguf.file(), ": the key tokenizer.ggml.",
-                types ? "scores" : "token_type", " is missing");
-  }
-  // Some files have a token more than the embedding has rows: <image_soft_token>.
-  const size_t count = std::min(tokens.size(), rows);
-  vocabulary->pieces.reserve(count);
-  for (size_t id = 0; id < count; ++id) {
-    const int64_t type = (*types)[id];
-    if (type < 1 || type > 6) {
-      return Fail(ErrorCode::kBadModel, gguf.file(), ": token ", id, " has the unknown type ",
-                  type);
-    }
-    VocabularyPiece piece{std::string(tokens[id]), 0, static_cast<PieceType>(type)};
-    if (scores) piece.score = static_cast<float>((*scores)[id]);
-    // Converters write the spaces of user-defined pieces as themselves.
-    if (piece.type == PieceType::kUserDefined) {
-      for (size_t at = 0; (at = piece.text.find(' ', at)) != std::string::npos;) {
-        piece.text.replace(at, 1, "\u2581");
-      }
-    }
-    vocabulary->pieces.push_back(std::move(piece));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& tensors,
@@ -345,89 +284,6 @@ Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf) {
   GEMMA3_TRY(VisionConfig vision, ReadVision(gguf, "gemma3.vision."));
   GEMMA3_TRY(vision.tokens_per_image, UintOr(gguf, "gemma3.mm.tokens_per_image", 256));
   return vision;
-}
-
-Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
-                                      std::string* missing, Remarks* remarks) {
-  GEMMA3_TRY(const auto model, gguf.String("tokenizer.ggml.model"));
-  GEMMA3_TRY(const auto tokens, gguf.Strings("tokenizer.ggml.tokens"));
-  if (!model || !tokens || *model == "none" || *model == "no_vocab") {
-    *missing = gguf.file() + " holds no vocabulary (tokenizer.ggml.*)";
-    return std::string();
-  }
-  if (*model != "llama" && *model != "gpt2") {
-    return Fail(ErrorCode::kUnsupported, gguf.file(), ": tokenizer.ggml.model is \"",
-                Shown(*model, 60), "\", expected \"llama\" or \"gpt2\"");
-  }
-  const bool by_merges = *model == "gpt2";
-  const size_t rows = config->text.vocab_size;
-  SpmVocabulary vocabulary;
-  GEMMA3_CHECK_OK(ReadPieces(gguf, *tokens, rows, by_merges, &vocabulary));
-  if (tokens->size() > rows) {
-    remarks->notes.push_back(gguf.file() + ": " + std::to_string(tokens->size()) + " tokens for " +
-                     std::to_string(rows) + " rows of the embedding; the last ones were left out");
-  }
-
-  const size_t count = vocabulary.pieces.size();
-  const std::string prefix = "tokenizer.ggml.";
-  std::optional<TokenId> bos, eos, eot, unk, pad;
-  GEMMA3_CHECK_OK(ReadId(gguf, prefix + "bos_token_id", count, &bos));
-  GEMMA3_CHECK_OK(ReadId(gguf, prefix + "eos_token_id", count, &eos));
-  GEMMA3_CHECK_OK(ReadId(gguf, prefix + "eot_token_id", count, &eot));
-  GEMMA3_CHECK_OK(ReadId(gguf, prefix + "unknown_token_id", count, &unk));
-  GEMMA3_CHECK_OK(ReadId(gguf, prefix + "padding_token_id", count, &pad));
-
-  // The text of a piece is more reliable than the keys: some files call <end_of_turn> the EOS.
-  SpecialTokens& special = config->tokens;
-  special.pad = FindPiece(vocabulary, "<pad>", pad.value_or(special.pad));
-  special.eos = FindPiece(vocabulary, "<eos>", eos.value_or(special.eos));
-  special.bos = FindPiece(vocabulary, "<bos>", bos.value_or(special.bos));
-  special.start_of_turn = FindPiece(vocabulary, "<start_of_turn>", special.start_of_turn);
-  special.end_of_turn = FindPiece(vocabulary, "<end_of_turn>", special.end_of_turn);
-  special.start_of_image = FindPiece(vocabulary, "<start_of_image>", special.start_of_image);
-  special.end_of_image = FindPiece(vocabulary, "<end_of_image>", special.end_of_image);
-  special.image_soft_token = FindPiece(vocabulary, "<image_soft_token>", special.image_soft_token);
-
-  std::vector<TokenId> stop = {special.eos, special.end_of_turn};
-  const auto add = [&](TokenId id) {
-    if (std::find(stop.begin(), stop.end(), id) == stop.end()) stop.push_back(id);
-  };
-  if (eos) add(*eos);
-  if (eot) add(*eot);
-  GEMMA3_TRY(const auto more, gguf.Ints(prefix + "eos_token_ids"));
-  for (size_t i = 0; more && i < std::min<size_t>(more->size(), 1024); ++i) {
-    const int64_t id = (*more)[i];
-    if (id < 0 || static_cast<uint64_t>(id) >= count) {
-      return Fail(ErrorCode::kBadModel, gguf.file(), ": ", prefix, "eos_token_ids[", i, "] is ", id,
-                  ", outside the vocabulary of ", count);
-    }
-    add(static_cast<TokenId>(id));
-  }
-  config->generation.stop_tokens = std::move(stop);
-
-  vocabulary.unk_id = FindPiece(vocabulary, "<unk>", unk.value_or(3));
-  const auto id_or_none = [&](TokenId id) { return static_cast<size_t>(id) < count ? id : -1; };
-  vocabulary.bos_id = id_or_none(special.bos);
-  vocabulary.eos_id = id_or_none(special.eos);
-  vocabulary.pad_id = id_or_none(special.pad);
-  RepairTypes(&vocabulary);
-  if (by_merges) {
-    GEMMA3_TRY(const auto merges, gguf.Strings(prefix + "merges"));
-    if (!merges) {
-      return Fail(ErrorCode::kBadModel, gguf.file(), ": the key tokenizer.ggml.merges is missing");
-    }
-    std::vector<std::string> merged;
-    merged.reserve(merges->size());
-    for (const std::string_view merge : *merges) {
-      std::string text(merge);
-      const size_t space = text.find(' ');
-      if (space != std::string::npos) text.erase(space, 1);
-      merged.push_back(std::move(text));
-    }
-    ScoreByMerges(merged, &vocabulary);
-  }
-  DropTrailingPadding(&vocabulary);
-  return BuildSpmProto(vocabulary, gguf.file());
 }
 
 }  // namespace gemma3

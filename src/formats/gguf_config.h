@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Gemma 3's configuration and vocabulary from GGUF metadata, with repairs of what published files
-// leave out or state wrongly. Every repair leaves a note.
+// Gemma 3's configuration from GGUF metadata, with repairs of what published files leave out
+// or state wrongly. Every repair leaves a note.
 #pragma once
 
 #include <string>
@@ -27,11 +27,5 @@ Result<VisionConfig> ReadMmprojConfig(const GgufFile& gguf, size_t text_hidden);
 
 // The tower from the keys of a single file that holds both parts (ollama/ollama).
 Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf);
-
-// Reads tokenizer.ggml.*: returns a serialized ModelProto, or "" with the reason in `missing`.
-// Sets the ids of `config->tokens` and the stop tokens by the text of the pieces and the keys.
-// `config->text.vocab_size` must be set. Errors: kBadModel for a vocabulary that cannot be.
-Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
-                                      std::string* missing, Remarks* remarks);
 
 }  // namespace gemma3

@@ -16,6 +16,7 @@
 #include "src/base/status.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
+#include "src/formats/gguf_vocabulary.h"
 #include "src/formats/shape_table.h"
 
 namespace gemma3 {

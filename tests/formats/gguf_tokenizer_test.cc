@@ -14,6 +14,7 @@
 
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
+#include "src/formats/gguf_vocabulary.h"
 #include "src/formats/spm_proto.h"
 #include "tests/formats/gguf_fixture.h"
 #include "tests/support/model_writer.h"

@@ -14,6 +14,7 @@
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
 #include "src/formats/gguf_model.h"
+#include "src/formats/gguf_vocabulary.h"
 #include "src/formats/shape_table.h"
 #include "src/formats/spm_proto.h"
 
@@ -40,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   (void)ReadMmprojConfig(*gguf, 32);
   (void)ReadSingleFileVisionConfig(*gguf);
-  std::vector<std::string> notes;
+  Remarks notes;
   std::string missing;
   auto config = ReadGgufTextConfig(*gguf, gguf->tensors(), &notes);
   if (!config) return 0;
