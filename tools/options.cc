@@ -249,6 +249,10 @@ std::vector<Setting> MakeTable() {
       "a whole number of at least 0", 0, kMaxSize,
       [](auto& s) -> auto& { return s.generation.max_tokens; }));
   table.push_back(Stop());
+  table.push_back(Choice<bool>(
+      "show-thought", Group::kAnswer, "print what the model thinks before it answers (MedGemma)",
+      {{"on", true}, {"off", false}},
+      [](auto& s) -> auto& { return s.generation.show_thought; }));
   // Session.
   table.push_back(Whole(
       "context", "N", Group::kSession, "tokens of prompt and answers; 0: the model's, at most 8192",

@@ -39,6 +39,7 @@ struct RunOptions {
 std::string ToJson(const GenerationResult& result, const OpenedModel& opened) {
   nlohmann::ordered_json json;
   json["text"] = result.text;
+  if (!result.thought.empty()) json["thought"] = result.thought;
   json["finish_reason"] = StopReasonName(result.stop_reason);
   json["prompt_tokens"] = result.prompt_tokens;
   json["cached_tokens"] = result.cached_tokens;

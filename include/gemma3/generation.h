@@ -28,6 +28,7 @@ struct GenerationOptions {
   uint64_t seed = 0;          // the same seed gives the same text
   size_t max_tokens = 0;      // 0: until the model stops or the context is full
   std::vector<std::string> stop = {};  // the answer ends before the first of these; none is empty
+  bool show_thought = false;  // the text callback gets the thought, too, as the model writes it
 };
 
 enum class StopReason {
@@ -74,6 +75,10 @@ struct Timings {
 
 struct GenerationResult {
   std::string text;
+  // What the model thought before it answered: MedGemma does when its system text asks for it, and
+  // marks it with <unused94> and <unused95>. It is no part of `text` or of later prompts, and stop
+  // strings do not end it. Cut off with the answer where max_tokens is reached in it.
+  std::string thought;
   StopReason stop_reason = StopReason::kEndOfTurn;
   size_t prompt_tokens = 0;   // tokens of the whole conversation when the answer began
   size_t cached_tokens = 0;   // of these, tokens already in the cache

@@ -27,24 +27,28 @@ class Tokenizer {
   ~Tokenizer();
 
   // Encodes text as text: control tokens cannot come out, whatever the text spells. No BOS is
-  // added. Decoding gives the text back, but for U+2581, which the vocabulary uses for spaces and
-  // which comes back as one. Errors: kInvalidArgument when the text is not valid UTF-8, with the
-  // byte offset, or longer than 256 MiB.
+  // added. Decoding gives the text back, with two exceptions: U+2581, which the vocabulary uses for
+  // spaces, comes back as one; and white space beside a token that a fine-tune added with lstrip or
+  // rstrip is a part of that token and does not come back. Errors: kInvalidArgument when the text is
+  // not valid UTF-8, with the byte offset, or longer than 256 MiB.
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
 
-  // The text of the ids. Control tokens have none; ids outside the vocabulary give U+FFFD, as do
-  // byte tokens that do not form UTF-8.
+  // The text of the ids. Control tokens that models do not write to be read have none (see
+  // IsControl); ids outside the vocabulary give U+FFFD, as do byte tokens that do not form UTF-8.
   std::string Decode(std::span<const TokenId> ids) const;
 
   // The bytes that one token adds to the text: what a streaming decoder concatenates. May be part
-  // of a UTF-8 character. Control tokens are empty.
+  // of a UTF-8 character, or empty as in Decode.
   std::string_view TokenBytes(TokenId id) const;
 
   // The vocabulary's spelling, e.g. "<start_of_turn>" or "\u2581the". Empty outside the vocabulary.
   std::string_view Piece(TokenId id) const;
 
-  // Pad, bos, unk, turn and image marks, <unusedN>, ...: what no text encodes to and what has no
-  // text. False outside the vocabulary, where <image_soft_token> is.
+  // Whether no text encodes to this token: pad, bos, unk, turn and image marks, <unusedN>, what a
+  // tokenizer.json calls special, ... Marks that a model writes for its caller (<unusedN>, such as
+  // MedGemma's around its thought; FunctionGemma's around its calls) are control and still have
+  // text when they are decoded; the others have none. False outside the vocabulary, where
+  // <image_soft_token> is.
   bool IsControl(TokenId id) const;
   // The id spelled exactly like this (control tokens included), or -1.
   TokenId Find(std::string_view piece) const;

@@ -3,6 +3,7 @@
 // JsonValue over nlohmann::json.
 #include "src/base/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,78 @@ size_t Depth(std::string_view text) {
   }
   return deepest;
 }
+
+// Goes through the members of an object without parsing their values.
+class MemberScanner {
+ public:
+  explicit MemberScanner(std::string_view text) : text_(text) {
+    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;  // byte order mark
+    damaged_ = !Take('{');
+  }
+
+  // False at the end of the object and where it is damaged. `key` is as it is written.
+  bool Next(std::string_view* key, std::string_view* value) {
+    if (damaged_ || Take('}')) return false;
+    if (!first_ && !Take(',')) return Damaged();
+    first_ = false;
+    SkipSpace();
+    const size_t key_begin = at_;
+    if (!SkipString()) return Damaged();
+    *key = text_.substr(key_begin + 1, at_ - key_begin - 2);
+    if (!Take(':')) return Damaged();
+    SkipSpace();
+    const size_t begin = at_;
+    if (!SkipValue() || at_ == begin) return Damaged();
+    *value = text_.substr(begin, at_ - begin);
+    return true;
+  }
+  bool damaged() const { return damaged_; }
+  size_t offset() const { return at_; }
+
+ private:
+  bool Damaged() {
+    damaged_ = true;
+    return false;
+  }
+  void SkipSpace() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
+  bool Take(char c) {
+    SkipSpace();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  bool SkipString() {
+    if (at_ == text_.size() || text_[at_] != '"') return false;
+    for (++at_; at_ < text_.size(); ++at_) {
+      if (text_[at_] == '"') return ++at_, true;
+      if (text_[at_] == '\\') ++at_;
+    }
+    at_ = text_.size();
+    return false;
+  }
+  // A string, anything in brackets, or all up to what ends a number or a word.
+  bool SkipValue() {
+    size_t depth = 0;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"') {
+        if (!SkipString()) return false;
+        if (depth == 0) return true;
+        continue;
+      }
+      if (depth == 0 && (c == ',' || c == '}' || c == ']')) return true;
+      ++at_;
+      if (c == '[' || c == '{') ++depth;
+      if ((c == ']' || c == '}') && --depth == 0) return true;
+    }
+    return false;
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+  bool first_ = true;
+  bool damaged_ = false;
+};
 
 // Short enough for a message, whatever the file holds.
 std::string Excerpt(const Json& node) {
@@ -102,6 +175,25 @@ Result<JsonValue> JsonValue::Parse(std::string_view text, const std::string& whe
   }
   const Json* root = &document->root;
   return JsonValue(std::move(document), root, "");
+}
+
+Result<std::optional<JsonValue>> JsonValue::ParseMember(std::string_view text, std::string_view key,
+                                                        const std::string& where,
+                                                        const JsonOptions& options) {
+  MemberScanner members(text);
+  std::string_view name, value;
+  while (members.Next(&name, &value)) {
+    if (name != key) continue;
+    auto parsed = Parse(value, where, options);
+    if (!parsed) return std::unexpected(parsed.error());
+    if (parsed->IsNull()) return std::nullopt;
+    parsed->path_ = std::string(key);
+    return *std::move(parsed);
+  }
+  if (members.damaged()) {
+    return Fail(ErrorCode::kBadModel, where, ": not valid JSON at byte ", members.offset());
+  }
+  return std::nullopt;
 }
 
 std::string JsonValue::Path() const {

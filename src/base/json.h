@@ -30,6 +30,13 @@ class JsonValue {
   static Result<JsonValue> Parse(std::string_view text, const std::string& where,
                                  const JsonOptions& options = {});
 
+  // The member `key` of the object that `text` is, or nothing where it is missing or null. Only
+  // that member is parsed, and nothing behind it is looked at: for large files of which a part is
+  // needed. Errors: kBadModel for text that is no object as far as it is looked at, and as above.
+  static Result<std::optional<JsonValue>> ParseMember(std::string_view text, std::string_view key,
+                                                      const std::string& where,
+                                                      const JsonOptions& options = {});
+
   // "config.json: text_config.rope_scaling".
   std::string Path() const;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/base/status.h"
+#include "src/decode/thought.h"
 #include "src/text/utf8.h"
 
 namespace gemma3 {
@@ -59,6 +60,7 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
 
   const Stopwatch decode_time;
   std::vector<TokenId> history = prompt.ids;  // what the repetition penalty looks back on
+  ThoughtSplitter thought(tokenizer.Find("<unused94>"), tokenizer.Find("<unused95>"));
   Utf8Stream characters;
   std::string whole;    // characters completed by a token
   std::string certain;  // of these, what cannot belong to a stop string any more
@@ -71,6 +73,13 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
     return go_on;
   };
 
+  // Hands out what is known of the thought, where that was asked for.
+  const auto show_thought = [&] {
+    if (!options_.show_thought || !on_text) return true;
+    const std::string part = thought.TakeWritten();
+    return part.empty() || on_text(part);
+  };
+
   bool wanted = true;  // by the callback
   for (;;) {
     const TokenId id = sampler_.Sample(logits, history);
@@ -81,9 +90,9 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
     }
     history.push_back(id);
     whole.clear();
-    characters.Push(tokenizer.TokenBytes(id), whole);
+    characters.Push(thought.Feed(id, tokenizer.TokenBytes(id)), whole);
     const bool stopped = stops_.Feed(whole, certain);
-    wanted = emit();
+    wanted = show_thought() && emit();
     if (stopped) {
       result.stop_reason = StopReason::kStopString;
       break;
@@ -109,15 +118,18 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
     logits = *next;
   }
   whole.clear();
+  characters.Push(thought.Flush(), whole);
   characters.Flush(whole);
   stops_.Feed(whole, certain);
   stops_.Flush(certain);
   const bool cut = result.stop_reason == StopReason::kStopString || (!wanted && !certain.empty());
-  if (wanted) emit();
+  if (wanted) wanted = show_thought() && emit();
+  result.thought = thought.Thought();
   result.timings.decode_seconds = decode_time.Seconds();
 
   if (answer_ids && !cut) {
-    answer_ids->assign(history.begin() + static_cast<ptrdiff_t>(prompt.ids.size()), history.end());
+    const size_t begin = prompt.ids.size() + thought.tokens_before_answer();
+    answer_ids->assign(history.begin() + static_cast<ptrdiff_t>(begin), history.end());
   }
   return result;
 }

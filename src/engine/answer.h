@@ -19,9 +19,9 @@ class AnswerLoop {
   static Result<AnswerLoop> Create(const Model& model, const GenerationOptions& options);
 
   // Answers the prompt; `result` comes with what was already spent on pictures. *answer_ids, if not
-  // null, gets the generated ids without the stop token, or nothing when the text was cut at a stop
-  // string or where the callback stopped (the ids would then say more than the text). Errors:
-  // kCancelled before the first token.
+  // null, gets the generated ids without the thought and the stop token, or nothing when the text
+  // was cut at a stop string or where the callback stopped (the ids would then say more than the
+  // text). Errors: kCancelled before the first token.
   Result<GenerationResult> Run(Runner& runner, const TokenSequence& prompt,
                                const TextCallback& on_text, const ProgressCallback& on_progress,
                                GenerationResult result, std::vector<TokenId>* answer_ids);

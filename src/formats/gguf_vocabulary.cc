@@ -13,7 +13,7 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
-#include "src/formats/spm_proto.h"
+#include "src/formats/vocabulary.h"
 
 namespace gemma3 {
 namespace {
@@ -74,6 +74,23 @@ Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tok
     vocabulary->pieces.push_back(std::move(piece));
   }
   return {};
+}
+
+// A known mistake of converters: without scores there is no order of merges, and text would be
+// split at random.
+Status CheckScores(const SpmVocabulary& vocabulary, const std::string& file) {
+  std::optional<float> score;
+  size_t merged = 0;
+  for (const VocabularyPiece& piece : vocabulary.pieces) {
+    if (piece.type != PieceType::kNormal) continue;
+    if (score && piece.score != *score) return {};
+    score = piece.score;
+    ++merged;
+  }
+  if (merged < 2) return {};
+  return Fail(ErrorCode::kBadModel, file, ": all ", merged, " tokens have the score ", *score,
+              " in tokenizer.ggml.scores, so that text cannot be split as the model expects; the "
+              "file was converted wrongly");
 }
 
 }  // namespace
@@ -143,6 +160,7 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
   vocabulary.eos_id = id_or_none(special.eos);
   vocabulary.pad_id = id_or_none(special.pad);
   RepairTypes(&vocabulary);
+  if (!by_merges) GEMMA3_CHECK_OK(CheckScores(vocabulary, gguf.file()));
   if (by_merges) {
     GEMMA3_TRY(const auto merges, gguf.Strings(prefix + "merges"));
     if (!merges) {

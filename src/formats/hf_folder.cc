@@ -15,10 +15,11 @@
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/hf_config.h"
+#include "src/formats/hf_tokenizer.h"
+#include "src/formats/lfs_pointer.h"
 #include "src/formats/mlx.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
-#include "src/formats/spm_proto.h"
 
 namespace gemma3 {
 namespace {
@@ -26,27 +27,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxConfigBytes = 4 << 20;
-constexpr size_t kMaxTokenizerBytes = 128 << 20;
 
 bool Exists(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
-}
-
-// A Git LFS pointer: the text file that a clone without LFS leaves in place of a large file.
-bool IsLfsPointer(const std::string& path) {
-  std::error_code error;
-  const auto size = fs::file_size(path, error);
-  if (error || size > 1024) return false;
-  const auto text = ReadFile(path, 1024);
-  return text && text->starts_with("version https://git-lfs");
-}
-
-Status RefuseLfsPointer(const std::string& path) {
-  if (!IsLfsPointer(path)) return {};
-  return Fail(ErrorCode::kBadModel, path,
-              " is a Git LFS pointer, not the file itself; run \"git lfs pull\" in the folder or "
-              "download with the Hugging Face client");
 }
 
 Result<std::string> ReadIfThere(const fs::path& path) {
@@ -215,27 +199,6 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
   return {};
 }
 
-// The tokenizer is not needed to compute, so its absence is no error; a damaged one is.
-Status TakeTokenizer(const fs::path& folder, Checkpoint* checkpoint) {
-  const std::string model = (folder / "tokenizer.model").string();
-  const std::string json = (folder / "tokenizer.json").string();
-  if (Exists(model)) {
-    GEMMA3_CHECK_OK(RefuseLfsPointer(model));
-    GEMMA3_TRY(checkpoint->tokenizer_proto, ReadFile(model, kMaxTokenizerBytes));
-    return {};
-  }
-  if (Exists(json)) {
-    GEMMA3_CHECK_OK(RefuseLfsPointer(json));
-    GEMMA3_TRY(const std::string text, ReadFile(json, kMaxTokenizerBytes));
-    GEMMA3_TRY(const SpmVocabulary vocabulary, VocabularyFromTokenizerJson(text, json));
-    GEMMA3_TRY(checkpoint->tokenizer_proto, BuildSpmProto(vocabulary, json));
-    return {};
-  }
-  checkpoint->tokenizer_missing =
-      folder.string() + " holds neither tokenizer.model nor tokenizer.json";
-  return {};
-}
-
 }  // namespace
 
 std::string CanonicalHfName(const std::string& name) {
@@ -298,7 +261,10 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name) {
   checkpoint.files = std::move(weights.files);
   GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));
   GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), config, shown, &checkpoint));
-  GEMMA3_CHECK_OK(TakeTokenizer(folder, &checkpoint));
+  GEMMA3_TRY(HfTokenizer tokenizer,
+             ReadHfTokenizer(folder, checkpoint.config.text.vocab_size, &checkpoint.remarks));
+  checkpoint.tokenizer_proto = std::move(tokenizer.proto);
+  checkpoint.tokenizer_missing = std::move(tokenizer.missing);
   return checkpoint;
 }
 

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdio>
 
-#include "src/base/proto_wire.h"
+#include "src/base/spm_proto.h"
 #include "src/base/status.h"
 #include "src/text/utf8.h"
 
@@ -18,22 +17,12 @@ namespace {
 
 // The longest piece of Gemma 3 has 93 bytes. The bound lets tables keep lengths in 16 bits.
 constexpr size_t kMaxPieceBytes = 1024;
-constexpr size_t kMaxPieces = size_t{1} << 24;
 // The library stacks room for 64 user-defined pieces that are prefixes of each other (Gemma: 31).
 constexpr size_t kMaxNestedPieces = 64;
-
-// Field numbers of sentencepiece_model.proto.
-namespace field {
-constexpr uint32_t kPieces = 1, kTrainerSpec = 2, kNormalizerSpec = 3;          // ModelProto
-constexpr uint32_t kPiece = 1, kScore = 2, kType = 3;                           // SentencePiece
-constexpr uint32_t kModelType = 3, kByteFallback = 35;                          // TrainerSpec
-constexpr uint32_t kUnkId = 40, kBosId = 41, kEosId = 42, kPadId = 43;          // TrainerSpec
-constexpr uint32_t kCharsMap = 2, kAddDummyPrefix = 3, kRemoveExtraSpaces = 4,  // NormalizerSpec
-    kEscapeSpaces = 5;
-}  // namespace field
 constexpr uint64_t kModelTypeBpe = 2;
+constexpr std::string_view kSpaceSymbol = "\u2581";
 
-constexpr std::string_view kMarks[] = {
+constexpr std::string_view kReservedMarks[] = {
     "<pad>",
     "<eos>",
     "<bos>",
@@ -45,7 +34,10 @@ constexpr std::string_view kMarks[] = {
     "<start_of_image>",
     "<end_of_image>",
     "<image_soft_token>",
-    // FunctionGemma's names for <unused40> and following.
+};
+
+// FunctionGemma's names for <unused40> and following.
+constexpr std::string_view kFunctionMarks[] = {
     "<start_function_declaration>",
     "<end_function_declaration>",
     "<start_function_call>",
@@ -55,6 +47,9 @@ constexpr std::string_view kMarks[] = {
     "<escape>",
 };
 
+// Special tokens of fine-tunes that are written for the caller to read.
+constexpr std::string_view kWrittenMarks[] = {"<tool_call>", "</tool_call>", "<think>", "</think>"};
+
 // The names of Gemma 3's HTML tags; each occurs as <name> and as </name>.
 constexpr std::string_view kHtmlTags[] = {
     "table", "caption", "thead", "tbody", "tfoot", "tr",         "th",     "td",     "h1",
@@ -63,14 +58,18 @@ constexpr std::string_view kHtmlTags[] = {
     "img",   "span",    "bbox",  "ul",    "li",    "div",        "iframe", "footer",
 };
 
-bool IsKnownMark(std::string_view piece) {
-  if (!piece.starts_with('<') && !piece.starts_with('[')) return false;  // most pieces
+template <size_t kSize>
+bool IsOneOf(const std::string_view (&names)[kSize], std::string_view piece) {
+  return std::ranges::find(names, piece) != std::end(names);
+}
+
+bool IsUnusedName(std::string_view piece) {
   constexpr std::string_view kUnused = "<unused";
-  if (piece.starts_with(kUnused) && piece.ends_with('>') && piece.size() > kUnused.size() + 1) {
-    const std::string_view digits = piece.substr(kUnused.size(), piece.size() - kUnused.size() - 1);
-    return std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+  if (!piece.starts_with(kUnused) || !piece.ends_with('>') || piece.size() <= kUnused.size() + 1) {
+    return false;
   }
-  return std::ranges::find(kMarks, piece) != std::end(kMarks);
+  const std::string_view digits = piece.substr(kUnused.size(), piece.size() - kUnused.size() - 1);
+  return std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 bool LooksLikeMark(std::string_view piece) {
@@ -82,78 +81,22 @@ bool IsHtmlTag(std::string_view piece) {
   if (!piece.starts_with('<') || !piece.ends_with('>')) return false;
   piece = piece.substr(1, piece.size() - 2);
   if (piece.starts_with('/')) piece.remove_prefix(1);
-  return std::ranges::find(kHtmlTags, piece) != std::end(kHtmlTags);
+  return IsOneOf(kHtmlTags, piece);
 }
 
-Result<SpmPiece> ParsePiece(std::string_view message, size_t id) {
-  SpmPiece piece;
-  uint64_t type = 1;
-  WireReader reader(message);
-  WireField f;
-  while (reader.Next(f)) {
-    if (f.number == field::kPiece && f.type == WireType::kBytes) piece.piece = f.bytes;
-    if (f.number == field::kScore && f.type == WireType::kFixed32) {
-      piece.score = std::bit_cast<float>(static_cast<uint32_t>(f.value));
-    }
-    if (f.number == field::kType && f.type == WireType::kVarint) type = f.value;
-  }
-  if (reader.damaged()) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " is damaged at its byte ",
-                reader.offset());
-  }
-  if (type < 1 || type > 6) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " has the unknown type ", type,
-                " (1 to 6 are known)");
-  }
-  piece.type = static_cast<PieceType>(type);
-  return piece;
+// Whether the library looks for a user-defined piece as huggingface/tokenizers looks for the token.
+bool LibraryMatches(const VocabularyPiece& piece) {
+  if (piece.added->single_word || piece.added->lstrip || piece.added->rstrip) return false;
+  // Runs of spaces: what tokenizers makes by merging. Other spellings with spaces are looked for
+  // in the text as it is, and not as the library does after they became U+2581.
+  std::string_view rest = piece.text;
+  while (rest.starts_with(kSpaceSymbol)) rest.remove_prefix(kSpaceSymbol.size());
+  if (rest.empty()) return true;
+  return !piece.added->normalized && piece.text.find(' ') == std::string::npos &&
+         piece.text.find(kSpaceSymbol) == std::string::npos;
 }
 
-// What the file says about the algorithm; absent fields have the proto's defaults.
-struct Settings {
-  uint64_t model_type = 1;  // unigram
-  bool byte_fallback = false;
-  bool has_chars_map = false;
-  bool add_dummy_prefix = true;
-  bool remove_extra_spaces = true;
-  bool escape_spaces = true;
-};
-
-Status ParseTrainerSpec(std::string_view message, Settings& settings) {
-  WireReader reader(message);
-  WireField f;
-  while (reader.Next(f)) {
-    if (f.type != WireType::kVarint) continue;
-    if (f.number == field::kModelType) settings.model_type = f.value;
-    if (f.number == field::kByteFallback) settings.byte_fallback = f.value != 0;
-  }
-  if (reader.damaged()) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: trainer_spec is damaged at its byte ",
-                reader.offset());
-  }
-  return {};
-}
-
-Status ParseNormalizerSpec(std::string_view message, Settings& settings) {
-  WireReader reader(message);
-  WireField f;
-  while (reader.Next(f)) {
-    if (f.number == field::kCharsMap && f.type == WireType::kBytes) {
-      settings.has_chars_map = !f.bytes.empty();
-    }
-    if (f.type != WireType::kVarint) continue;
-    if (f.number == field::kAddDummyPrefix) settings.add_dummy_prefix = f.value != 0;
-    if (f.number == field::kRemoveExtraSpaces) settings.remove_extra_spaces = f.value != 0;
-    if (f.number == field::kEscapeSpaces) settings.escape_spaces = f.value != 0;
-  }
-  if (reader.damaged()) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: normalizer_spec is damaged at its byte ",
-                reader.offset());
-  }
-  return {};
-}
-
-Status CheckSettings(const Settings& settings) {
+Status CheckSettings(const SpmSettings& settings) {
   const auto unsupported = [](const char* what, const char* wanted) {
     return Fail(ErrorCode::kUnsupported, "tokenizer: ", what, ", but Gemma 3's ", wanted,
                 "; use the tokenizer.model that came with the model");
@@ -172,19 +115,24 @@ Status CheckSettings(const Settings& settings) {
   return {};
 }
 
-Status CheckPiece(const SpmPiece& piece, size_t id) {
+bool IsText(PieceUse use) { return use == PieceUse::kMerged || use == PieceUse::kMatched; }
+
+bool IsOneCharacter(std::string_view piece) { return NextUtf8Char(piece).size == piece.size(); }
+
+Status CheckPiece(const VocabularyPiece& piece, PieceUse use, size_t id) {
   const auto bad = [&](const char* what) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " (", QuotePiece(piece.piece), ") ",
+    return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " (", QuotePiece(piece.text), ") ",
                 what);
   };
-  if (piece.piece.empty()) return bad("is empty");
-  if (piece.piece.size() > kMaxPieceBytes) return bad("is longer than 1024 bytes");
-  if (piece.piece.find('\0') != std::string_view::npos) return bad("has a NUL byte");
-  if (FindInvalidUtf8(piece.piece) != std::string_view::npos) return bad("is not valid UTF-8");
+  if (piece.text.empty()) return bad("is empty");
+  if (piece.text.size() > kMaxPieceBytes) return bad("is longer than 1024 bytes");
+  if (piece.text.find('\0') != std::string::npos) return bad("has a NUL byte");
+  if (FindInvalidUtf8(piece.text) != std::string_view::npos) return bad("is not valid UTF-8");
   if (!std::isfinite(piece.score)) return bad("has a score that is not a finite number");
-  // The library looks single characters up among the control pieces as well.
-  const bool is_text = piece.type == PieceType::kNormal || piece.type == PieceType::kUserDefined;
-  if (!is_text && NextUtf8Char(piece.piece).size == piece.piece.size()) {
+  // A vocabulary whose letters are control is damaged; added tokens may be what they like.
+  const bool is_added =
+      piece.added && piece.type != PieceType::kUnknown && piece.type != PieceType::kByte;
+  if (!IsText(use) && !is_added && IsOneCharacter(piece.text)) {
     return bad("is a single character, but typed as control, unknown, unused or byte");
   }
   return {};
@@ -192,8 +140,8 @@ Status CheckPiece(const SpmPiece& piece, size_t id) {
 
 Status CheckNesting(const SpmModel& model) {
   std::vector<std::string_view> pieces;
-  for (const SpmPiece& piece : model.pieces) {
-    if (piece.type == PieceType::kUserDefined) pieces.push_back(piece.piece);
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    if (model.uses[id] == PieceUse::kMatched) pieces.push_back(model.pieces[id].text);
   }
   std::ranges::sort(pieces);
   std::vector<std::string_view> prefixes;  // of the current piece, each a prefix of the next
@@ -212,20 +160,22 @@ Status CheckModel(SpmModel& model) {
   std::array<bool, 256> has_byte = {};
   size_t unknown = 0;
   model.index = PieceIndex(model.pieces.size());
-  const auto spelling = [&](int32_t id) { return model.pieces[static_cast<size_t>(id)].piece; };
+  const auto spelling = [&](int32_t id) -> std::string_view {
+    return model.pieces[static_cast<size_t>(id)].text;
+  };
   for (size_t id = 0; id < model.pieces.size(); ++id) {
-    const SpmPiece& piece = model.pieces[id];
-    GEMMA3_CHECK_OK(CheckPiece(piece, id));
-    const int32_t same = model.index.Insert(piece.piece, static_cast<int32_t>(id), spelling);
+    const VocabularyPiece& piece = model.pieces[id];
+    GEMMA3_CHECK_OK(CheckPiece(piece, model.uses[id], id));
+    const int32_t same = model.index.Insert(piece.text, static_cast<int32_t>(id), spelling);
     if (same >= 0) {
       return Fail(ErrorCode::kBadModel, "tokenizer: pieces ", same, " and ", id, " are both ",
-                  QuotePiece(piece.piece));
+                  QuotePiece(piece.text));
     }
     if (piece.type == PieceType::kUnknown) ++unknown;
     if (piece.type == PieceType::kByte) {
-      const auto byte = ByteOfPiece(piece.piece);
+      const auto byte = ByteOfPiece(piece.text);
       if (!byte) {
-        return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " (", QuotePiece(piece.piece),
+        return Fail(ErrorCode::kBadModel, "tokenizer: piece ", id, " (", QuotePiece(piece.text),
                     ") is typed as a byte but not spelled like \"<0x0A>\"");
       }
       has_byte[*byte] = true;
@@ -239,96 +189,97 @@ Status CheckModel(SpmModel& model) {
     return Fail(ErrorCode::kBadModel, "tokenizer: byte ", missing - has_byte.begin(),
                 " has no byte piece; all 256 are needed");
   }
+  const int32_t space = model.index.Find(kSpaceSymbol, spelling);
+  if (space < 0 || !IsText(model.uses[static_cast<size_t>(space)])) {
+    return Fail(
+        ErrorCode::kBadModel,
+        "tokenizer: no piece for a single space (U+2581); this is not a vocabulary of Gemma's");
+  }
   return CheckNesting(model);
+}
+
+// A spelling that no piece of the model has. Single characters are told apart by their ids.
+std::string NameFor(const SpmModel& model, size_t id) {
+  const auto spelling = [&](int32_t other) -> std::string_view {
+    return model.pieces[static_cast<size_t>(other)].text;
+  };
+  std::string name = "<character " + std::to_string(id) + ">";
+  while (model.index.Find(name, spelling) >= 0) name += '>';
+  return name;
 }
 
 }  // namespace
 
-PieceType ClassifyPiece(std::string_view piece, PieceType type_in_file) {
-  switch (type_in_file) {
-    case PieceType::kNormal:
-      return IsKnownMark(piece) ? PieceType::kControl : PieceType::kNormal;
-    case PieceType::kUserDefined:
-      return IsKnownMark(piece) || (LooksLikeMark(piece) && !IsHtmlTag(piece))
-                 ? PieceType::kControl
-                 : PieceType::kUserDefined;
-    case PieceType::kUnused:
-      return PieceType::kControl;
-    case PieceType::kUnknown:
-    case PieceType::kControl:
-    case PieceType::kByte:
-      break;
+PieceUse ClassifyPiece(const VocabularyPiece& piece) {
+  const std::string_view text = piece.text;
+  if (piece.type == PieceType::kByte) return PieceUse::kByte;
+  if (piece.type == PieceType::kUnknown) return PieceUse::kControl;
+  if (text.starts_with('<') || text.starts_with('[')) {  // few pieces do
+    if (IsOneOf(kReservedMarks, text)) return PieceUse::kControl;
+    if (IsUnusedName(text) || IsOneOf(kFunctionMarks, text)) return PieceUse::kMark;
   }
-  return type_in_file;
+  if (piece.type == PieceType::kUnused) return PieceUse::kControl;
+  if (piece.added) {
+    if (piece.added->special) {
+      return IsOneOf(kWrittenMarks, text) ? PieceUse::kMark : PieceUse::kControl;
+    }
+    if (piece.type == PieceType::kNormal) return PieceUse::kMerged;
+    return LibraryMatches(piece) ? PieceUse::kMatched : PieceUse::kAdded;
+  }
+  if (piece.type == PieceType::kControl) return PieceUse::kControl;
+  if (piece.type == PieceType::kNormal) return PieceUse::kMerged;
+  return LooksLikeMark(text) && !IsHtmlTag(text) ? PieceUse::kMark : PieceUse::kMatched;
 }
 
 Result<SpmModel> ParseSpmModel(std::string_view proto) {
-  SpmModel model;
-  model.pieces.reserve(std::min(proto.size() / 16, kMaxPieces));  // Gemma 3: 18 bytes a piece
-  Settings settings;
-  WireReader reader(proto);
-  WireField f;
-  while (reader.Next(f)) {
-    if (f.type != WireType::kBytes) continue;
-    if (f.number == field::kPieces) {
-      if (model.pieces.size() == kMaxPieces) {
-        return Fail(ErrorCode::kBadModel, "tokenizer: more than ", kMaxPieces, " pieces");
-      }
-      GEMMA3_TRY(SpmPiece piece, ParsePiece(f.bytes, model.pieces.size()));
-      piece.type = ClassifyPiece(piece.piece, piece.type);
-      model.pieces.push_back(piece);
-    } else if (f.number == field::kTrainerSpec) {
-      GEMMA3_CHECK_OK(ParseTrainerSpec(f.bytes, settings));
-    } else if (f.number == field::kNormalizerSpec) {
-      GEMMA3_CHECK_OK(ParseNormalizerSpec(f.bytes, settings));
-    }
-  }
-  if (reader.damaged()) {
-    return Fail(ErrorCode::kBadModel, "tokenizer: not a SentencePiece model, or damaged, at byte ",
-                reader.offset(), " of ", proto.size(), "; download tokenizer.model again");
-  }
-  if (model.pieces.empty()) {
+  SpmSettings settings;
+  GEMMA3_TRY(SpmVocabulary vocabulary, ParseSpmProto(proto, "tokenizer", &settings));
+  if (vocabulary.pieces.empty()) {
     return Fail(ErrorCode::kBadModel, "tokenizer: no pieces in ", proto.size(),
                 " bytes; this is not a SentencePiece model");
   }
   GEMMA3_CHECK_OK(CheckSettings(settings));
+  SpmModel model;
+  model.pieces = std::move(vocabulary.pieces);
+  model.uses.reserve(model.pieces.size());
+  for (const VocabularyPiece& piece : model.pieces) model.uses.push_back(ClassifyPiece(piece));
   GEMMA3_CHECK_OK(CheckModel(model));
   return model;
 }
 
-std::string SerializeSpmModel(const SpmModel& model) {
-  std::string out, message;
-  size_t bytes = 64;
-  for (const SpmPiece& piece : model.pieces) bytes += piece.piece.size() + 14;
-  out.reserve(bytes);
-  uint64_t unknown = 0;
-  for (size_t id = 0; id < model.pieces.size(); ++id) {
-    const SpmPiece& piece = model.pieces[id];
-    if (piece.type == PieceType::kUnknown) unknown = id;
-    message.clear();
-    AppendBytesField(field::kPiece, piece.piece, message);
-    AppendFixed32Field(field::kScore, std::bit_cast<uint32_t>(piece.score), message);
-    AppendVarintField(field::kType, static_cast<uint64_t>(piece.type), message);
-    AppendBytesField(field::kPieces, message, out);
-  }
-
-  message.clear();
-  AppendVarintField(field::kModelType, kModelTypeBpe, message);
-  AppendVarintField(field::kByteFallback, 1, message);
+std::string SerializeForLibrary(const SpmModel& model) {
+  SpmVocabulary vocabulary;
   // The library is never asked to add any of these.
-  constexpr uint64_t kNone = ~uint64_t{0};  // -1
-  AppendVarintField(field::kUnkId, unknown, message);
-  AppendVarintField(field::kBosId, kNone, message);
-  AppendVarintField(field::kEosId, kNone, message);
-  AppendVarintField(field::kPadId, kNone, message);
-  AppendBytesField(field::kTrainerSpec, message, out);
-
-  message.clear();
-  AppendVarintField(field::kAddDummyPrefix, 0, message);
-  AppendVarintField(field::kRemoveExtraSpaces, 0, message);
-  AppendVarintField(field::kEscapeSpaces, 1, message);
-  AppendBytesField(field::kNormalizerSpec, message, out);
-  return out;
+  vocabulary.bos_id = vocabulary.eos_id = vocabulary.pad_id = -1;
+  vocabulary.pieces.reserve(model.pieces.size());
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    VocabularyPiece piece = model.pieces[id];
+    piece.added.reset();
+    switch (model.uses[id]) {
+      case PieceUse::kMerged:
+        piece.type = PieceType::kNormal;
+        break;
+      case PieceUse::kMatched:
+        piece.type = PieceType::kUserDefined;
+        break;
+      case PieceUse::kByte:
+        break;
+      case PieceUse::kAdded:
+      case PieceUse::kMark:
+      case PieceUse::kControl:
+        if (piece.type == PieceType::kUnknown) {
+          vocabulary.unk_id = static_cast<int32_t>(id);
+          break;
+        }
+        piece.type = PieceType::kControl;
+        // Single characters it looks up among control pieces too. So it gets another name, which
+        // is longer and thus never looked up.
+        if (IsOneCharacter(piece.text)) piece.text = NameFor(model, id);
+        break;
+    }
+    vocabulary.pieces.push_back(std::move(piece));
+  }
+  return SerializeSpmProto(vocabulary);
 }
 
 std::string QuotePiece(std::string_view piece) {

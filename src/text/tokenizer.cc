@@ -7,6 +7,9 @@
 // matcher of user-defined pieces nor the merging of characters looks into. "<end_of_turn>" in a
 // text comes out as the pieces that its characters merge to.
 //
+// Where a tokenizer.json has tokens that the library cannot look for, added_tokens.h cuts the text
+// at all tokens that text may become, and the library gets the rest, piece by piece.
+//
 // Tokenizer::Load opens model files and is part of the engine, which knows their formats.
 #include "gemma3/tokenizer.h"
 
@@ -19,6 +22,7 @@
 
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/text/added_tokens.h"
 #include "src/text/piece_index.h"
 #include "src/text/spm_rewrite.h"
 #include "src/text/utf8.h"
@@ -46,7 +50,7 @@ struct Entry {
   uint32_t text_begin;
   uint16_t piece_size;
   uint16_t text_size;
-  bool is_control;  // pieces of type control and unknown
+  bool is_control;  // no text becomes it
   bool is_byte;     // text_begin is the byte, text_size 1
 };
 
@@ -56,6 +60,7 @@ struct Tokenizer::Impl {
   std::string bytes;           // spellings, and the texts that differ from them
   std::vector<Entry> entries;  // [vocabulary]
   PieceIndex index{0};
+  AddedTokens added;  // empty: the library finds all there is to find
   sentencepiece::SentencePieceProcessor library;
 
   bool Has(TokenId id) const { return id >= 0 && static_cast<size_t>(id) < entries.size(); }
@@ -72,42 +77,76 @@ struct Tokenizer::Impl {
   // All but the index.
   void BuildTables(const SpmModel& model) {
     size_t total = 0;
-    for (const SpmPiece& piece : model.pieces) total += 2 * piece.piece.size();
+    for (const VocabularyPiece& piece : model.pieces) total += 2 * piece.text.size();
     bytes.reserve(total);
     entries.reserve(model.pieces.size());
-    for (const SpmPiece& piece : model.pieces) AddEntry(piece);
+    for (size_t id = 0; id < model.pieces.size(); ++id) {
+      AddEntry(model.pieces[id].text, model.uses[id]);
+    }
     bytes.shrink_to_fit();
+    BuildAdded(model);
   }
 
-  void AddEntry(const SpmPiece& piece) {
+  void BuildAdded(const SpmModel& model) {
+    const auto library_misses = [&](size_t id) {
+      return model.uses[id] == PieceUse::kAdded ||
+             (model.uses[id] == PieceUse::kMerged && model.pieces[id].added);
+    };
+    bool needed = false;
+    for (size_t id = 0; id < model.pieces.size() && !needed; ++id) needed = library_misses(id);
+    if (!needed) return;
+    for (size_t id = 0; id < model.pieces.size(); ++id) {
+      const VocabularyPiece& piece = model.pieces[id];
+      // The longest counts among all, so those that the library could find take part. Runs of
+      // spaces do not: a literal U+2581 is a space here.
+      const bool takes_part = library_misses(id) || (model.uses[id] == PieceUse::kMatched &&
+                                                     piece.text.find(kSpaceSymbol) != 0);
+      if (takes_part) {
+        added.Add(piece.text, static_cast<TokenId>(id), piece.added.value_or(AddedToken()));
+      }
+    }
+    added.Sort();
+  }
+
+  void AddEntry(std::string_view piece, PieceUse use) {
     Entry entry = {};
     entry.piece_begin = static_cast<uint32_t>(bytes.size());
-    entry.piece_size = static_cast<uint16_t>(piece.piece.size());
-    bytes.append(piece.piece);
-    switch (piece.type) {
-      case PieceType::kControl:
-      case PieceType::kUnknown:
-      case PieceType::kUnused:
-        entry.is_control = true;
+    entry.piece_size = static_cast<uint16_t>(piece.size());
+    bytes.append(piece);
+    entry.is_control = use == PieceUse::kControl || use == PieceUse::kMark;
+    switch (use) {
+      case PieceUse::kControl:
         break;
-      case PieceType::kByte:
+      case PieceUse::kByte:
         entry.is_byte = true;
-        entry.text_begin = *ByteOfPiece(piece.piece);
+        entry.text_begin = *ByteOfPiece(piece);
         entry.text_size = 1;
         break;
-      case PieceType::kNormal:
-      case PieceType::kUserDefined:
-        if (piece.piece.find(kSpaceSymbol) == std::string_view::npos) {
+      case PieceUse::kMark:
+      case PieceUse::kAdded:
+      case PieceUse::kMerged:
+      case PieceUse::kMatched:
+        if (piece.find(kSpaceSymbol) == std::string_view::npos) {
           entry.text_begin = entry.piece_begin;
           entry.text_size = entry.piece_size;
         } else {
           entry.text_begin = static_cast<uint32_t>(bytes.size());
-          AppendWithSpaces(piece.piece);
+          AppendWithSpaces(piece);
           entry.text_size = static_cast<uint16_t>(bytes.size() - entry.text_begin);
         }
         break;
     }
     entries.push_back(entry);
+  }
+
+  Result<std::vector<TokenId>> EncodeByLibrary(std::string_view text) const {
+    std::vector<TokenId> ids;
+    const auto status = library.Encode(text, &ids);
+    if (!status.ok()) {
+      return Fail(ErrorCode::kInternal,
+                  "tokenizer: the SentencePiece library failed: ", status.ToString());
+    }
+    return ids;
   }
 
   void AppendWithSpaces(std::string_view piece) {
@@ -138,7 +177,7 @@ Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
     // gives no thread they follow each other.
     auto tables =
         std::async(std::launch::async | std::launch::deferred, [&] { impl->BuildTables(model); });
-    const auto status = impl->library.LoadFromSerializedProto(SerializeSpmModel(model));
+    const auto status = impl->library.LoadFromSerializedProto(SerializeForLibrary(model));
     tables.get();
     if (!status.ok()) {
       return Fail(ErrorCode::kBadModel,
@@ -159,11 +198,15 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
                 " bytes is too long to encode at once; the limit is ", kMaxTextBytes);
   }
   return Guarded("encode the text", "", [&]() -> Result<std::vector<TokenId>> {
+    if (impl_->added.empty()) return impl_->EncodeByLibrary(text);
     std::vector<TokenId> ids;
-    const auto status = impl_->library.Encode(text, &ids);
-    if (!status.ok()) {
-      return Fail(ErrorCode::kInternal,
-                  "tokenizer: the SentencePiece library failed: ", status.ToString());
+    for (const TextPart& part : impl_->added.Split(text)) {
+      if (part.token >= 0) {
+        ids.push_back(part.token);
+        continue;
+      }
+      GEMMA3_TRY(const std::vector<TokenId> more, impl_->EncodeByLibrary(part.text));
+      ids.insert(ids.end(), more.begin(), more.end());
     }
     return ids;
   });

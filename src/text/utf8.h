@@ -45,10 +45,11 @@ class Utf8Stream {
   void Push(std::string_view bytes, std::string& out);
   // The end of the text: what is still held back cannot be completed any more.
   void Flush(std::string& out);
+
+ private:
   // Bytes held back, at most 3.
   std::string_view pending() const { return {pending_, pending_size_}; }
 
- private:
   char pending_[4] = {};
   size_t pending_size_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -12,10 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "src/base/spm_proto.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
 #include "src/formats/gguf_vocabulary.h"
-#include "src/formats/spm_proto.h"
 #include "tests/formats/gguf_fixture.h"
 #include "tests/support/model_writer.h"
 
@@ -152,6 +153,10 @@ TEST_F(GgufTokenizer, DamagedVocabulariesAreErrors) {
   refused([](GgufTokenizer& t) { t.tokens_[264] = ""; }, "empty");
   refused([](GgufTokenizer& t) { t.tokens_[9] = "<0xZZ>"; }, "byte tokens");
   refused([](GgufTokenizer& t) { t.scores_[262] = std::nanf(""); }, "score");
+  // A known mistake of converters.
+  for (const float score : {0.0f, -1000.0f}) {
+    refused([&](GgufTokenizer& t) { std::ranges::fill(t.scores_, score); }, "have the score");
+  }
   refused(
       [](GgufTokenizer& t) {
         t.tokens_.clear();

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <string>
 
+#include "src/base/spm_proto.h"
 #include "src/formats/find_model.h"
 #include "src/formats/hf_config.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
-#include "src/formats/spm_proto.h"
+#include "src/formats/tokenizer_json.h"
+#include "src/formats/vocabulary.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;

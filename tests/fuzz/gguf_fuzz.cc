@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "src/base/spm_proto.h"
 #include "src/formats/dequantize.h"
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
 #include "src/formats/gguf_model.h"
 #include "src/formats/gguf_vocabulary.h"
 #include "src/formats/shape_table.h"
-#include "src/formats/spm_proto.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;

@@ -14,7 +14,7 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "src/base/tensor.h"
-#include "src/formats/spm_proto.h"
+#include "src/base/vocabulary.h"
 
 namespace gemma3::testing {
 

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 
+#include "src/base/spm_proto.h"
 #include "tests/text/tokenizers.h"
 
 namespace gemma3 {
@@ -16,86 +18,142 @@ namespace {
 
 using namespace std::string_literals;
 
-TEST(ClassifyPiece, MarksAreControlAndContentStays) {
-  const auto user_defined = [](const char* piece) {
-    return ClassifyPiece(piece, PieceType::kUserDefined);
-  };
-  for (const char* mark :
-       {"<mask>", "[multimodal]", "<unused0>", "<unused6241>", "<start_of_turn>", "<end_of_turn>",
-        "<start_of_image>", "<end_of_image>", "<image_soft_token>", "<start_function_call>",
-        "<escape>", "<some_new_mark>", "<|im_end|>", "[INST]", "</think>"}) {
-    EXPECT_EQ(user_defined(mark), PieceType::kControl) << mark;
-  }
-  for (const char* content : {"\n", "\n\n\n", "\u2581\u2581", "\t\t", "<table>", "</table>", "<h6>",
-                              "</s>", "<bbox>", "word", "<", ">", "[]", "<>"}) {
-    EXPECT_EQ(user_defined(content), PieceType::kUserDefined) << content;
-  }
+PieceUse Use(const char* piece, PieceType type, std::optional<AddedToken> added = {}) {
+  return ClassifyPiece({piece, 0, type, added});
 }
 
-TEST(ClassifyPiece, NamesOfMarksAreControlWhateverTheirType) {
-  for (const PieceType type : {PieceType::kNormal, PieceType::kUserDefined, PieceType::kControl}) {
-    for (const char* mark : {"<start_of_turn>", "<end_of_turn>", "<eos>", "<unused12>"}) {
-      EXPECT_EQ(ClassifyPiece(mark, type), PieceType::kControl) << mark;
+// The marks of the template, and those that models write for their caller.
+constexpr const char* kReserved[] = {"<pad>",          "<eos>",
+                                     "<bos>",          "<mask>",
+                                     "[multimodal]",   "<start_of_turn>",
+                                     "<end_of_turn>",  "<start_of_image>",
+                                     "<end_of_image>", "<image_soft_token>"};
+constexpr const char* kWritten[] = {"<unused0>", "<unused94>", "<unused6241>",
+                                    "<start_function_call>", "<escape>"};
+
+TEST(ClassifyPiece, MarksStayMarksWhateverAFileSays) {
+  for (const PieceType type :
+       {PieceType::kNormal, PieceType::kControl, PieceType::kUserDefined, PieceType::kUnused}) {
+    for (const auto& added : {std::optional<AddedToken>(), std::optional(AddedToken()),
+                              std::optional(AddedToken{.special = true})}) {
+      for (const char* mark : kReserved)
+        EXPECT_EQ(Use(mark, type, added), PieceUse::kControl) << mark;
+      for (const char* mark : kWritten) EXPECT_EQ(Use(mark, type, added), PieceUse::kMark) << mark;
     }
   }
 }
 
-TEST(ClassifyPiece, NormalPiecesInBracketsAreText) {
-  for (const char* piece : {"[]", "[...]", "<=>", "<?>", "<>", "<unused>", "<unused1a>", "</"}) {
-    EXPECT_EQ(ClassifyPiece(piece, PieceType::kNormal), PieceType::kNormal) << piece;
+// Without a tokenizer.json: what looks like a mark could be one.
+TEST(ClassifyPiece, SpellingDecidesWhereNothingElseDoes) {
+  for (const char* mark : {"<some_new_mark>", "<|im_end|>", "[INST]", "</think>", "<tool_call>"}) {
+    EXPECT_EQ(Use(mark, PieceType::kUserDefined), PieceUse::kMark) << mark;
+    EXPECT_EQ(Use(mark, PieceType::kControl), PieceUse::kControl) << mark;
+    EXPECT_EQ(Use(mark, PieceType::kUnused), PieceUse::kControl) << mark;
   }
-  EXPECT_EQ(ClassifyPiece("<0x0A>", PieceType::kByte), PieceType::kByte);
-  EXPECT_EQ(ClassifyPiece("<unk>", PieceType::kUnknown), PieceType::kUnknown);
-  EXPECT_EQ(ClassifyPiece("x", PieceType::kUnused), PieceType::kControl);
+  for (const char* content : {"\n", "\n\n\n", "\u2581\u2581", "\t\t", "<table>", "</table>", "<h6>",
+                              "</s>", "<bbox>", "word", "<", ">", "[]", "<>"}) {
+    EXPECT_EQ(Use(content, PieceType::kUserDefined), PieceUse::kMatched) << content;
+  }
+  for (const char* piece : {"[]", "[...]", "<=>", "<?>", "<>", "<unused>", "<unused1a>", "</"}) {
+    EXPECT_EQ(Use(piece, PieceType::kNormal), PieceUse::kMerged) << piece;
+  }
+  EXPECT_EQ(Use("<0x0A>", PieceType::kByte), PieceUse::kByte);
+  EXPECT_EQ(Use("<unk>", PieceType::kUnknown), PieceUse::kControl);
+  EXPECT_EQ(Use("x", PieceType::kUnused), PieceUse::kControl);
 }
 
-std::map<PieceType, size_t> CountTypes(const SpmModel& model) {
-  std::map<PieceType, size_t> counts;
-  for (const SpmPiece& piece : model.pieces) ++counts[piece.type];
+TEST(ClassifyPiece, SpecialDecidesWhereATokenizerJsonSaysIt) {
+  const AddedToken special{.special = true}, plain{};
+  for (const char* name : {"<some_new_mark>", "[SPECIAL9]", "<tool_call>", "<|im_end|>", "word"}) {
+    EXPECT_EQ(Use(name, PieceType::kUserDefined, plain), PieceUse::kMatched) << name;
+  }
+  for (const char* name : {"<some_new_mark>", "###END", "word", "<table>"}) {
+    EXPECT_EQ(Use(name, PieceType::kUserDefined, special), PieceUse::kControl) << name;
+    EXPECT_EQ(Use(name, PieceType::kNormal, special), PieceUse::kControl) << name;
+  }
+  // Special, but written to be read.
+  for (const char* name : {"<tool_call>", "</think>"}) {
+    EXPECT_EQ(Use(name, PieceType::kUserDefined, special), PieceUse::kMark) << name;
+  }
+}
+
+// The library looks for plain tokens; the others need more than it can do.
+TEST(ClassifyPiece, WhatTheLibraryCannotLookFor) {
+  const auto use = [](const char* piece, AddedToken how) {
+    return Use(piece, PieceType::kUserDefined, how);
+  };
+  EXPECT_EQ(use("word", {.single_word = true}), PieceUse::kAdded);
+  EXPECT_EQ(use("word", {.lstrip = true}), PieceUse::kAdded);
+  EXPECT_EQ(use("word", {.rstrip = true}), PieceUse::kAdded);
+  EXPECT_EQ(use("word", {.normalized = true}), PieceUse::kAdded);
+  EXPECT_EQ(use("two words", {}), PieceUse::kAdded);
+  EXPECT_EQ(use("\u2581word", {}), PieceUse::kAdded);
+  EXPECT_EQ(use("\u2581\u2581", {}), PieceUse::kMatched);
+  EXPECT_EQ(Use("word", PieceType::kNormal, AddedToken{.lstrip = true}), PieceUse::kMerged);
+}
+
+std::map<PieceUse, size_t> CountUses(const SpmModel& model) {
+  std::map<PieceUse, size_t> counts;
+  for (const PieceUse use : model.uses) ++counts[use];
   return counts;
 }
 
 // The vocabulary of Gemma 3 by number: 31 + 30 + 31 runs of white space and 70 tags are content.
 TEST(ParseSpmModel, CountsOfTheDemoVocabulary) {
-  const std::string proto = ReadTestFile(SourcePath("tools/demo/tiny-gemma3/tokenizer.model"));
-  const auto model = ParseSpmModel(proto);
+  const auto model =
+      ParseSpmModel(ReadTestFile(SourcePath("tools/demo/tiny-gemma3/tokenizer.model")));
   ASSERT_TRUE(model) << model.error().message;
-  const auto counts = CountTypes(*model);
-  EXPECT_EQ(counts.at(PieceType::kUserDefined), 31u + 30 + 31 + 70);
-  EXPECT_EQ(counts.at(PieceType::kByte), 256u);
-  EXPECT_EQ(counts.at(PieceType::kUnknown), 1u);
-  // Three of the file; <mask>, [multimodal], <unused0> to 98, two turn marks, two image marks.
-  EXPECT_EQ(counts.at(PieceType::kControl), 3u + 2 + 99 + 4);
+  const auto counts = CountUses(*model);
+  EXPECT_EQ(counts.at(PieceUse::kMatched), 31u + 30 + 31 + 70);
+  EXPECT_EQ(counts.at(PieceUse::kByte), 256u);
+  EXPECT_EQ(counts.at(PieceUse::kMark), 99u);  // <unused0> to 98
+  // Three of the file and <unk>; <mask>, [multimodal], two turn marks, two image marks.
+  EXPECT_EQ(counts.at(PieceUse::kControl), 4u + 2 + 4);
   EXPECT_EQ(model->pieces.size(), 4096u);
 }
 
 TEST(ParseSpmModel, CountsOfTheRealVocabulary) {
   const auto path = TestDataPath("gemma3-tokenizer/tokenizer.model");
   if (!path) GTEST_SKIP() << "GEMMA3_TEST_DATA is not set";
-  const std::string proto = ReadTestFile(*path);
-  const auto model = ParseSpmModel(proto);
+  const auto model = ParseSpmModel(ReadTestFile(*path));
   ASSERT_TRUE(model) << model.error().message;
-  const auto counts = CountTypes(*model);
-  EXPECT_EQ(counts.at(PieceType::kNormal), 255474u);
-  EXPECT_EQ(counts.at(PieceType::kUserDefined), 31u + 30 + 31 + 70);
-  EXPECT_EQ(counts.at(PieceType::kControl), 3u + 2 + 6242 + 4);
+  const auto counts = CountUses(*model);
+  EXPECT_EQ(counts.at(PieceUse::kMerged), 255474u);
+  EXPECT_EQ(counts.at(PieceUse::kMatched), 31u + 30 + 31 + 70);
+  EXPECT_EQ(counts.at(PieceUse::kMark), 6242u);
+  EXPECT_EQ(counts.at(PieceUse::kControl), 4u + 2 + 4);
   EXPECT_EQ(model->pieces.size(), 262144u);
 }
 
-TEST(SerializeSpmModel, IsReadBackTheSame) {
-  const std::string proto = TestModel::Small().Serialize();
-  const auto first = ParseSpmModel(proto);
-  ASSERT_TRUE(first) << first.error().message;
-  const std::string written = SerializeSpmModel(*first);
-  const auto second = ParseSpmModel(written);
-  ASSERT_TRUE(second) << second.error().message;
-  ASSERT_EQ(second->pieces.size(), first->pieces.size());
-  for (size_t i = 0; i < first->pieces.size(); ++i) {
-    EXPECT_EQ(second->pieces[i].piece, first->pieces[i].piece);
-    EXPECT_EQ(second->pieces[i].score, first->pieces[i].score);
-    EXPECT_EQ(second->pieces[i].type, first->pieces[i].type);
+// What reaches the library: every piece at its id, and nothing to look for that is not text.
+TEST(SerializeForLibrary, TypesFollowTheUses) {
+  TestModel test = TestModel::Small();
+  test.pieces.push_back({"!", 0, 4, AddedToken{.special = true}});  // a character that is control
+  test.pieces.push_back({"two words", 0, 4, AddedToken()});
+  const auto model = ParseSpmModel(test.Serialize());
+  ASSERT_TRUE(model) << model.error().message;
+  const auto written = ParseSpmProto(SerializeForLibrary(*model), "test");
+  ASSERT_TRUE(written) << written.error().message;
+  ASSERT_EQ(written->pieces.size(), model->pieces.size());
+  for (size_t id = 0; id < model->pieces.size(); ++id) {
+    const VocabularyPiece &from = model->pieces[id], &to = written->pieces[id];
+    if (from.text != "!") {
+      EXPECT_EQ(to.text, from.text);
+    }
+    EXPECT_EQ(to.score, from.score);
+    switch (model->uses[id]) {
+      case PieceUse::kMerged:
+      case PieceUse::kByte:
+        EXPECT_EQ(to.type, from.type) << from.text;
+        break;
+      case PieceUse::kMatched:
+        EXPECT_EQ(to.type, PieceType::kUserDefined) << from.text;
+        break;
+      default:
+        EXPECT_EQ(to.type, from.text == "<unk>" ? PieceType::kUnknown : PieceType::kControl);
+    }
   }
-  EXPECT_EQ(SerializeSpmModel(*second), written);
+  EXPECT_GT(written->pieces[written->pieces.size() - 2].text.size(), 1u);
 }
 
 // Each damage leads to an error with its code and a word of its message, and nothing on stderr.
@@ -137,6 +195,8 @@ TEST(FromProto, RefusesDamagedPieces) {
   ExpectBad([](TestModel& m) { m.Find("a").type = 3; }, "single character");
   ExpectBad([](TestModel& m) { m.Find("\u2581").type = 5; }, "single character");
   ExpectBad([](TestModel& m) { m.pieces.clear(); }, "no pieces");
+  // Spaces would be spelled by the bytes of U+2581, and come back as that.
+  ExpectBad([](TestModel& m) { m.Find("\u2581").piece = "x"; }, "no piece for a single space");
   ExpectBad(
       [](TestModel& m) {
         for (size_t i = 1; i <= 65; ++i) m.pieces.push_back({std::string(i, 'z'), 0, 4});

@@ -17,6 +17,7 @@
 
 #include "gemma3/tokenizer.h"
 #include "src/base/proto_wire.h"
+#include "src/base/vocabulary.h"
 
 namespace gemma3 {
 
@@ -65,6 +66,7 @@ struct TestModel {
     std::string piece;
     float score = 0;
     uint64_t type = 1;
+    std::optional<AddedToken> added = {};
   };
   std::vector<Piece> pieces;
   uint64_t model_type = 2;
@@ -117,6 +119,12 @@ struct TestModel {
       AppendBytesField(1, piece.piece, message);
       AppendFixed32Field(2, std::bit_cast<uint32_t>(piece.score), message);
       AppendVarintField(3, piece.type, message);
+      if (const auto& how = piece.added) {
+        AppendVarintField(1000,
+                          how->special + how->single_word * 2 + how->lstrip * 4 + how->rstrip * 8 +
+                              how->normalized * 16,
+                          message);
+      }
       AppendBytesField(1, message, out);
     }
     message.clear();

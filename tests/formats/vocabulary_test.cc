@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/formats/spm_proto.h"
+#include "src/formats/vocabulary.h"
 
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
@@ -12,6 +12,8 @@
 #include <string>
 
 #include "src/base/file_map.h"
+#include "src/base/spm_proto.h"
+#include "src/formats/tokenizer_json.h"
 
 namespace gemma3 {
 namespace {

@@ -1,11 +1,13 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// What both the readers of model files and the tokenizer know of SentencePiece's pieces.
+// A vocabulary as model files describe it: what readers of files hand to the tokenizer.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace gemma3 {
 
@@ -34,5 +36,28 @@ constexpr std::optional<uint8_t> ByteOfPiece(std::string_view piece) {
   }
   return static_cast<uint8_t>(byte);
 }
+
+// What a tokenizer.json says of a token besides its spelling: AddedToken of huggingface/tokenizers.
+struct AddedToken {
+  bool special = false;      // control: no text produces it
+  bool single_word = false;  // found only where no letter, digit or underscore touches it
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // takes the white space behind it
+  bool normalized = false;   // looked for after spaces became U+2581, and after the others
+
+  bool operator==(const AddedToken&) const = default;
+};
+
+struct VocabularyPiece {
+  std::string text;  // spaces as U+2581; a token of a tokenizer.json as it is spelled there
+  float score = 0;   // BPE merges the adjacent pair whose piece has the highest score first
+  PieceType type = PieceType::kNormal;
+  std::optional<AddedToken> added = {};
+};
+
+struct SpmVocabulary {
+  std::vector<VocabularyPiece> pieces;  // by token id
+  int32_t unk_id = 3, bos_id = 2, eos_id = 1, pad_id = 0;
+};
 
 }  // namespace gemma3

@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/base/spm_piece.h"
+#include "src/base/vocabulary.h"
 
 #include <gtest/gtest.h>
 
