@@ -19,7 +19,6 @@ say "a picture: $picture"
 printf '> What can you see in the picture?\n'
 "$program" run demo --temperature 0 --image "$repo/$picture" \
   "What can you see in the picture?" </dev/null
-printf '\n'
 say "running: build/release/gemma3 run demo --temperature 0 '$question'"
 printf '> %s\n' "$question"
 exec "$program" run demo --temperature 0 "$question" </dev/null

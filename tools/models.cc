@@ -3,11 +3,11 @@
 #include "tools/models.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
+#include "src/base/home.h"
 #include "src/base/status.h"
 #include "tools/output.h"
 #include "tools/progress.h"
@@ -44,13 +44,8 @@ Result<std::string> ResolveModel(const std::string& name) {
 }
 
 std::string DefaultCacheFolder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) {
-    return (fs::path(cache) / "gemma3").string();
-  }
-  if (const char* home = std::getenv("HOME"); home && *home) {
-    return (fs::path(home) / ".cache" / "gemma3").string();
-  }
-  return {};
+  const std::string folder = UserCacheFolder();
+  return folder.empty() ? folder : folder + "/gemma3";
 }
 
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings) {

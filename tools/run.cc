@@ -1,6 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// gemma3 run: one prompt, one answer. Standard output gets the answer's bytes and nothing else.
+// gemma3 run: one prompt, one answer. Standard output gets the answer's bytes, a line end behind
+// them unless they end in one, and nothing else.
 
 #include <nlohmann/json.hpp>
 #include <span>
@@ -34,6 +35,7 @@ struct RunOptions {
   bool raw = false;
   bool verbose = false;
   bool no_stdin = false;
+  bool no_newline = false;
 };
 
 std::string ToJson(const GenerationResult& result, const OpenedModel& opened) {
@@ -93,8 +95,11 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     if (out.failed()) return kExitOk;  // Finish says more
     return Report(result.error());
   }
-  if (options.json) out.Write(ToJson(*result, *opened));
-  if (out.is_terminal()) out.EndLine();
+  if (options.json) {
+    out.Write(ToJson(*result, *opened));
+  } else if (!options.no_newline && !result->text.ends_with('\n')) {
+    out.Write("\n");  // also behind an empty answer: scripts count lines
+  }
   if (options.verbose) {
     WriteStderr(DescribeAnswer(*result));
     WriteStderr("memory    " + FormatBytes(static_cast<double>(PeakResidentBytes())) +
@@ -114,15 +119,19 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
 
 int RunCommand(int argc, const char* const* argv) {
   RunOptions options;
-  Args args("run", "MODEL [PROMPT...]",
-            "Answers one prompt: the words, the text of -f FILE, and standard input when it is no\n"
-            "terminal, in this order with a blank line between. Pictures come before the text, or\n"
-            "where the words say [img].");
+  Args args(
+      "run", "MODEL [PROMPT...]",
+      "Answers one prompt: the words, the text of -f FILE, and standard input when it is no\n"
+      "terminal, in this order with a blank line between. Pictures come before the text, or\n"
+      "where the words say [img]. Inside a shell loop that reads standard input, give --no-stdin:\n"
+      "the first run would read what is left of it.");
   args.AddText("-f,--file", "FILE", &options.file, "more of the prompt, from a file");
   args.AddTexts("--image", "FILE", &options.images, "show a picture; may be repeated");
   args.AddFlag("--json", &options.json, "print one JSON object instead of the text");
   args.AddFlag("--raw", &options.raw, "no chat template: continue the text (pretrained models)");
   args.AddFlag("--no-stdin", &options.no_stdin, "leave standard input alone");
+  args.AddFlag("--no-newline", &options.no_newline,
+               "print the answer's bytes alone, without a line end behind them");
   args.AddFlag("-v,--verbose", &options.verbose, "print timings to standard error");
   args.AddSettings(&options.settings, {SettingGroup::kAnswer, SettingGroup::kSampling,
                                        SettingGroup::kSession, SettingGroup::kModel});

@@ -11,7 +11,7 @@
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/packed_cache.h"
-#include "src/formats/find_model.h"
+#include "src/stores/find_model.h"
 #include "src/model/kv_cache.h"
 #include "src/model/transformer.h"
 #include "src/vision/vision_tower.h"

@@ -13,6 +13,7 @@ BEGIN {
   layer["include/gemma3"] = 0; layer["src/base"] = 0
   layer["src/threading"] = 1
   layer["ops"] = 2; layer["src/formats"] = 2; layer["src/text"] = 2
+  layer["src/stores"] = 2
   layer["src/weights"] = 3; layer["src/chat"] = 3; layer["src/decode"] = 3; layer["src/image"] = 3
   layer["src/model"] = 4; layer["src/vision"] = 4
   layer["src/engine"] = 6
@@ -23,7 +24,7 @@ BEGIN {
   service["include/gemma3/model.h"] = 6; service["include/gemma3/session.h"] = 6
   service["include/gemma3/bench.h"] = 6; service["include/gemma3/gemma3.h"] = 6
   # A free function declared in a service header may be defined further down.
-  defines["src/formats", "include/gemma3/model.h"] = 1  # FindModel
+  defines["src/stores", "include/gemma3/model.h"] = 1  # FindModel
   # Besides the public headers the program uses these (checked arithmetic and errors; tensors in
   # files, for comparing logits; kernel benchmarks).
   program["include/gemma3"] = program["src/base"] = program["src/formats"] = program["ops"] = 1

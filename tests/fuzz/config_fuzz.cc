@@ -8,10 +8,10 @@
 #include <string>
 
 #include "src/base/spm_proto.h"
-#include "src/formats/find_model.h"
 #include "src/formats/hf_config.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
+#include "src/stores/ollama.h"
 #include "src/formats/tokenizer_json.h"
 #include "src/formats/vocabulary.h"
 

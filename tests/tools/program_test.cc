@@ -26,21 +26,30 @@ using Json = nlohmann::json;
 
 // ---- run ----
 
-TEST_F(ProgramTest, RunPrintsTheAnswersBytesOnly) {
+TEST_F(ProgramTest, RunPrintsTheAnswerOnly) {
   const Outcome outcome = Ask({"So, how large are the input images of Gemma 3?"});
   EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.out, "Gemma 3 resizes images to 896x896 pixels.");
+  EXPECT_EQ(outcome.out, "Gemma 3 resizes images to 896x896 pixels.\n");
   EXPECT_EQ(outcome.err, "");
 }
 
 TEST_F(ProgramTest, RunJoinsWordsWithSpaces) {
   EXPECT_EQ(Ask({"So,", "how", "large", "are", "the", "input", "images", "of", "Gemma", "3?"}).out,
-            "Gemma 3 resizes images to 896x896 pixels.");
+            "Gemma 3 resizes images to 896x896 pixels.\n");
+}
+
+// Scripts read lines; who wants bytes says so.
+TEST_F(ProgramTest, RunEndsTheAnswerWithALineEnd) {
+  const std::string question = "So, how large are the input images of Gemma 3?";
+  EXPECT_EQ(Ask({"--no-newline", question}).out, "Gemma 3 resizes images to 896x896 pixels.");
+  EXPECT_EQ(Ask({"--stop", "Gemma", question}).out, "\n");
+  EXPECT_EQ(Ask({"--stop", "Gemma", "--no-newline", question}).out, "");
+  EXPECT_NE(Run({"run", "--help"}).out.find("--no-stdin"), std::string::npos);
 }
 
 TEST_F(ProgramTest, RunReadsThePromptFromAnySource) {
   const std::string question = "So, how large are the input images of Gemma 3?";
-  const std::string answer = "Gemma 3 resizes images to 896x896 pixels.";
+  const std::string answer = "Gemma 3 resizes images to 896x896 pixels.\n";
   EXPECT_EQ(Ask({}, Bytes(question + "\n")).out, answer);
   EXPECT_EQ(Ask({"-"}, Bytes(question)).out, answer);
   EXPECT_EQ(Ask({"-f", Write("question", question + "\n")}).out, answer);
@@ -64,8 +73,10 @@ TEST_F(ProgramTest, RunJoinsTheSourcesInOrder) {
 }
 
 TEST_F(ProgramTest, RunDescribesAPicture) {
-  EXPECT_EQ(Ask({"--image", kPicture, "What can you see in the picture?"}).out, kPictureText);
-  EXPECT_EQ(Ask({"--image", kPicture, "[img]What can you see in the picture?"}).out, kPictureText);
+  EXPECT_EQ(Ask({"--image", kPicture, "What can you see in the picture?"}).out,
+            kPictureText + "\n");
+  EXPECT_EQ(Ask({"--image", kPicture, "[img]What can you see in the picture?"}).out,
+            kPictureText + "\n");
 }
 
 TEST_F(ProgramTest, RunTakesBracketsAndLeadingDashesAsText) {
@@ -125,12 +136,12 @@ TEST_F(ProgramTest, RunObeysMaxTokensAndStop) {
   EXPECT_EQ(json["tokens"], 2);
   const Outcome stopped =
       Ask({"--stop", " images", "--stop", "xyz", "So, how large are the input images of Gemma 3?"});
-  EXPECT_EQ(stopped.out, "Gemma 3 resizes");
+  EXPECT_EQ(stopped.out, "Gemma 3 resizes\n");
 }
 
 TEST_F(ProgramTest, RunVerboseWritesToStandardErrorOnly) {
   const Outcome outcome = Ask({"-v", "So, how large are the input images of Gemma 3?"});
-  EXPECT_EQ(outcome.out, "Gemma 3 resizes images to 896x896 pixels.");
+  EXPECT_EQ(outcome.out, "Gemma 3 resizes images to 896x896 pixels.\n");
   EXPECT_NE(outcome.err.find("tokens/s"), std::string::npos);
   EXPECT_EQ(outcome.err.find('\033'), std::string::npos);
 }

@@ -1,16 +1,15 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // Finding models that other programs have already put on the user's disk: the Hugging Face cache
-// (huggingface/hub-docs, local-cache), Ollama's store (ollama/ollama, manifest/), LM Studio's
-// folder and llama.cpp's cache.
+// (huggingface/hub-docs, local-cache), Ollama's store (ollama.h), LM Studio's folder and
+// llama.cpp's cache.
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "gemma3/error.h"
+#include "src/stores/found_model.h"
 
 namespace gemma3 {
 
@@ -25,27 +24,18 @@ struct ModelPlaces {
 // Reads HF_HUB_CACHE, HF_HOME, OLLAMA_MODELS, LLAMA_CACHE, XDG_CACHE_HOME and HOME.
 ModelPlaces ModelPlacesFromEnvironment();
 
-struct FoundModel {
-  std::string path;    // a folder or a file
-  std::string mmproj;  // a separate vision file that the store ties to it; usually empty
-};
-
-// An existing path is taken as it is. Else `name` is looked for, in this order, as
+// An existing file or folder is taken as it is, but for a folder of GGUF files, which stands for
+// the one model in it. Else `name` is looked for, in this order, as
 //   org/name or name          in the Hugging Face cache (refs/main, else the newest whole snapshot)
-//   [host/][namespace/]name[:tag]   in Ollama's store
+//   [host/][namespace/]name   in Ollama's store
 //   publisher/model or model  in LM Studio's folder
 //   a part of a file name     in llama.cpp's cache
+// Behind any of these may stand ":TAG" (or "@TAG"): Ollama's tag, or which GGUF file of several:
+// its quantisation, as model pages print it ("org/name-GGUF:Q4_K_M"), or its name. In front may
+// stand "hf.co/", "huggingface.co/" or a whole https address. Case does not matter where the exact
+// spelling is not there.
 // Nothing from a manifest becomes a path before it is validated. Errors: kIo, listing the places
 // and how to download; kBadModel where something of that name is there but damaged or ambiguous.
 Result<FoundModel> LocateModel(const std::string& name, const ModelPlaces& places);
-
-// The blob of each layer in an Ollama manifest: digests are 64 hex digits, nothing else.
-struct OllamaLayer {
-  std::string media_type;
-  std::string hex;  // of the sha256 digest, lower case
-  uint64_t size = 0;
-};
-Result<std::vector<OllamaLayer>> ParseOllamaManifest(std::string_view json,
-                                                     const std::string& where);
 
 }  // namespace gemma3

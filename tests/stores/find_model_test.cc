@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/formats/find_model.h"
+#include "src/stores/find_model.h"
 
 #include <gtest/gtest.h>
 
@@ -136,6 +136,7 @@ TEST_F(FindModelTest, OllamaManifestsAreNotTrusted) {
   refused(Layer("model", "sha256:" + hex_, 4) + "," + Layer("model", "sha256:" + hex_, 4),
           "2 model layers");
   refused(Layer("adapter", "sha256:" + hex_, 4), "LoRA");
+  refused(Layer("tensor", "sha256:" + hex_, 4), "single tensors");
   refused("1", "digest");
   // Upper-case digits name the same blob.
   Manifest("registry.ollama.ai/library/m/latest",
@@ -163,6 +164,121 @@ TEST_F(FindModelTest, LmStudioAndLlamaCpp) {
   folder_.Write("llama/ggml-org_gemma-3-1b_file-Q8_0.gguf.etag", "x");
   EXPECT_EQ(Find("ggml-org/gemma-3-1b"), At("llama/ggml-org_gemma-3-1b_file-Q8_0.gguf"));
   EXPECT_EQ(Find("gemma-3-1b"), At("llama/ggml-org_gemma-3-1b_file-Q8_0.gguf"));
+}
+
+// As model pages print it: what follows the colon is the quantisation.
+TEST_F(FindModelTest, ATagChoosesAmongTheFilesOfARepository) {
+  const std::string base = "hub/models--unsloth--gemma-3-4b-it-GGUF/snapshots/x/";
+  for (const char* file :
+       {"gemma-3-4b-it-Q4_K_M.gguf", "gemma-3-4b-it-Q8_0.gguf", "gemma-3-4b-it-UD-Q4_K_XL.gguf",
+        "gemma-3-4b-it-Q4_K_XL.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf",
+        "BF16/gemma-3-4b-it-BF16-00001-of-00002.gguf",
+        "BF16/gemma-3-4b-it-BF16-00002-of-00002.gguf"}) {
+    folder_.Write(base + file, "x");
+  }
+  const struct {
+    const char *tag, *file;
+  } kCases[] = {
+      {"Q4_K_M", "gemma-3-4b-it-Q4_K_M.gguf"},
+      {"q4_k_m", "gemma-3-4b-it-Q4_K_M.gguf"},
+      {"Q8_0", "gemma-3-4b-it-Q8_0.gguf"},
+      {"Q4_K_XL", "gemma-3-4b-it-Q4_K_XL.gguf"},
+      {"UD-Q4_K_XL", "gemma-3-4b-it-UD-Q4_K_XL.gguf"},
+      {"BF16", "BF16/gemma-3-4b-it-BF16-00001-of-00002.gguf"},
+      {"gemma-3-4b-it-Q8_0.gguf", "gemma-3-4b-it-Q8_0.gguf"},
+      {"gemma-3-4b-it-Q8_0", "gemma-3-4b-it-Q8_0.gguf"},
+  };
+  for (const auto& [tag, file] : kCases) {
+    for (const char* name :
+         {"unsloth/gemma-3-4b-it-GGUF", "gemma-3-4b-it-GGUF", "hf.co/unsloth/gemma-3-4b-it-GGUF",
+          "https://huggingface.co/unsloth/gemma-3-4b-it-GGUF", "Unsloth/Gemma-3-4B-it-gguf"}) {
+      EXPECT_EQ(Find(std::string(name) + ":" + tag), At(base + file)) << name;
+    }
+    // The same with the folder's path.
+    EXPECT_EQ(Find(At(base.substr(0, base.size() - 1)) + ":" + tag), At(base + file));
+  }
+  for (const char* name : {"unsloth/gemma-3-4b-it-GGUF", "hf.co/unsloth/gemma-3-4b-it-GGUF"}) {
+    ExpectError(name, "any of 5 files");
+    ExpectError(name, "unsloth/gemma-3-4b-it-GGUF:UD-Q4_K_XL");
+  }
+  ExpectError(At(base), ":Q8_0");
+  ExpectError("unsloth/gemma-3-4b-it-GGUF:Q3_K_M", "holds no Q3_K_M; there is BF16, Q4_K_M");
+  ExpectError("unsloth/gemma-3-4b-it-GGUF:K_M", "holds no K_M");
+  EXPECT_EQ(Find("unsloth/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q8_0.gguf"),
+            At(base + "gemma-3-4b-it-Q8_0.gguf"));
+}
+
+TEST_F(FindModelTest, AFolderOfOneGgufModelIsThatModel) {
+  folder_.Write("one/Model A-00001-of-00002.gguf", "x");
+  folder_.Write("one/Model A-00002-of-00002.gguf", "x");
+  folder_.Write("one/mmproj-Model A.gguf", "x");
+  EXPECT_EQ(Find(At("one")), At("one/Model A-00001-of-00002.gguf"));
+  // Nothing in it: whoever opens it says more. Safetensors come first, but for a tag.
+  folder_.Write("none/readme", "x");
+  EXPECT_EQ(Find(At("none")), At("none"));
+  folder_.Write("both/model.safetensors", "x");
+  folder_.Write("both/m-Q8_0.gguf", "x");
+  EXPECT_EQ(Find(At("both")), At("both"));
+  EXPECT_EQ(Find(At("both:q8_0")), At("both/m-Q8_0.gguf"));
+  // Without quantisations in their names, files are told apart by their names.
+  folder_.Write("two/first.gguf", "x");
+  folder_.Write("two/second.gguf", "x");
+  ExpectError(At("two"), "two:second.gguf");
+  EXPECT_EQ(Find(At("two:second")), At("two/second.gguf"));
+}
+
+TEST_F(FindModelTest, CapitalsSpacesAndLettersOfAnyScript) {
+  folder_.Write("lmstudio/Größe & Co/Gemma Drei/Modell ä-Q4_0.gguf", "x");
+  const std::string file = At("lmstudio/Größe & Co/Gemma Drei/Modell ä-Q4_0.gguf");
+  EXPECT_EQ(Find("Größe & Co/Gemma Drei"), file);
+  EXPECT_EQ(Find("gemma drei"), file);
+  EXPECT_EQ(Find("gemma drei@q4_0"), file);
+  EXPECT_EQ(Find(file), file);
+  // Two spellings that differ in case only stay two; a third means neither.
+  folder_.Write("hub/models--a--Model/snapshots/x/model.safetensors", "x");
+  folder_.Write("hub/models--a--model/snapshots/y/model.safetensors", "x");
+  EXPECT_EQ(Find("a/model"), At("hub/models--a--model/snapshots/y"));
+  EXPECT_EQ(Find("a/Model"), At("hub/models--a--Model/snapshots/x"));
+  ExpectError("a/MODEL", "2 publishers");
+}
+
+TEST_F(FindModelTest, OllamaTagsOfHuggingFace) {
+  folder_.Write("ollama/blobs/sha256-" + hex_, "GGUF");
+  const std::string blob = At("ollama/blobs/sha256-" + hex_);
+  Manifest("hf.co/bartowski/Google_Gemma-GGUF/Q4_K_M", Layer("model", "sha256:" + hex_, 4));
+  for (const char* name :
+       {"hf.co/bartowski/Google_Gemma-GGUF:Q4_K_M", "hf.co/Bartowski/google_gemma-gguf:q4_k_m",
+        "huggingface.co/bartowski/Google_Gemma-GGUF:Q4_K_M", "bartowski/Google_Gemma-GGUF:Q4_K_M",
+        "bartowski/Google_Gemma-GGUF", "hf.co/bartowski/Google_Gemma-GGUF"}) {
+    const auto found = LocateModel(name, Places());
+    ASSERT_TRUE(found) << name << ": " << found.error().message;
+    EXPECT_EQ(found->path, blob);
+    EXPECT_EQ(found->name, "hf.co/bartowski/Google_Gemma-GGUF:Q4_K_M");
+  }
+  Manifest("hf.co/bartowski/Google_Gemma-GGUF/Q8_0", Layer("model", "sha256:" + hex_, 4));
+  ExpectError("hf.co/bartowski/Google_Gemma-GGUF", "Google_Gemma-GGUF:Q8_0");
+  // What the Hugging Face cache has without that tag is no reason to stop.
+  folder_.Write("hub/models--bartowski--Google_Gemma-GGUF/snapshots/x/g-Q2_K.gguf", "x");
+  EXPECT_EQ(Find("bartowski/Google_Gemma-GGUF:Q4_K_M"), blob);
+  ExpectError("bartowski/Google_Gemma-GGUF:Q6_K", "holds no Q6_K; there is Q2_K");
+}
+
+TEST_F(FindModelTest, TagsInLmStudioAndLlamaCpp) {
+  folder_.Write("lmstudio/pub/gem-GGUF/gem-Q4_0.gguf", "x");
+  folder_.Write("lmstudio/pub/gem-GGUF/gem-Q8_0.gguf", "x");
+  EXPECT_EQ(Find("pub/gem-gguf:q8_0"), At("lmstudio/pub/gem-GGUF/gem-Q8_0.gguf"));
+  EXPECT_EQ(Find("gem-GGUF@q4_0"), At("lmstudio/pub/gem-GGUF/gem-Q4_0.gguf"));
+  ExpectError("gem-GGUF", "gem-GGUF:Q8_0");
+  folder_.Write("llama/ggml-org_gemma-3-1b-it-GGUF_gemma-3-1b-it-Q4_K_M.gguf", "x");
+  folder_.Write("llama/ggml-org_gemma-3-1b-it-GGUF_gemma-3-1b-it-Q8_0.gguf", "x");
+  folder_.Write("llama/manifest=ggml-org=gemma-3-1b-it-GGUF=latest.json", "x");
+  const std::string q8 = At("llama/ggml-org_gemma-3-1b-it-GGUF_gemma-3-1b-it-Q8_0.gguf");
+  EXPECT_EQ(Find("ggml-org/gemma-3-1b-it-GGUF:Q8_0"), q8);
+  EXPECT_EQ(Find("hf.co/ggml-org/Gemma-3-1b-it-GGUF:q8_0"), q8);
+  EXPECT_EQ(Find("ggml-org/gemma-3-1b-it-GGUF:gemma-3-1b-it-Q8_0.gguf"), q8);
+  EXPECT_EQ(Find("ggml-org/gemma-3-1b-it-GGUF/gemma-3-1b-it-Q8_0.gguf"), q8);
+  ExpectError("ggml-org/gemma-3-1b-it-GGUF", "ggml-org/gemma-3-1b-it-GGUF:Q4_K_M");
+  ExpectError("ggml-org/gemma-3-1b-it-GGUF:Q2_K", "holds no Q2_K");
 }
 
 TEST_F(FindModelTest, NotFoundListsThePlacesAndHowToDownload) {
