@@ -199,7 +199,7 @@ void Chat::Handle(const std::string& text) {
       message.parts.push_back(Part::Text(piece.text));
       continue;
     }
-    auto image = LoadImage(piece.text);
+    auto image = LoadImage(piece.text, settings_.images);
     if (!image) return NoteFailure(Report(image.error()));
     Say("attached " + SanitizeForTerminal(piece.text) + "\n");
     message.parts.push_back(Part::Picture(*std::move(image)));
@@ -303,7 +303,7 @@ void Chat::Attach(const std::string& path) {
   if (!opened_.model.config().has_vision) {
     return Fail(opened_.model.config().name + " reads text only, it cannot see pictures");
   }
-  auto image = LoadImage(path);
+  auto image = LoadImage(path, settings_.images);
   if (!image) return NoteFailure(Report(image.error()));
   pending_images_.push_back(std::make_shared<const Image>(*std::move(image)));
   if (reader_->interactive()) Say("attached " + SanitizeForTerminal(path) + "\n");
@@ -394,9 +394,15 @@ void Chat::Show(std::string_view name) {
     for (const Setting& known : AllSettings()) names.push_back(known.name);
     return Fail("unknown setting " + std::string(name) + DidYouMean(name, names), kExitUsage);
   }
-  for (const SettingGroup group : {SettingGroup::kAnswer, SettingGroup::kSampling,
-                                   SettingGroup::kSession, SettingGroup::kModel}) {
-    Say(std::string(SettingGroupName(group)) + "\n");
+  const char* heading = "";
+  for (const SettingGroup group :
+       {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
+        SettingGroup::kSession, SettingGroup::kModel}) {
+    // Two groups may share a heading.
+    if (std::string_view(heading) != SettingGroupName(group)) {
+      heading = SettingGroupName(group);
+      Say(std::string(heading) + "\n");
+    }
     for (const Setting& setting : AllSettings()) {
       if (setting.group == group) ShowSetting(setting);
     }
@@ -425,14 +431,15 @@ int ChatCommand(int argc, const char* const* argv) {
                 "show a picture with the first message; may be repeated");
   args.AddFlag("--no-history", &no_history, "keep no file of the lines typed");
   args.AddFlag("-v,--verbose", &verbose, "print timings after each answer to standard error");
-  args.AddSettings(&settings, {SettingGroup::kAnswer, SettingGroup::kSampling,
-                               SettingGroup::kSession, SettingGroup::kModel});
+  args.AddSettings(&settings,
+                   {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
+                    SettingGroup::kSession, SettingGroup::kModel});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   if (args.words().size() > 1) {
     return args.UsageError("expects one MODEL; gemma3 run takes a prompt");
   }
-  auto images = LoadImages(image_paths);
+  auto images = LoadImages(image_paths, settings.images);
   if (!images) return Report(images.error());
   auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);

@@ -61,12 +61,12 @@ std::string Field(std::string text) {
 
 // Classifies each picture in turn, so that only one is in memory. Text is written as soon as a
 // picture is done.
-int Classify(Session& session, const std::vector<std::string>& files,
+int Classify(Session& session, const std::vector<std::string>& files, const ImageOptions& options,
              const std::vector<Policy>& policies, bool json, Output& out) {
   nlohmann::ordered_json object = {{"model", session.model().config().name},
                                    {"results", nlohmann::ordered_json::array()}};
   for (const std::string& file : files) {
-    const auto image = LoadImage(file);
+    const auto image = LoadImage(file, options);
     if (!image) return Report(image.error());
     ProgressLine progress;
     const auto scores = [&] {
@@ -113,7 +113,9 @@ int ClassifyCommand(int argc, const char* const* argv) {
                 "dangerous, sexual, violence, or a sentence that says what a picture shall not "
                 "contain; may be repeated; default: those three");
   args.AddFlag("--json", &json, "print one JSON object");
-  args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel}, {"pan-and-scan"});
+  args.AddSettings(&settings,
+                   {SettingGroup::kPictures, SettingGroup::kSession, SettingGroup::kModel},
+                   {"pan-and-scan"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) {
     return args.UsageError("expects one MODEL, and each picture behind an --image of its own");
@@ -127,7 +129,7 @@ int ClassifyCommand(int argc, const char* const* argv) {
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
   Output out;
-  return out.Finish(Classify(*session, images, *policies, json, out));
+  return out.Finish(Classify(*session, images, settings.images, *policies, json, out));
 }
 
 }  // namespace gemma3::cli

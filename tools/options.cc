@@ -253,6 +253,11 @@ std::vector<Setting> MakeTable() {
       "show-thought", Group::kAnswer, "print what the model thinks before it answers (MedGemma)",
       {{"on", true}, {"off", false}},
       [](auto& s) -> auto& { return s.generation.show_thought; }));
+  // Pictures.
+  table.push_back(Choice<Alpha>(
+      "alpha", Group::kPictures, "transparency: drop it as the model's own code does, or a ground",
+      {{"drop", Alpha::kDrop}, {"white", Alpha::kWhite}, {"black", Alpha::kBlack}},
+      [](auto& s) -> auto& { return s.images.alpha; }));
   // Session.
   table.push_back(Whole(
       "context", "N", Group::kSession, "tokens of prompt and answers; 0: the model's, at most 8192",
@@ -326,6 +331,7 @@ const char* SettingGroupName(SettingGroup group) {
       return "Sampling";
     case Group::kAnswer:
       return "Answer";
+    case Group::kPictures:
     case Group::kSession:
       return "Session";
     case Group::kModel:

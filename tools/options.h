@@ -13,6 +13,7 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"
+#include "gemma3/image.h"
 #include "gemma3/model.h"
 #include "gemma3/session.h"
 
@@ -23,13 +24,15 @@ struct Settings {
   bool cache = true;  // keep packed weights in the user's cache folder
   SessionOptions session;
   GenerationOptions generation;  // but for the seed, see below
-  bool fixed_seed = false;       // false: each answer draws its own seed
+  ImageOptions images;
+  bool fixed_seed = false;  // false: each answer draws its own seed
   std::string system;
 };
 
-// The heading in --help, and what a change in the chat has to do: nothing for the first two, a new
-// session for kSession. kModel is fixed once the model is loaded.
-enum class SettingGroup { kSampling, kAnswer, kSession, kModel };
+// The heading in --help, and what a change in the chat has to do: nothing for the first three, a
+// new session for kSession. kModel is fixed once the model is loaded. kPictures, what is done to
+// pictures as they are read, stands under kSession's heading.
+enum class SettingGroup { kSampling, kAnswer, kPictures, kSession, kModel };
 const char* SettingGroupName(SettingGroup group);
 
 struct Setting {

@@ -114,10 +114,11 @@ Result<std::string> ReadPrompt(const std::string& path) {
   return text;
 }
 
-Result<std::vector<std::shared_ptr<const Image>>> LoadImages(std::span<const std::string> paths) {
+Result<std::vector<std::shared_ptr<const Image>>> LoadImages(std::span<const std::string> paths,
+                                                             const ImageOptions& options) {
   std::vector<std::shared_ptr<const Image>> images;
   for (const std::string& path : paths) {
-    GEMMA3_TRY(Image image, LoadImage(path));
+    GEMMA3_TRY(Image image, LoadImage(path, options));
     images.push_back(std::make_shared<const Image>(std::move(image)));
   }
   return images;

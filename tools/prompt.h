@@ -3,7 +3,6 @@
 // Putting a one-shot prompt together from arguments, a file, standard input and pictures.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +37,7 @@ Result<std::string> ReadPrompt(const std::string& path);
 Result<std::string> ReadAll(const std::string& path);
 
 // Decodes the files. Errors: kIo, kBadImage.
-Result<std::vector<std::shared_ptr<const Image>>> LoadImages(std::span<const std::string> paths);
+Result<std::vector<std::shared_ptr<const Image>>> LoadImages(std::span<const std::string> paths,
+                                                             const ImageOptions& options);
 
 }  // namespace gemma3::cli

@@ -133,8 +133,9 @@ int RunCommand(int argc, const char* const* argv) {
   args.AddFlag("--no-newline", &options.no_newline,
                "print the answer's bytes alone, without a line end behind them");
   args.AddFlag("-v,--verbose", &options.verbose, "print timings to standard error");
-  args.AddSettings(&options.settings, {SettingGroup::kAnswer, SettingGroup::kSampling,
-                                       SettingGroup::kSession, SettingGroup::kModel});
+  args.AddSettings(&options.settings,
+                   {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
+                    SettingGroup::kSession, SettingGroup::kModel});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   if (options.raw && !options.settings.system.empty()) {
@@ -168,7 +169,7 @@ int RunCommand(int argc, const char* const* argv) {
   if (text.arguments.empty() && text.file.empty() && text.input.empty() && options.images.empty()) {
     return args.UsageError("no prompt: give it as words, with -f FILE, or on standard input");
   }
-  const auto images = LoadImages(options.images);
+  const auto images = LoadImages(options.images, options.settings.images);
   if (!images) return Report(images.error());
   auto parts = AssemblePrompt(text, *images);
   if (!parts) return args.UsageError(parts.error().message);

@@ -14,8 +14,8 @@
 #include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/image/codecs.h"
-#include "src/image/exif.h"
 #include "src/image/limits.h"
+#include "src/image/orientation.h"
 
 namespace gemma3 {
 namespace {
@@ -30,7 +30,7 @@ using namespace std::string_view_literals;  // NOLINT: magic numbers hold zeros
 struct Codec {
   bool (*matches)(std::span<const uint8_t>);
   Result<ImageHeader> (*read_header)(std::span<const uint8_t>);
-  Result<Image> (*decode)(std::span<const uint8_t>, const ImageHeader&);
+  Result<Image> (*decode)(std::span<const uint8_t>, const ImageHeader&, Alpha);
 };
 
 constexpr Codec kCodecs[] = {
@@ -113,7 +113,7 @@ std::unexpected<Error> UnknownFormat(std::span<const uint8_t> bytes) {
               head, "); PNG, JPEG, GIF, BMP, PNM and WebP are read");
 }
 
-Status CheckLimits(const ImageHeader& header, const ImageLimits& limits) {
+Status CheckLimits(const ImageHeader& header, const ImageOptions& options) {
   const size_t w = header.width;
   const size_t h = header.height;
   if (w == 0 || h == 0) {
@@ -123,7 +123,7 @@ Status CheckLimits(const ImageHeader& header, const ImageLimits& limits) {
     return Fail(ErrorCode::kBadImage, "picture is too large: ", w, " x ", h,
                 " pixels, and no side may have more than ", kMaxImageSide);
   }
-  const size_t max_pixels = std::min(limits.max_pixels, kMaxImagePixels);
+  const size_t max_pixels = std::min(options.max_pixels, kMaxImagePixels);
   if (w * h > max_pixels) {
     return Fail(ErrorCode::kBadImage, "picture is too large: ", w, " x ", h, " = ", w * h,
                 " pixels, and the limit is ", max_pixels, "; make it smaller, or raise the limit");
@@ -131,9 +131,9 @@ Status CheckLimits(const ImageHeader& header, const ImageLimits& limits) {
   return {};
 }
 
-Result<Image> Decode(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+Result<Image> Decode(std::span<const uint8_t> bytes, const ImageOptions& options) {
   if (bytes.empty()) return Fail(ErrorCode::kBadImage, "picture is empty: it has no bytes");
-  const size_t max_bytes = std::min(limits.max_bytes, kMaxImageBytes);
+  const size_t max_bytes = std::min(options.max_bytes, kMaxImageBytes);
   if (bytes.size() > max_bytes) {
     return Fail(ErrorCode::kBadImage, "picture file is too large: ", bytes.size(),
                 " bytes, and the limit is ", max_bytes);
@@ -142,26 +142,26 @@ Result<Image> Decode(std::span<const uint8_t> bytes, const ImageLimits& limits) 
       std::ranges::find_if(kCodecs, [bytes](const Codec& codec) { return codec.matches(bytes); });
   if (codec == std::end(kCodecs)) return UnknownFormat(bytes);
   GEMMA3_TRY(const ImageHeader header, codec->read_header(bytes));
-  GEMMA3_CHECK_OK(CheckLimits(header, limits));
-  GEMMA3_TRY(Image image, codec->decode(bytes, header));
+  GEMMA3_CHECK_OK(CheckLimits(header, options));
+  GEMMA3_TRY(Image image, codec->decode(bytes, header, options.alpha));
   return ApplyOrientation(std::move(image), header.orientation);
 }
 
 }  // namespace
 
-Result<Image> DecodeImage(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  return Guarded("decode the picture", "", [&] { return Decode(bytes, limits); });
+Result<Image> DecodeImage(std::span<const uint8_t> bytes, const ImageOptions& options) {
+  return Guarded("decode the picture", "", [&] { return Decode(bytes, options); });
 }
 
-Result<Image> LoadImage(const std::string& path, const ImageLimits& limits) {
+Result<Image> LoadImage(const std::string& path, const ImageOptions& options) {
   // Read, not mapped: the bytes must not change between being checked and being decoded.
   const auto file = Guarded(
-      "read ", path, [&] { return ReadFile(path, std::min(limits.max_bytes, kMaxImageBytes)); });
+      "read ", path, [&] { return ReadFile(path, std::min(options.max_bytes, kMaxImageBytes)); });
   if (!file) {
     const bool too_large = file.error().code == ErrorCode::kBadModel;
     return Fail(too_large ? ErrorCode::kBadImage : file.error().code, file.error().message);
   }
-  auto image = DecodeImage({reinterpret_cast<const uint8_t*>(file->data()), file->size()}, limits);
+  auto image = DecodeImage({reinterpret_cast<const uint8_t*>(file->data()), file->size()}, options);
   if (!image) return Fail(image.error().code, path, ": ", image.error().message);
   return image;
 }

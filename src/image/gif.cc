@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "src/base/status.h"
+#include "src/image/alpha.h"
 #include "src/image/byte_reader.h"
 #include "src/image/codecs.h"
 
 namespace gemma3 {
 namespace {
+
+constexpr int kMaxIndexBits = 8;
 
 struct GifParts {
   ImageHeader header;  // the canvas: the logical screen, extended where the frame leaves it
@@ -22,9 +25,10 @@ struct GifParts {
   size_t frame_width = 0;
   size_t frame_height = 0;
   bool interlaced = false;
-  uint8_t fill = 0;                  // palette index outside the frame
+  bool has_transparent = false;
+  uint8_t transparent = 0;           // palette index
   std::span<const uint8_t> palette;  // RGB triples; empty: index i is grey level i
-  std::span<const uint8_t> data;     // minimum code size, then sub-blocks
+  std::span<const uint8_t> data;     // bits of an index, then sub-blocks
 };
 
 // A color table whose size is in the low three bits of `flags`; none where bit 7 is clear.
@@ -57,7 +61,10 @@ Result<GifParts> ParseGif(std::span<const uint8_t> bytes) {
     while (const uint8_t size = reader.U8()) {
       const auto block = reader.Take(size);
       constexpr uint8_t kGraphicControl = 0xF9;
-      if (label == kGraphicControl && block.size() >= 4 && (block[0] & 1) != 0) gif.fill = block[3];
+      if (label == kGraphicControl && block.size() >= 4 && (block[0] & 1) != 0) {
+        gif.has_transparent = true;
+        gif.transparent = block[3];
+      }
     }
   }
   gif.left = reader.Le16();
@@ -74,6 +81,10 @@ Result<GifParts> ParseGif(std::span<const uint8_t> bytes) {
                 gif.frame_height, ")");
   }
   gif.data = reader.Take(reader.left());
+  if (!gif.data.empty() && (gif.data[0] < 1 || gif.data[0] > kMaxIndexBits)) {
+    return Fail(ErrorCode::kBadImage, "GIF has pixels of ", int{gif.data[0]},
+                " bits; the format has 1 to ", kMaxIndexBits);
+  }
   gif.header.width = std::max(screen_width, gif.left + gif.frame_width);
   gif.header.height = std::max(screen_height, gif.top + gif.frame_height);
   return gif;
@@ -107,12 +118,12 @@ class CodeReader {
   int num_bits_ = 0;
 };
 
-// GIF89a appendix F. Calls emit(index) for each pixel until it returns false. Stops early where the
-// data end or are damaged.
+// GIF89a appendix F; `data` are checked GifParts::data. Calls emit(index) for each pixel until it
+// returns false. Stops early where the data end or are damaged.
 template <class Emit>
 void DecodeLzw(std::span<const uint8_t> data, const Emit& emit) {
   constexpr int kMaxCodes = 4096;
-  if (data.empty() || data[0] < 1 || data[0] > 8) return;
+  if (data.empty()) return;
   const int min_bits = data[0];
   const int clear = 1 << min_bits;
   const int end = clear + 1;
@@ -170,17 +181,25 @@ Result<ImageHeader> ReadGifHeader(std::span<const uint8_t> bytes) {
   return gif.header;
 }
 
-Result<Image> DecodeGif(std::span<const uint8_t> bytes, const ImageHeader& header) {
+Result<Image> DecodeGif(std::span<const uint8_t> bytes, const ImageHeader& header, Alpha alpha) {
   GEMMA3_TRY(const GifParts gif, ParseGif(bytes));
-  const auto color = [&gif](uint8_t index) -> std::array<uint8_t, 3> {
-    if (gif.palette.empty()) return {index, index, index};
-    const size_t at = 3 * size_t{index};
-    if (at >= gif.palette.size()) return {0, 0, 0};
-    return {gif.palette[at], gif.palette[at + 1], gif.palette[at + 2]};
-  };
+  using Color = std::array<uint8_t, 3>;
+  std::array<Color, 256> colors{};
+  for (size_t i = 0; i < colors.size(); ++i) {
+    const auto index = static_cast<uint8_t>(i);
+    if (gif.palette.empty()) colors[i] = {index, index, index};
+    if (3 * i < gif.palette.size()) std::copy_n(&gif.palette[3 * i], 3, colors[i].begin());
+  }
+  // What the frame leaves free is transparent. Where alpha is dropped it has the colour of the
+  // transparent index, and of index 0 where there is none, as in Pillow.
+  Color fill = colors[gif.transparent];
+  if (alpha != Alpha::kDrop) {
+    fill.fill(Over(0, 0, alpha));
+    if (gif.has_transparent) colors[gif.transparent] = fill;
+  }
   Image image{header.width, header.height, {}};
   image.pixels.resize(3 * image.width * image.height);
-  if (const auto fill = color(gif.fill); fill != std::array<uint8_t, 3>{}) {
+  if (fill != Color{}) {
     for (size_t i = 0; i < image.pixels.size(); i += 3) {
       std::ranges::copy(fill, image.pixels.begin() + static_cast<ptrdiff_t>(i));
     }
@@ -202,7 +221,7 @@ Result<Image> DecodeGif(std::span<const uint8_t> bytes, const ImageHeader& heade
   size_t row = 0;
   DecodeLzw(gif.data, [&](uint8_t index) {
     const size_t at = (gif.top + rows[row]) * image.width + gif.left + x;
-    std::ranges::copy(color(index), image.pixels.begin() + static_cast<ptrdiff_t>(3 * at));
+    std::ranges::copy(colors[index], image.pixels.begin() + static_cast<ptrdiff_t>(3 * at));
     if (++x == gif.frame_width) {
       x = 0;
       ++row;

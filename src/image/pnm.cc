@@ -103,7 +103,7 @@ Result<ImageHeader> ReadPnmHeader(std::span<const uint8_t> bytes) {
   return pnm.header;
 }
 
-Result<Image> DecodePnm(std::span<const uint8_t> bytes, const ImageHeader& header) {
+Result<Image> DecodePnm(std::span<const uint8_t> bytes, const ImageHeader& header, Alpha) {
   GEMMA3_TRY(const PnmParts pnm, ParsePnm(bytes));
   const std::vector<uint8_t> levels = Levels(pnm);
   Image image{header.width, header.height, {}};

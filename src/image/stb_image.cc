@@ -6,6 +6,8 @@
 // machine's memory. The arena hands out zeroed memory because stb_image reads some of what it
 // allocates before writing it when a file is damaged, and the same file must give the same answer.
 //
+// One of its functions is replaced, see stbi__resample_row_h_2 below.
+//
 // Built with -fwrapv: on damaged JPEG files stb_image overflows signed integers in dequantisation,
 // which is harmless when it wraps. Built without the shift sanitizer: at the end of damaged JPEG
 // data it shifts a zero by a count of up to 33, and the result is 0 on every machine.
@@ -15,8 +17,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "src/base/status.h"
+#include "src/image/alpha.h"
 
 namespace gemma3 {
 namespace {
@@ -81,8 +85,34 @@ class Arena {
 // stb_image's hooks take no context argument. Set only while DecodeWithStb runs on this thread.
 thread_local Arena* t_arena = nullptr;
 
+class ArenaScope {
+ public:
+  explicit ArenaScope(size_t budget) : arena_(budget) { t_arena = &arena_; }
+  ~ArenaScope() { t_arena = nullptr; }
+
+ private:
+  Arena arena_;
+};
+
 }  // namespace
 }  // namespace gemma3
+
+// Doubles a row of chroma samples where chroma is halved across but not down: 3/4 of the nearer and
+// 1/4 of the farther sample. stb_image's own weighs the last two samples the wrong way round, which
+// shows in the column before the last. It takes the function's address by this name, so this one is
+// found, while the macro, which needs a bracket behind the name, gives its definition another one.
+static unsigned char* stbi__resample_row_h_2(unsigned char* out, unsigned char* near,
+                                             unsigned char* /*far*/, int w, int /*hs*/) {
+  const auto mix = [](int nearer, int farther) {
+    return static_cast<unsigned char>((3 * nearer + farther + 2) / 4);
+  };
+  for (int i = 0; i < w; ++i) {
+    out[2 * i] = mix(near[i], near[i > 0 ? i - 1 : i]);
+    out[2 * i + 1] = mix(near[i], near[i + 1 < w ? i + 1 : i]);
+  }
+  return out;
+}
+#define stbi__resample_row_h_2(...) stbi__unused_resample_row_h_2(__VA_ARGS__)
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -168,24 +198,20 @@ size_t Budget(size_t width, size_t height, size_t file_size) {
 }  // namespace
 
 Result<Image> DecodeWithStb(const char* format, std::span<const std::span<const uint8_t>> pieces,
-                            size_t width, size_t height) {
+                            size_t width, size_t height, Alpha alpha) {
   size_t file_size = 0;
   for (const auto piece : pieces) file_size += piece.size();
 
-  Arena arena(Budget(width, height, file_size));
-  t_arena = &arena;
-  struct Reset {
-    ~Reset() { t_arena = nullptr; }
-  } reset;
-
+  const ArenaScope scope(Budget(width, height, file_size));
   PieceReader reader(pieces);
   int got_width = 0;
   int got_height = 0;
   int channels = 0;
   const stbi_uc* pixels = nullptr;
   try {
-    pixels = stbi_load_from_callbacks(PieceReader::Callbacks(), &reader, &got_width, &got_height,
-                                      &channels, /*desired_channels=*/3);
+    pixels =
+        stbi_load_from_callbacks(PieceReader::Callbacks(), &reader, &got_width, &got_height,
+                                 &channels, /*desired_channels=*/alpha == Alpha::kDrop ? 3 : 4);
   } catch (const StbAssertion& assertion) {
     return Fail(ErrorCode::kBadImage, format,
                 " data is damaged (decoder check failed: ", assertion.what, ")");
@@ -200,7 +226,40 @@ Result<Image> DecodeWithStb(const char* format, std::span<const std::span<const 
     return Fail(ErrorCode::kBadImage, format, " decodes to ", got_width, " x ", got_height,
                 " pixels, but its header says ", width, " x ", height);
   }
-  return Image{width, height, std::vector<uint8_t>(pixels, pixels + 3 * width * height)};
+  return Image{width, height,
+               alpha == Alpha::kDrop ? std::vector<uint8_t>(pixels, pixels + 3 * width * height)
+                                     : Flatten(pixels, width * height, alpha)};
+}
+
+Result<Image> DecodeUnendedWithStb(const char* format,
+                                   std::span<const std::span<const uint8_t>> pieces,
+                                   const std::span<const uint8_t> (&endings)[2], size_t width,
+                                   size_t height, Alpha alpha) {
+  std::vector<std::span<const uint8_t>> ended(pieces.begin(), pieces.end());
+  ended.push_back(endings[0]);
+  auto image = DecodeWithStb(format, ended, width, height, alpha);
+  ended.back() = endings[1];
+  const auto again = DecodeWithStb(format, ended, width, height, alpha);
+  if (!image || !again || image->pixels != again->pixels) {
+    return Fail(ErrorCode::kBadImage, format, " is cut off: its end is missing, and some of its ",
+                width, " x ", height, " pixels with it");
+  }
+  return image;
+}
+
+std::vector<uint8_t> InflateWithStb(std::span<const uint8_t> zlib, size_t max_bytes) {
+  const ArenaScope scope(/*budget=*/1 << 20);  // tables; the output is a buffer of ours
+  std::vector<uint8_t> out(max_bytes);
+  // Of a stream that fails, what came out before is in the buffer, but not how much it was.
+  int size = -1;
+  try {
+    size = stbi_zlib_decode_buffer(
+        reinterpret_cast<char*>(out.data()), static_cast<int>(out.size()),
+        reinterpret_cast<const char*>(zlib.data()), static_cast<int>(zlib.size()));
+  } catch (const StbAssertion&) {
+  }
+  if (size >= 0) out.resize(static_cast<size_t>(size));
+  return out;
 }
 
 }  // namespace gemma3

@@ -10,7 +10,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Small, so that time goes into the files' structure and not into pixels.
-  const gemma3::ImageLimits limits = {.max_pixels = 1 << 16, .max_bytes = 1 << 20};
+  gemma3::ImageOptions limits = {.max_pixels = 1 << 16, .max_bytes = 1 << 20};
+  if (size % 2 != 0) limits.alpha = gemma3::Alpha::kWhite;
   const auto decode = [&] { return gemma3::DecodeImage(std::span(data, size), limits); };
   const auto image = decode();
   if (!image) {

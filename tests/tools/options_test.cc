@@ -32,9 +32,10 @@ TEST(Settings, NamesAreUniqueLowerCaseAndFound) {
 
 TEST(Settings, HasTheFlagsThatScriptsRelyOn) {
   for (const char* name :
-       {"temperature", "top-k", "top-p", "min-p", "repeat-penalty", "repeat-last-n", "seed",
-        "max-tokens", "stop", "system", "context", "threads", "compute", "kv", "prefill-batch",
-        "weights", "mmproj", "max-memory", "pan-and-scan"}) {
+       {"temperature",   "top-k",   "top-p",      "min-p",        "repeat-penalty",
+        "repeat-last-n", "seed",    "max-tokens", "stop",         "system",
+        "context",       "threads", "compute",    "kv",           "prefill-batch",
+        "weights",       "mmproj",  "max-memory", "pan-and-scan", "alpha"}) {
     EXPECT_NE(FindSetting(name), nullptr) << name;
   }
 }
@@ -58,6 +59,7 @@ TEST(Settings, ReachTheFieldOfTheirName) {
   EXPECT_EQ(With("prefill-batch", "1").session.prefill_batch, 1u);
   EXPECT_EQ(With("max-memory", "6G").session.max_memory_bytes, size_t{6} << 30);
   EXPECT_EQ(With("max-memory", "6G").load.max_memory_bytes, size_t{6} << 30);
+  EXPECT_EQ(With("alpha", "white").images.alpha, Alpha::kWhite);
   EXPECT_EQ(With("image-cache", "1M").session.image_cache_bytes, size_t{1} << 20);
   EXPECT_EQ(With("pan-and-scan", "on").session.pan_and_scan, PanAndScan::kOn);
   EXPECT_EQ(With("image-newlines", "merged").session.image_newlines, ImageNewlines::kMerged);
@@ -104,9 +106,9 @@ TEST(Settings, RefuseWhatIsOutOfRangeAndChangeNothing) {
 
 TEST(Settings, ShowWhatWasSetAndReturnToTheDefault) {
   const std::pair<const char*, const char*> kChanges[] = {
-      {"temperature", "0.25"}, {"top-k", "3"},      {"seed", "9"},
-      {"system", "x"},         {"kv", "f32"},       {"context", "100"},
-      {"max-memory", "123"},   {"weights", "int8"}, {"threads", "3"}};
+      {"temperature", "0.25"}, {"top-k", "3"},     {"seed", "9"},         {"system", "x"},
+      {"kv", "f32"},           {"context", "100"}, {"max-memory", "123"}, {"weights", "int8"},
+      {"threads", "3"},        {"alpha", "black"}};
   for (const auto& [name, value] : kChanges) {
     Settings settings = With(name, value);
     const Setting& setting = *FindSetting(name);

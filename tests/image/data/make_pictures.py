@@ -7,7 +7,8 @@ usage: make_pictures.py [OUT_DIR]        (needs numpy and Pillow with WebP; only
 Per picture NAME.EXT, expected.safetensors has a tensor NAME.EXT, U8 [height, width, 3]. Lossless
 formats are written here sample by sample, so that every variant of the format occurs; what they
 decode to follows from the samples and is compared with Pillow's convert("RGB") where Pillow reads
-the variant alike. For JPEG and lossy WebP the expected pixels are Pillow's.
+the variant alike. For JPEG and lossy WebP the expected pixels are Pillow's. grounds.safetensors has
+what pictures with alpha look like on white and on black, "white/NAME.EXT" and "black/NAME.EXT".
 """
 import io, json, os, struct, sys, zlib
 import numpy as np
@@ -371,6 +372,184 @@ def make_pnm():
         store(f"p6_{top}.ppm", head(6, top) + raw(s), level(s, top))
 
 
+# --- what was added later: last, so that the random numbers of the above stay --------------------------
+
+def make_orientation_elsewhere():
+    """Orientation 6 in every place that Pillow looks at, and which of two places counts."""
+    c = np.round(smooth(5, 3) * 255).astype(int)
+    photo = Image.fromarray(np.round(smooth(16, 8) * 255).astype(np.uint8))
+
+    def xmp(text):
+        return (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+                b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/"' + text + b'</rdf:RDF></x:xmpmeta>')
+
+    attribute = lambda o: xmp(b' tiff:Orientation="%d"/>' % o)
+    element = lambda o: xmp(b"><tiff:Orientation>%d</tiff:Orientation></rdf:Description>" % o)
+    profile = lambda data: b"\nexif\n%8d\n" % len(data) + b"\n".join(
+        data.hex().encode()[i:i + 72] for i in range(0, 2 * len(data), 72)) + b"\n"
+    text = lambda key, value: chunk(b"tEXt", key + b"\0" + value)
+    ztxt = lambda key, value: chunk(b"zTXt", key + b"\0\0" + zlib.compress(value))
+    itxt = lambda key, value: chunk(b"iTXt", key + b"\0\0\0\0\0" + value)
+    itxt_compressed = lambda key, value: chunk(b"iTXt", key + b"\0\1\0en\0key\0" + zlib.compress(value))
+    exif = b"Exif\0\0" + tiff(6, b"MM")
+    none = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"  # no entries
+    key = b"XML:com.adobe.xmp"
+    profile_key, app1_key = b"Raw profile type exif", b"Raw profile type APP1"
+
+    def add(name, before=b"", after=b"", orientation=6, pillow=True):
+        data = png(c, 8, 2, before=before, after=after)
+        turned = Image.fromarray(c.astype(np.uint8))
+        if orientation == 6:
+            turned = turned.transpose(Image.Transpose.ROTATE_270)
+        if pillow:
+            back = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+            assert (np.asarray(back.convert("RGB")) == np.asarray(turned)).all(), name
+        store(name, data, np.asarray(turned), "does not turn in convert")
+
+    add("xmp_attribute.png", itxt(key, attribute(6)))
+    add("xmp_element.png", itxt(key, element(6)))
+    add("xmp_compressed.png", itxt_compressed(key, element(6)))
+    add("xmp_text.png", text(key, attribute(6)))
+    add("xmp_after_data.png", after=itxt(key, attribute(6)), pillow=False)  # reads it after the pixels
+    add("profile_exif.png", ztxt(profile_key, profile(exif)))
+    add("profile_exif_text.png", text(profile_key, profile(exif)))
+    add("profile_app1.png", ztxt(app1_key, profile(exif)), pillow=False)
+    add("profile_app1_xmp.png", ztxt(app1_key, profile(b"http://ns.adobe.com/xap/1.0/\0" + attribute(6))), pillow=False)
+    add("exif_before_profile.png", chunk(b"eXIf", tiff(1, b"II")) + ztxt(profile_key, profile(exif)), orientation=1)
+    add("profile_before_xmp.png", itxt(key, attribute(3)) + text(profile_key, profile(exif)))
+    add("exif_before_xmp.png", itxt(key, attribute(6)) + chunk(b"eXIf", tiff(1, b"II")), orientation=1)
+    add("xmp_behind_empty_exif.png", itxt(key, attribute(6)) + chunk(b"eXIf", none[6:]))
+    jpeg = dict(format="JPEG", quality=95, subsampling=0)
+    store_pillow("xmp_attribute.jpg", photo, xmp=attribute(6), **jpeg)
+    store_pillow("xmp_element.jpg", photo, xmp=element(6), **jpeg)
+    store_pillow("exif_before_xmp.jpg", photo, exif=exif, xmp=attribute(3), **jpeg)
+    store_pillow("xmp_behind_empty_exif.jpg", photo, exif=none, xmp=attribute(6), **jpeg)
+    store_pillow("xmp.webp", Image.fromarray(c.astype(np.uint8)), format="WEBP", lossless=True, xmp=attribute(6))
+    for kind, letter in ((4, "I"), (9, "i")):
+        for order in (b"II", b"MM"):
+            e = "<" if order == b"II" else ">"
+            block = order + struct.pack(e + "HIHHHI" + letter + "I", 42, 8, 1, 0x0112, kind, 1, 6, 0)
+            add(f"orientation_type{kind}_{order.decode()}.png", chunk(b"eXIf", block))
+
+
+def riff_chunks(data):
+    """The chunks of a WebP file, each with its header and padding."""
+    found, at = [], 12
+    while at < len(data):
+        size = struct.unpack("<I", data[at + 4:at + 8])[0]
+        found.append(data[at:at + 8 + size + size % 2])
+        at += 8 + size + size % 2
+    return found
+
+
+def make_animated_webp():
+    def riff(kind, data):
+        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+    def frame(image, at, **options):
+        f = io.BytesIO()
+        image.save(f, format="WEBP", exact=True, **options)
+        w, h = image.size
+        le24 = lambda v: struct.pack("<I", v)[:3]
+        head = b"".join(le24(v) for v in (at[0] // 2, at[1] // 2, w - 1, h - 1, 100)) + b"\0"
+        return riff(b"ANMF", head + b"".join(c for c in riff_chunks(f.getvalue()) if c[:4] in (b"ALPH", b"VP8 ", b"VP8L")))
+
+    def animation(frames):
+        size = struct.pack("<I", W - 1)[:3] + struct.pack("<I", H - 1)[:3]
+        body = (b"WEBP" + riff(b"VP8X", b"\x12\0\0\0" + size) + riff(b"ANIM", b"\xff\x80\x40\xff\0\0") + b"".join(frames))
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+
+    whole = Image.fromarray(np.round(smooth() * 255).astype(np.uint8))
+    second = frame(Image.new("RGB", (W, H), (9, 8, 7)), (0, 0), lossless=True)
+    part = whole.resize((11, 7))
+    alpha = whole.copy()
+    alpha.putalpha(whole.convert("L"))
+    for name, first in (("animated_lossless", frame(whole, (0, 0), lossless=True)),
+                        ("animated_offset_lossless", frame(part, (6, 4), lossless=True)),
+                        ("lossy_animated", frame(whole, (0, 0), quality=90)),
+                        ("animated_alpha_lossless", frame(alpha, (0, 0), lossless=True)),
+                        ("lossy_animated_alpha", frame(alpha, (0, 0), quality=90))):
+        data = animation([first, second])
+        store(f"{name}.webp", data, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), "read by it")
+
+
+def make_rle_bmp():
+    """Run-length-coded bitmaps: runs, literals, ends of rows, moves over pixels that are not there."""
+    gray = smooth().mean(axis=2)
+    for bits in (4, 8):
+        n = 2**bits
+        p = rng.integers(0, 256, (n, 3))
+        s = np.round(gray * (n - 1)).astype(int)
+        s[5:8, 3:17] = 3
+        quads = np.concatenate([p[:, ::-1], 0 * p[:, :1]], 1).astype(np.uint8).tobytes()
+
+        def literal(indices):
+            packed = bytes(indices) if bits == 8 else bytes(
+                indices[i] << 4 | (indices[i + 1] if i + 1 < len(indices) else 0) for i in range(0, len(indices), 2))
+            return bytes([0, len(indices)]) + packed + b"\0" * (len(packed) % 2)
+
+        def run(index, count):
+            return bytes([count, index if bits == 8 else index << 4 | index])
+
+        def rows(odd):
+            for row in s[::-1].tolist():
+                out, x = b"", 0
+                while x < W:
+                    same = 1
+                    while x + same < W and row[x + same] == row[x]:
+                        same += 1
+                    step = min(W - x, 7) if odd else min(W - x, 6) // 2 * 2
+                    if same >= 3 or step < 3:
+                        out += run(row[x], same)
+                        x += same
+                    else:
+                        out += literal(row[x:x + step])
+                        x += step
+                yield out
+
+        size = (W, H)
+        whole = bmp([b"".join(r + b"\0\0" for r in rows(False)) + b"\0\1"], bits, size, quads, compression=1 if bits == 8 else 2)
+        store(f"rle{bits}.bmp", whole, p[s])
+        odd = bmp([b"".join(r + b"\0\0" for r in rows(True)) + b"\0\1"], bits, size, quads, compression=1 if bits == 8 else 2)
+        store(f"rle{bits}_odd.bmp", odd, p[s], "equal" if bits == 8 else "takes half a byte too few of an odd number")
+        # Four pixels, then 2 rows up and 5 pixels to the right, five, and the end long before the end.
+        moves = bmp([run(1, 4) + bytes([0, 2, 5, 2]) + run(2, 5) + b"\0\1"], bits, size, quads, compression=1 if bits == 8 else 2)
+        t = np.zeros((H, W), int)
+        t[H - 1, :4] = 1
+        t[H - 3, 9:14] = 2
+        store(f"rle{bits}_moves.bmp", moves, p[t], "refuses a picture that ends early")
+    # Two colours in turn within one run.
+    turn = bmp([b"".join(bytes([W, 0x5A, 0, 0]) for _ in range(H)) + b"\0\1"], 4, (W, H), (q := rng.integers(0, 256, (16, 4))).astype(np.uint8).tobytes(), compression=2)
+    store("rle4_turns.bmp", turn, np.tile(q[[5, 10] * 12][:W, 2::-1], (H, 1, 1)))
+
+
+def make_four_components():
+    photo = Image.fromarray(np.round(smooth(37, 29) * 255).astype(np.uint8))
+    f = io.BytesIO()
+    photo.convert("CMYK").save(f, format="JPEG", quality=90)
+    data = f.getvalue()
+    at = data.index(b"\xff\xee\0\x0eAdobe")
+    for name, changed in (("cmyk_no_adobe", data[:at] + data[at + 16:]),
+                          ("cmyk_transform1", data[:at + 15] + b"\1" + data[at + 16:]),
+                          ("cmyk_transform2", data[:at + 15] + b"\2" + data[at + 16:])):
+        store(f"{name}.jpg", changed, np.asarray(Image.open(io.BytesIO(changed)).convert("RGB")), "read by it")
+
+
+def make_alpha():
+    """Pictures with transparency laid on white and on black by Pillow."""
+    grounds = {}
+    for name in ("rgb8", "rgba8", "rgba8_interlaced", "graya8", "rgb8_trns", "gray8_trns", "palette4_trns", "transparent",
+                 "offset_transparent", "alpha_lossless", "animated_alpha_lossless", "animated_offset_lossless", "rgba32_v4",
+                 "rgb24", "palette8"):
+        name += next(e for e in (".png", ".gif", ".webp", ".bmp") if f"{name}{e}" in EXPECTED)
+        image = Image.open(os.path.join(OUT, name)).convert("RGBA")
+        for ground, level in (("white", 255), ("black", 0)):
+            under = Image.new("RGBA", image.size, (level, level, level, 255))
+            under.alpha_composite(image)
+            grounds[f"{ground}/{name}"] = np.asarray(under)[..., :3].copy()
+    return grounds
+
+
 make_png()
 make_orientation()
 make_jpeg()
@@ -378,6 +557,10 @@ make_webp()
 make_gif()
 make_bmp()
 make_pnm()
+make_orientation_elsewhere()
+make_animated_webp()
+make_rle_bmp()
+make_four_components()
 
 
 def save(name, tensors):
@@ -394,6 +577,7 @@ def save(name, tensors):
 
 
 save("expected.safetensors", EXPECTED)
+save("grounds.safetensors", make_alpha())
 
 # A photograph, decoded and shrunk by Pillow.
 photo = Image.open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/reference/images/photo.jpg"))
