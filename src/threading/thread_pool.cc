@@ -1,6 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/threading/thread_pool.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -135,6 +137,27 @@ CpuInfo DescribeCpus() {
 
 constexpr size_t kMaxThreads = 256;
 
+// While it lives, threads that are started begin with signals blocked: a host's handlers run on the
+// host's threads, whose calls they interrupt, and never while a thread of ours holds a task. Faults
+// stay deliverable: they belong to the thread that causes them.
+class BlockSignals {
+ public:
+  BlockSignals() {
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
+      sigdelset(&signals, fault);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockSignals(const BlockSignals&) = delete;
+  BlockSignals& operator=(const BlockSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 // A region is announced by the ranges of its tasks, then by its number. Whoever takes a task knows
 // that the region is not over before that task is, so what describes the region is valid meanwhile.
 // Threads that sleep or are late are not waited for: the others take their tasks.
@@ -142,6 +165,7 @@ struct ThreadPool::Impl {
   explicit Impl(size_t num_threads) : ranges(num_threads), scratch(num_threads) {
     threads.reserve(num_threads - 1);
     try {
+      const BlockSignals scope;
       for (size_t t = 1; t < num_threads; ++t) threads.emplace_back([this, t] { Work(t); });
     } catch (const std::system_error& e) {
       Stop();

@@ -4,6 +4,7 @@
 #include "src/threading/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -88,6 +89,37 @@ TEST(ThreadPoolTest, PoolsDoNotShareThreads) {
     inner[task]->ParallelFor(100, [&](size_t, size_t) { ++total; });
   });
   EXPECT_EQ(total, 200u);
+}
+
+TEST(ThreadPoolTest, SignalsAreLeftToTheCallersThread) {
+  sigset_t before, after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  ThreadPool pool(4);
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD, SIGSEGV, SIGBUS}) {
+    EXPECT_EQ(sigismember(&after, number), sigismember(&before, number)) << number;
+  }
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> others = 0;
+  std::atomic<int> wrong = 0;
+  // Until another thread has come by: one that is late may find no task left.
+  for (int round = 0; round < 10000 && others == 0; ++round) {
+    pool.ParallelFor(64, [&](size_t, size_t) {
+      if (std::this_thread::get_id() == caller) {
+        std::this_thread::yield();
+        return;
+      }
+      ++others;
+      sigset_t mask;
+      pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+      for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) {
+        wrong += sigismember(&mask, number) != 1;
+      }
+      for (const int number : {SIGSEGV, SIGBUS}) wrong += sigismember(&mask, number) != 0;
+    });
+  }
+  EXPECT_GT(others, 0);
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(ThreadPoolTest, ScratchIsAlignedLargeEnoughAndOwnedByItsThread) {
