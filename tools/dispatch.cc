@@ -7,15 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/version.h"
 #include "tools/commands.h"
 #include "tools/errors.h"
 #include "tools/names.h"
 #include "tools/output.h"
 #include "tools/text.h"
-
-#ifndef GEMMA3_VERSION
-#define GEMMA3_VERSION "unknown"
-#endif
 
 namespace gemma3::cli {
 namespace {

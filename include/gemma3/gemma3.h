@@ -31,3 +31,4 @@
 #include "gemma3/options.h"
 #include "gemma3/session.h"
 #include "gemma3/tokenizer.h"
+#include "gemma3/version.h"

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "gemma3/version.h"
 #include "src/base/tensor.h"
 #include "src/formats/safetensors.h"
 #include "tests/tools/program_run.h"
@@ -239,7 +240,9 @@ TEST_F(ProgramTest, HelpIsShortAndOnStandardOutput) {
     EXPECT_EQ(Run({"help", command}).out, help.out);
   }
   EXPECT_NE(Run({"run", "--help"}).out.find("Sampling"), std::string::npos);
-  EXPECT_EQ(Run({"--version"}).out.find("gemma3 "), 0u);
+  EXPECT_EQ(Run({"--version"}).out, "gemma3 " + std::to_string(GEMMA3_VERSION_MAJOR) + "." +
+                                        std::to_string(GEMMA3_VERSION_MINOR) + "." +
+                                        std::to_string(GEMMA3_VERSION_PATCH) + "\n");
 }
 
 // ---- tokenize ----
