@@ -77,14 +77,6 @@ void AddToAll(Rows<float> x, Rows<const float> y, ThreadPool& pool) {
   });
 }
 
-void ScaleAll(Rows<float> x, float factor, ThreadPool& pool) {
-  ParallelRows(x.rows, x.cols, pool, [&](size_t begin, size_t end) HWY_ATTR {
-    for (size_t r = begin; r < end; ++r) {
-      Map(x.row(r), x.cols, [factor](VF v) HWY_ATTR { return hn::Mul(v, hn::Set(DF(), factor)); });
-    }
-  });
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3
 HWY_AFTER_NAMESPACE();
@@ -94,15 +86,11 @@ namespace gemma3 {
 HWY_EXPORT(GeluMulAll);
 HWY_EXPORT(GeluAll);
 HWY_EXPORT(AddToAll);
-HWY_EXPORT(ScaleAll);
 
 void GeluMul(Rows<float> gate, Rows<const float> up) { HWY_DYNAMIC_DISPATCH(GeluMulAll)(gate, up); }
 void Gelu(Rows<float> x) { HWY_DYNAMIC_DISPATCH(GeluAll)(x); }
 void AddTo(Rows<float> x, Rows<const float> y, ThreadPool& pool) {
   HWY_DYNAMIC_DISPATCH(AddToAll)(x, y, pool);
-}
-void Scale(Rows<float> x, float factor, ThreadPool& pool) {
-  HWY_DYNAMIC_DISPATCH(ScaleAll)(x, factor, pool);
 }
 
 }  // namespace gemma3

@@ -24,7 +24,4 @@ void Gelu(Rows<float> x);
 // x += y.
 void AddTo(Rows<float> x, Rows<const float> y, ThreadPool& pool);
 
-// x *= factor.
-void Scale(Rows<float> x, float factor, ThreadPool& pool);
-
 }  // namespace gemma3

@@ -1,9 +1,9 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // The two or three matrices of a layer's MLP as one operation, whose inner rows never exist as a
-// whole: a block of them is computed, goes through the activation while it is in the second-level
-// cache, and is stored once, in the form that the last matrix takes. They are the widest
-// activations of a model, and reading and writing them was a twentieth of the time of a long
+// whole in floats: a block of them is computed, goes through the activation while it is in the
+// second-level cache, and is stored once, in the form that the last matrix takes. They are the
+// widest activations of a model, and reading and writing them was a twentieth of the time of a long
 // prompt.
 #pragma once
 

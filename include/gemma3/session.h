@@ -150,7 +150,9 @@ class Session {
   // a text-only model), kInvalidArgument (no prompt token), kCancelled.
   Result<Timings> Bench(const BenchWork& work);
 
-  // Stops the running call at the next tile of work; a no-op when none runs. Async-signal-safe.
+  // Stops the running call behind the layer that it computes, of one batch of a prompt or one
+  // token: at once on small models, within half a second on the largest. A no-op when none runs.
+  // Async-signal-safe.
   void Cancel() noexcept;
 
  private:

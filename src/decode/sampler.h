@@ -81,8 +81,6 @@ class Sampler {
   // +inf, or the lowest allowed id if no allowed logit is a number above -inf.
   TokenId Sample(std::span<float> logits, std::span<const TokenId> history);
 
-  const SamplingSettings& settings() const { return settings_; }
-
  private:
   Sampler(const SamplingSettings& settings, size_t vocab_limit, std::vector<TokenId> banned,
           TokenId fallback);

@@ -26,8 +26,8 @@ BEGIN {
   # A free function declared in a service header may be defined further down.
   defines["src/stores", "include/gemma3/model.h"] = 1  # FindModel
   # Besides the public headers the program uses these (checked arithmetic and errors; tensors in
-  # files, for comparing logits; kernel benchmarks).
-  program["include/gemma3"] = program["src/base"] = program["src/formats"] = program["ops"] = 1
+  # files, for comparing logits).
+  program["include/gemma3"] = program["src/base"] = program["src/formats"] = 1
   # Which folders may see a third-party library.
   sees["hwy"] = "ops src/threading"
   sees["sentencepiece"] = "src/text"

@@ -108,23 +108,6 @@ TEST(AddToTest, IsExact) {
   });
 }
 
-TEST(ScaleTest, IsExact) {
-  ThreadPool pool(2);
-  std::mt19937 rng(3);
-  ForEachTarget([&](int64_t) {
-    for (const size_t cols : kWidths) {
-      GuardedMatrix x(3, cols);
-      x.FillUniform(rng, -2, 2);
-      GuardedMatrix want = x;
-      for (size_t r = 0; r < 3; ++r) {
-        for (float& v : want.row(r)) v *= 33.94f;
-      }
-      Scale(x.view(), 33.94f, pool);
-      EXPECT_EQ(x, want) << "cols " << cols;
-    }
-  });
-}
-
 TEST(ElementwiseTest, BitsDependNeitherOnThreadsNorOnOtherRows) {
   constexpr size_t kRows = 67, kCols = 521;
   std::mt19937 rng(4);
@@ -138,7 +121,6 @@ TEST(ElementwiseTest, BitsDependNeitherOnThreadsNorOnOtherRows) {
         const size_t n = std::min(rows_at_once, kRows - r);
         GeluMul(out.view().Slice(r, n), y.view().Slice(r, n));
         AddTo(out.view().Slice(r, n), x.view().Slice(r, n), pool);
-        Scale(out.view().Slice(r, n), 1.1f, pool);
         Gelu(out.view().Slice(r, n));
       }
       return out;
