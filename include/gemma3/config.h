@@ -42,8 +42,9 @@ struct TextConfig {
   size_t max_context = 0;     // trained context in tokens
   float rope_theta_global = 1e6f;
   float rope_theta_local = 1e4f;
-  float rope_factor_global = 1;   // positions are divided by this in global layers only
-  std::vector<LayerKind> layers;  // [num_layers]
+  float rope_factor_global = 1;     // positions are divided by this in global layers only
+  std::vector<LayerKind> layers;    // [num_layers]
+  bool tie_word_embeddings = true;  // the embedding table is the output head, too
 };
 
 // SigLIP tower and the projector behind it.

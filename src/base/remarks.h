@@ -14,6 +14,11 @@ struct Remarks {
   // For everybody who uses the model: its answers may differ from what its maker intended, because
   // the files say something that is computed in another way, or not at all.
   std::vector<std::string> warnings;
+
+  void Append(const Remarks& more) {
+    notes.insert(notes.end(), more.notes.begin(), more.notes.end());
+    warnings.insert(warnings.end(), more.warnings.begin(), more.warnings.end());
+  }
 };
 
 }  // namespace gemma3

@@ -87,7 +87,7 @@ Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {
   const TextWeights& text = model.impl().weights.text;
   const TextConfig& config = model.config().text;
   ModelWork work;
-  work.decode_weight_bytes = MatrixBytes(text.embedding);
+  work.decode_weight_bytes = MatrixBytes(text.head);
   for (const LayerWeights& w : text.layers) {
     for (const MatrixView& matrix : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down}) {
       work.decode_weight_bytes += MatrixBytes(matrix);

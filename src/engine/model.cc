@@ -15,6 +15,7 @@
 #include "src/model/kv_cache.h"
 #include "src/model/transformer.h"
 #include "src/vision/vision_tower.h"
+#include "src/weights/head.h"
 #include "src/weights/pack.h"
 #include "src/weights/packed_file.h"
 
@@ -93,6 +94,7 @@ Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedMode
       return {};
     }
   }
+  ShareEqualHead(model.checkpoint, pool);
   GEMMA3_TRY(model.weights, LoadWeights(model.checkpoint, options, pool));
   if (!cached) return {};
   // Failing to keep the result costs time at the next start and nothing else.

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 // The layout of packed matrices and the rules of what is packed how. A change of either makes all
 // cached files stale.
-constexpr uint64_t kCacheVersion = 2;
+constexpr uint64_t kCacheVersion = 3;
 
 // Headers, and with them names, shapes and places of all tensors, lie at the front of both
 // containers; data is sampled, since reading gigabytes would cost what the cache is to save.

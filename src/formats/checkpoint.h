@@ -19,7 +19,8 @@
 namespace gemma3 {
 
 // Canonical tensor names are Hugging Face's without any prefix:
-//   text       embed_tokens.weight, norm.weight, layers.N.<...>.weight
+//   text       embed_tokens.weight, norm.weight, layers.N.<...>.weight, and lm_head.weight where an
+//              output head is stored, be it equal to the embedding or not (weights/head.h)
 //   tower      vision.embeddings.patch_embedding.weight, vision.encoder.layers.N.<...>,
 //              vision.post_layernorm.weight, ...
 //   projector  projector.mm_input_projection_weight, projector.mm_soft_emb_norm.weight

@@ -55,7 +55,22 @@ Result<float> FloatOr(const GgufFile& gguf, std::initializer_list<const char*> k
   return fallback;
 }
 
+// Files that are no models, by what they call themselves.
+Status CheckType(const GgufFile& gguf) {
+  GEMMA3_TRY(const auto type, gguf.String("general.type"));
+  if (type == "adapter") {
+    return Fail(ErrorCode::kUnsupported, gguf.file(),
+                " is an adapter (LoRA), which is no model: merge it into its base model first");
+  }
+  if (type == "imatrix" || gguf.Find("imatrix.datasets")) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(),
+                " is an importance matrix, which serves to quantise a model and is none");
+  }
+  return {};
+}
+
 Status CheckArchitecture(const GgufFile& gguf, const TensorMap& tensors) {
+  GEMMA3_CHECK_OK(CheckType(gguf));
   GEMMA3_TRY(const auto value, gguf.String("general.architecture"));
   if (!value) {
     return Fail(ErrorCode::kBadModel, gguf.file(), ": the key general.architecture is missing");
@@ -106,8 +121,7 @@ Status ReadLayers(const GgufFile& gguf, TextConfig* text) {
   return {};
 }
 
-Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text,
-                Remarks* remarks) {
+Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text, Remarks* remarks) {
   GEMMA3_TRY(text->rope_theta_global,
              FloatOr(gguf, {"gemma3.rope.freq_base", "gemma3.rope.global.freq_base"}, 1e6f));
   GEMMA3_TRY(text->rope_theta_local,
@@ -122,17 +136,16 @@ Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text,
   if (known && text->rope_factor_global != known->rope_factor) {
     if (stated || known->rope_factor != 1) {
       remarks->notes.push_back(gguf.file() + ": RoPE scaling of global layers set to " +
-                       std::to_string(static_cast<int>(known->rope_factor)) +
-                       ", that of a model of this size (the file " +
-                       (stated ? "says otherwise" : "is silent") + ")");
+                               std::to_string(static_cast<int>(known->rope_factor)) +
+                               ", that of a model of this size (the file " +
+                               (stated ? "says otherwise" : "is silent") + ")");
     }
     text->rope_factor_global = known->rope_factor;
   }
   return {};
 }
 
-Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known,
-                       Remarks* remarks) {
+Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known, Remarks* remarks) {
   for (const char* key : {"gemma3.final_logit_softcapping", "gemma3.attn_logit_softcapping"}) {
     GEMMA3_TRY(const auto cap, gguf.Float(key));
     if (!cap || *cap == 0) continue;
@@ -140,21 +153,39 @@ Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known,
       return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key, " is ", *cap,
                   "; Gemma 3 does not cap logits and this library does not compute it");
     }
-    remarks->notes.push_back(gguf.file() + ": ignored " + key + ", which early files state by mistake");
+    remarks->notes.push_back(gguf.file() + ": ignored " + key +
+                             ", which early files state by mistake");
   }
   return {};
 }
 
 // Towers normalise pixels as (x / 255 - 0.5) / 0.5; the code that does it has no other way.
-Status CheckNormalisation(const GgufFile& gguf) {
-  for (const char* key : {"clip.vision.image_mean", "clip.vision.image_std"}) {
+Status CheckNormalisation(const GgufFile& gguf, const std::string& prefix) {
+  for (const char* what : {"image_mean", "image_std"}) {
+    const std::string key = prefix + what;
     GEMMA3_TRY(const auto values, gguf.Floats(key));
     if (!values) continue;
+    std::string found;
+    for (size_t i = 0; i < values->size() && i < 4; ++i) {
+      found += (i == 0 ? "" : ", ") + std::to_string((*values)[i]);
+    }
     if (values->size() != 3 ||
         std::any_of(values->begin(), values->end(), [](double value) { return value != 0.5; })) {
       return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key,
-                  " should be three times 0.5, as in Gemma 3; found ", values->size(), " numbers");
+                  " should be three times 0.5, as in Gemma 3; found ", values->size(),
+                  " numbers: ", found);
     }
+  }
+  return {};
+}
+
+// The tower's activation is GELU in its tanh form, which is what use_gelu means.
+Status CheckTowerActivation(const GgufFile& gguf) {
+  for (const auto& [key, expected] : {std::pair("clip.use_gelu", true), {"clip.use_silu", false}}) {
+    GEMMA3_TRY(const auto value, gguf.Bool(key));
+    if (!value || *value == expected) continue;
+    return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key, " is ", *value ? "true" : "false",
+                ", so its tower has another activation than Gemma 3's (use_gelu)");
   }
   return {};
 }
@@ -218,16 +249,18 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
              UintOr(gguf, "gemma3.context_length", known ? known->context : 131072));
   if (known && text.max_context == 8192) {
     text.max_context = known->context;
-    remarks->notes.push_back(gguf.file() + ": trained context set to " + std::to_string(known->context) +
-                     ", that of a model of this size (the file says 8192)");
+    remarks->notes.push_back(gguf.file() + ": trained context set to " +
+                             std::to_string(known->context) +
+                             ", that of a model of this size (the file says 8192)");
   }
   GEMMA3_CHECK_OK(ReadLayers(gguf, &text));
   GEMMA3_TRY(text.sliding_window, UintOr(gguf, "gemma3.attention.sliding_window", 0));
   if (text.sliding_window == 0) {
     if (known) {
       text.sliding_window = known->window;
-      remarks->notes.push_back(gguf.file() + ": sliding window set to " + std::to_string(known->window) +
-                       ", that of a model of this size (the file is silent)");
+      remarks->notes.push_back(gguf.file() + ": sliding window set to " +
+                               std::to_string(known->window) +
+                               ", that of a model of this size (the file is silent)");
     } else {
       text.sliding_window = text.max_context;
       std::fill(text.layers.begin(), text.layers.end(), LayerKind::kGlobal);
@@ -256,11 +289,16 @@ Result<VisionConfig> ReadMmprojConfig(const GgufFile& gguf, size_t text_hidden) 
   if (!projector) {
     GEMMA3_TRY(projector, gguf.String("clip.vision.projector_type"));
   }
+  if (!projector) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(),
+                " does not say which projector it has (clip.projector_type is missing); expected "
+                "\"gemma3\"");
+  }
   if (projector != "gemma3") {
     return Fail(ErrorCode::kUnsupported, gguf.file(),
                 " is the vision part of another model: its "
                 "projector is \"",
-                Shown(projector.value_or(""), 60), "\", expected \"gemma3\"");
+                Shown(*projector, 60), "\", expected \"gemma3\"");
   }
   GEMMA3_TRY(const size_t width, UintOr(gguf, "clip.vision.projection_dim", text_hidden));
   if (width != text_hidden) {
@@ -268,7 +306,8 @@ Result<VisionConfig> ReadMmprojConfig(const GgufFile& gguf, size_t text_hidden) 
                 ", but the text model's hidden size is ", text_hidden,
                 "; the vision part belongs to another size of the model");
   }
-  GEMMA3_CHECK_OK(CheckNormalisation(gguf));
+  GEMMA3_CHECK_OK(CheckNormalisation(gguf, "clip.vision."));
+  GEMMA3_CHECK_OK(CheckTowerActivation(gguf));
   GEMMA3_TRY(VisionConfig vision, ReadVision(gguf, "clip.vision."));
   GEMMA3_TRY(const size_t pool, UintOr(gguf, "clip.vision.projector.scale_factor", 4));
   if (vision.patch_size == 0 || pool == 0 || vision.patches_per_side() % pool != 0) {
@@ -281,6 +320,7 @@ Result<VisionConfig> ReadMmprojConfig(const GgufFile& gguf, size_t text_hidden) 
 }
 
 Result<VisionConfig> ReadSingleFileVisionConfig(const GgufFile& gguf) {
+  GEMMA3_CHECK_OK(CheckNormalisation(gguf, "gemma3.vision."));
   GEMMA3_TRY(VisionConfig vision, ReadVision(gguf, "gemma3.vision."));
   GEMMA3_TRY(vision.tokens_per_image, UintOr(gguf, "gemma3.mm.tokens_per_image", 256));
   return vision;

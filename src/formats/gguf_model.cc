@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -17,7 +17,9 @@
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
 #include "src/formats/gguf_vocabulary.h"
+#include "src/formats/mmproj_files.h"
 #include "src/formats/shape_table.h"
+#include "src/formats/stray_tensors.h"
 
 namespace gemma3 {
 namespace {
@@ -66,7 +68,7 @@ constexpr std::array<Name, 13> kVisionParts = {{
 constexpr std::array<Name, 17> kWholeNames = {{
     {"token_embd.weight", "embed_tokens.weight"},
     {"output_norm.weight", "norm.weight"},
-    {"output.weight", "output.weight"},
+    {"output.weight", "lm_head.weight"},
     {"v.patch_embd.weight", "vision.embeddings.patch_embedding.weight"},
     {"v.patch_embd.bias", "vision.embeddings.patch_embedding.bias"},
     {"v.patch_embedding.weight", "vision.embeddings.patch_embedding.weight"},
@@ -104,23 +106,29 @@ bool IsVision(const std::string& canonical) {
   return canonical.starts_with("vision.") || canonical.starts_with("projector.");
 }
 
-// Moves what is known into `checkpoint`; the rest is counted in a note.
+// Whether a name that is not known lies inside the text model, the tower or the projector.
+bool IsInside(std::string_view name) {
+  constexpr auto kRoots = std::to_array<std::string_view>(
+      {"blk.", "v.", "mm.", "token_embd.", "output.", "output_norm."});
+  return std::ranges::any_of(kRoots, [&](std::string_view root) { return name.starts_with(root); });
+}
+
+// Moves what is known into `checkpoint`; the rest is refused, or named in a warning.
 Status TakeTensors(TensorMap tensors, const std::string& file, Checkpoint* checkpoint) {
-  size_t unknown = 0;
-  std::string first_unknown;
+  StrayTensors strays;
   for (auto& [name, view] : tensors) {
     const std::string canonical = CanonicalGgufName(name);
     if (canonical.empty()) {
-      if (unknown++ == 0) first_unknown = Shown(name);
+      if (IsInside(name)) return RefuseInside(file, name);
+      strays.Add(name);
     } else if (!checkpoint->tensors.emplace(canonical, std::move(view)).second) {
       return Fail(ErrorCode::kBadModel, file, ": tensor ", Shown(name),
                   " is there twice, under two names");
     }
   }
-  if (unknown > 0) {
-    checkpoint->remarks.notes.push_back(file + ": " + std::to_string(unknown) +
-                                " tensors are no part of Gemma 3 and were left out, first " +
-                                first_unknown);
+  if (!strays.empty()) {
+    checkpoint->remarks.warnings.push_back(file + ": " + strays.Describe() +
+                                           " are no part of Gemma 3 and were left out");
   }
   return {};
 }
@@ -151,21 +159,90 @@ Status AddMmproj(GgufSet mmproj, const std::string& path, Checkpoint* checkpoint
   return {};
 }
 
-// Files beside the model whose name says that they are vision parts, sorted by name.
-std::vector<std::string> MmprojCandidates(const std::string& model) {
-  std::vector<std::string> candidates;
-  fs::path folder = fs::path(model).parent_path();
-  if (folder.empty()) folder = ".";
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::string name = it->path().filename().string();
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (name.find("mmproj") != std::string::npos && name.ends_with(".gguf")) {
-      candidates.push_back(it->path().string());
+// A vision part of another file that fits a text model.
+struct Candidate {
+  std::string path;
+  GgufSet set;
+  size_t shared = 0;  // words of the model's stem
+};
+
+// Errors: why it does not fit.
+Result<Candidate> TryMmproj(const std::string& path, const std::string& model, size_t width) {
+  GEMMA3_TRY(GgufSet set, OpenGgufFiles(path));
+  GEMMA3_CHECK_OK(ReadMmprojConfig(set.metadata, width));
+  for (const auto& [name, view] : set.tensors) {
+    if (CanonicalGgufName(name) != "projector.mm_input_projection_weight") continue;
+    if (view.shape.size() == 2 && view.shape[1] == width) continue;
+    return Fail(ErrorCode::kBadModel, path, ": its projector is of shape ", ShapeString(view.shape),
+                ", but the text model's hidden size is ", width);
+  }
+  return Candidate{path, std::move(set), SharedStem(path, model)};
+}
+
+// Whether two files hold one tower in two types, as model pages offer it: vectors are always stored
+// whole, so they are equal to the last bit.
+bool AreOneTower(const Candidate& a, const Candidate& b) {
+  if (StemOf(a.path) != StemOf(b.path) || a.set.tensors.size() != b.set.tensors.size())
+    return false;
+  for (const auto& [name, view] : a.set.tensors) {
+    if (view.shape.size() != 1) continue;
+    const auto other = b.set.tensors.find(name);
+    if (other == b.set.tensors.end() || other->second.type != view.type ||
+        other->second.bytes != view.bytes ||
+        std::memcmp(other->second.data, view.data, view.bytes) != 0) {
+      return false;
     }
   }
-  std::sort(candidates.begin(), candidates.end());
-  return candidates;
+  return true;
+}
+
+// Which type of a tower is preferred: BF16 is the published one, F16 as small and as good.
+int TypeRank(const Candidate& candidate) {
+  constexpr std::array kBest = {TensorType::kBF16, TensorType::kF16, TensorType::kF32,
+                                TensorType::kQ8_0};
+  for (const auto& [name, view] : candidate.set.tensors) {
+    if (!CanonicalGgufName(name).ends_with("self_attn.q_proj.weight")) continue;
+    return static_cast<int>(std::ranges::find(kBest, view.type) - kBest.begin());
+  }
+  return kBest.size();
+}
+
+// The file beside the model that is its vision part: of those that fit the one that shares the most
+// of its stem, or the only one. Null: there is none.
+Result<std::optional<Candidate>> ChooseMmproj(const std::string& model, size_t width,
+                                              Remarks* remarks) {
+  std::vector<Candidate> fitting;
+  for (const std::string& path : MmprojFilesBeside(model)) {
+    auto candidate = TryMmproj(path, model, width);
+    if (candidate) {
+      fitting.push_back(*std::move(candidate));
+    } else if (SharedStem(path, model) > 0) {
+      remarks->warnings.push_back("the vision part beside the model cannot be used: " +
+                                  candidate.error().message);
+    } else {
+      remarks->notes.push_back("not the vision part of this model: " + candidate.error().message);
+    }
+  }
+  size_t most = 0;
+  for (const Candidate& candidate : fitting) most = std::max(most, candidate.shared);
+  std::erase_if(fitting, [&](const Candidate& candidate) { return candidate.shared < most; });
+  if (fitting.empty()) return std::nullopt;
+  const auto chosen = std::ranges::min_element(fitting, {}, TypeRank);
+  for (const Candidate& candidate : fitting) {
+    if (&candidate == &*chosen || AreOneTower(candidate, *chosen)) continue;
+    return Fail(ErrorCode::kInvalidArgument, "several files beside ", model,
+                " may be its vision part: ", chosen->path, ", ", candidate.path,
+                "; choose one with --mmproj");
+  }
+  if (most == 0 && !StemOf(chosen->path).empty() && !StemOf(model).empty()) {
+    remarks->warnings.push_back("the vision part is " + chosen->path +
+                                ", the only one beside the model, although its name is not the "
+                                "model's; if it belongs to another model, pictures are understood "
+                                "wrongly: choose with --mmproj");
+  } else {
+    remarks->notes.push_back("vision part: " + chosen->path);
+  }
+  return std::move(*chosen);
 }
 
 Status AddVision(const std::string& path, const GgufFile& metadata, const OpenOptions& options,
@@ -184,14 +261,9 @@ Status AddVision(const std::string& path, const GgufFile& metadata, const OpenOp
     config.has_vision = true;
     return {};
   }
-  // A neighbour that does not fit belongs to another model and is no error.
-  for (const std::string& candidate : MmprojCandidates(path)) {
-    auto mmproj = OpenGgufFiles(candidate);
-    if (!mmproj || !ReadMmprojConfig(mmproj->metadata, config.text.hidden_size)) continue;
-    checkpoint->remarks.notes.push_back("vision part: " + candidate);
-    return AddMmproj(*std::move(mmproj), candidate, checkpoint);
-  }
-  return {};
+  GEMMA3_TRY(auto mmproj, ChooseMmproj(path, config.text.hidden_size, &checkpoint->remarks));
+  if (!mmproj) return {};
+  return AddMmproj(std::move(mmproj->set), mmproj->path, checkpoint);
 }
 
 }  // namespace
@@ -224,20 +296,17 @@ Result<Checkpoint> OpenGgufModel(const std::string& path, const OpenOptions& opt
   GEMMA3_CHECK_OK(AddVision(path, set.metadata, options, &checkpoint));
   GEMMA3_CHECK_OK(CheckConfig(config, path));
 
+  const auto head = checkpoint.tensors.find("lm_head.weight");
+  config.text.tie_word_embeddings = head == checkpoint.tensors.end();
   ShapeTable table = TextShapes(config.text);
   if (config.has_vision) {
     RepairMlpNames(config.vision, &checkpoint.tensors);
     table.merge(VisionShapes(config.vision, config.text));
   }
-  if (const auto head = checkpoint.tensors.find("output.weight");
-      head != checkpoint.tensors.end()) {
-    if (head->second.shape != table.at("embed_tokens.weight")) {
-      return Fail(ErrorCode::kBadModel, path, ": tensor output.weight should have shape ",
-                  ShapeString(table.at("embed_tokens.weight")),
-                  ", that of token_embd.weight; found ", ShapeString(head->second.shape));
-    }
-    checkpoint.tensors.erase(head);
-    checkpoint.remarks.notes.push_back(path + ": output.weight repeats the embedding and was left out");
+  if (head != checkpoint.tensors.end() && head->second.shape != table.at("lm_head.weight")) {
+    return Fail(ErrorCode::kBadModel, path, ": tensor output.weight should have shape ",
+                ShapeString(table.at("lm_head.weight")), ", that of token_embd.weight; found ",
+                ShapeString(head->second.shape));
   }
   for (const auto& [name, view] : checkpoint.tensors) {
     if (!table.contains(name)) {

@@ -367,7 +367,7 @@ Result<HfConfig> ParseHfConfig(const HfConfigTexts& texts, const std::string& fo
 
   // The outer file's word counts before the text part's.
   GEMMA3_TRY(const bool text_tied, text.Bool("tie_word_embeddings", true));
-  GEMMA3_TRY(result.tied, root.Bool("tie_word_embeddings", text_tied));
+  GEMMA3_TRY(config.text.tie_word_embeddings, root.Bool("tie_word_embeddings", text_tied));
 
   SpecialTokens& tokens = config.tokens;
   GEMMA3_CHECK_OK(ReadId(text, {"bos_token_id"}, &tokens.bos));

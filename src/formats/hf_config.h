@@ -26,7 +26,6 @@ struct HfConfigTexts {
 
 struct HfConfig {
   ModelConfig config;  // name is empty; has_vision says what the configuration promises
-  bool tied = true;    // the output head is the embedding table
   std::optional<MlxQuantization> mlx = {};
   Remarks remarks = {};
 };

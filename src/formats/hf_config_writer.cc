@@ -39,7 +39,7 @@ std::string HfConfigJson(const ModelConfig& config) {
       {"bos_token_id", config.tokens.bos},
       {"pad_token_id", config.tokens.pad},
       {"eos_token_id", config.generation.stop_tokens},
-      {"tie_word_embeddings", true},
+      {"tie_word_embeddings", t.tie_word_embeddings},
   };
   if (!config.has_vision) {
     text["architectures"] = {"Gemma3ForCausalLM"};

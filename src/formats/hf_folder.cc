@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -15,11 +16,12 @@
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/hf_config.h"
+#include "src/formats/hf_names.h"
 #include "src/formats/hf_tokenizer.h"
-#include "src/formats/lfs_pointer.h"
+#include "src/formats/hf_weight_files.h"
 #include "src/formats/mlx.h"
-#include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
+#include "src/formats/stray_tensors.h"
 
 namespace gemma3 {
 namespace {
@@ -36,50 +38,6 @@ bool Exists(const fs::path& path) {
 Result<std::string> ReadIfThere(const fs::path& path) {
   if (!Exists(path)) return std::string();
   return ReadFile(path.string(), kMaxConfigBytes);
-}
-
-// What to tell someone whose folder holds no weights that can be read.
-std::unexpected<Error> ExplainNoWeights(const fs::path& folder) {
-  bool any = false, torch = false, incomplete = false, gguf = false, adapter = false;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    any = true;
-    torch |= name.ends_with(".bin") || name.ends_with(".pth") || name.ends_with(".pt");
-    incomplete |= name.ends_with(".incomplete");
-    gguf |= name.ends_with(".gguf");
-    adapter |= name == "adapter_config.json";
-  }
-  const std::string head = folder.string() +
-                           " holds no model.safetensors and no "
-                           "model.safetensors.index.json";
-  if (!any) return Fail(ErrorCode::kBadModel, folder.string(), " is empty");
-  if (gguf) return Fail(ErrorCode::kBadModel, head, "; give the path of the .gguf file instead");
-  if (adapter) {
-    return Fail(ErrorCode::kUnsupported, head,
-                "; it is a LoRA adapter: merge it into its base model first");
-  }
-  if (incomplete) return Fail(ErrorCode::kBadModel, head, ", only an unfinished download");
-  if (torch) {
-    return Fail(ErrorCode::kUnsupported, head,
-                ", only PyTorch .bin files, which can run code when opened; use a safetensors "
-                "version of the model");
-  }
-  return Fail(ErrorCode::kBadModel, head, "; is this the model's folder?");
-}
-
-Result<SafetensorsSet> OpenWeights(const fs::path& folder) {
-  const fs::path single = folder / "model.safetensors";
-  const fs::path index = folder / "model.safetensors.index.json";
-  if (Exists(single)) {
-    GEMMA3_CHECK_OK(RefuseLfsPointer(single.string()));
-    return OpenSafetensors(single.string());
-  }
-  if (Exists(index)) {
-    GEMMA3_CHECK_OK(RefuseLfsPointer(index.string()));
-    return OpenSafetensorsShards(index.string());
-  }
-  return ExplainNoWeights(folder);
 }
 
 // The layer number in "layers.12.mlp...", if the name has one.
@@ -109,27 +67,66 @@ void TakeStoredRows(const TensorMap& tensors, TextConfig* text) {
   if (is_usual(rows) && is_usual(text->vocab_size)) text->vocab_size = rows;
 }
 
+// What is stored decides whether the output head is a matrix of its own, and later what it holds
+// (weights/head.h): the flag is wrong in both directions in files that people have.
+void TakeStoredHead(const std::string& folder, Checkpoint& checkpoint) {
+  bool& tied = checkpoint.config.text.tie_word_embeddings;
+  const bool stored = checkpoint.tensors.contains("lm_head.weight");
+  if (!tied && !stored) {
+    checkpoint.remarks.warnings.push_back(
+        folder +
+        ": config.json says tie_word_embeddings false, but no output head is stored; the "
+        "embedding is used as one");
+  }
+  tied = !stored;
+}
+
+// Refuses tensors inside the model that are not in the table; leaves out a tower that is not used.
+Status RemoveSurplus(const ShapeTable& table,
+                     const std::map<std::string, std::string>& stored_names,
+                     const std::string& folder, Checkpoint* checkpoint) {
+  const ModelConfig& model = checkpoint->config;
+  if (!model.has_vision) {
+    std::erase_if(checkpoint->tensors, [](const auto& entry) {
+      return entry.first.starts_with("vision.") || entry.first.starts_with("projector.");
+    });
+  }
+  for (const auto& [name, view] : checkpoint->tensors) {
+    if (table.contains(name)) continue;
+    if (const auto layer = LayerOf(name); layer && *layer >= model.text.num_layers) {
+      return Fail(ErrorCode::kBadModel, folder, ": tensor ", Shown(name), " belongs to layer ",
+                  *layer, ", but config.json says num_hidden_layers ", model.text.num_layers);
+    }
+    return RefuseInside(*view.file, stored_names.at(name));
+  }
+  return {};
+}
+
 // Moves the tensors that the model needs into `checkpoint` under their canonical names.
-Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string& folder,
-                   Checkpoint* checkpoint) {
-  std::optional<TensorView> head;
-  size_t unknown = 0;
-  std::string first_unknown;
+Status TakeTensors(TensorMap tensors, const std::string& folder, Checkpoint* checkpoint) {
+  StrayTensors strays;
+  std::map<std::string, std::string> stored_names;
   for (auto& [name, view] : tensors) {
     const std::string canonical = CanonicalHfName(name);
-    if (canonical.empty() || IsKnownUnneeded(canonical)) continue;
-    if (canonical == "lm_head.weight") {
-      head = view;
+    if (IsKnownUnneeded(canonical.empty() ? name : canonical)) continue;
+    if (canonical.empty()) {
+      strays.Add(name);
       continue;
     }
     const std::string file = *view.file;
+    stored_names[canonical] = name;
     if (!checkpoint->tensors.emplace(canonical, std::move(view)).second) {
       return Fail(ErrorCode::kBadModel, file, ": tensor ", Shown(name),
                   " appears again under another prefix");
     }
   }
+  if (checkpoint->tensors.empty()) {
+    return Fail(ErrorCode::kUnsupported, folder,
+                ": no tensor has a name of Gemma 3's; the files hold ", strays.Describe());
+  }
   ModelConfig& model = checkpoint->config;
   TakeStoredRows(checkpoint->tensors, &model.text);
+  TakeStoredHead(folder, *checkpoint);
   GEMMA3_CHECK_OK(CheckConfig(model, folder + "/config.json"));
 
   const bool stored_vision =
@@ -138,14 +135,16 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
       });
   if (model.has_vision && !stored_vision) {
     model.has_vision = false;
-    checkpoint->remarks.notes.push_back(folder +
-                                ": the configuration has a vision part but the files hold none; "
-                                "loaded for text only");
+    checkpoint->remarks.notes.push_back(
+        folder +
+        ": the configuration has a vision part but the files hold none; "
+        "loaded for text only");
   }
   if (!model.has_vision && stored_vision) {
-    checkpoint->remarks.notes.push_back(folder +
-                                ": the files hold vision tensors but config.json describes none; "
-                                "loaded for text only");
+    checkpoint->remarks.notes.push_back(
+        folder +
+        ": the files hold vision tensors but config.json describes none; "
+        "loaded for text only");
   }
 
   ShapeTable table = TextShapes(model.text);
@@ -158,89 +157,27 @@ Status TakeTensors(TensorMap tensors, const HfConfig& config, const std::string&
       checkpoint->rearranged.push_back(std::move(bytes));
     }
   }
-  std::erase_if(checkpoint->tensors, [&](const auto& entry) {
-    const std::string& name = entry.first;
-    if (table.contains(name)) return false;
-    if (!model.has_vision && (name.starts_with("vision.") || name.starts_with("projector."))) {
-      return true;
-    }
-    if (unknown++ == 0) first_unknown = Shown(name);
-    return true;
-  });
-  if (unknown > 0) {
-    if (const auto layer = LayerOf(first_unknown); layer && *layer >= model.text.num_layers) {
-      return Fail(ErrorCode::kBadModel, folder, ": tensor ", first_unknown, " belongs to layer ",
-                  *layer, ", but config.json says num_hidden_layers ", model.text.num_layers);
-    }
-    checkpoint->remarks.notes.push_back(folder + ": " + std::to_string(unknown) +
-                                " tensors are no part of Gemma 3 and were left out, first " +
-                                first_unknown);
+  GEMMA3_CHECK_OK(RemoveSurplus(table, stored_names, folder, checkpoint));
+  if (!strays.empty()) {
+    checkpoint->remarks.warnings.push_back(folder + ": " + strays.Describe() +
+                                           " are no part of Gemma 3 and were left out");
   }
-  GEMMA3_CHECK_OK(CheckTensors(table, checkpoint->tensors, folder));
-
-  if (head) {
-    const TensorView& embedding = checkpoint->tensors.at("embed_tokens.weight");
-    if (head->shape != embedding.shape) {
-      return Fail(ErrorCode::kBadModel, *head->file, ": tensor lm_head.weight should have shape ",
-                  ShapeString(embedding.shape), ", that of embed_tokens.weight; found ",
-                  ShapeString(head->shape));
-    }
-    if (!config.tied) {
-      return Fail(
-          ErrorCode::kUnsupported, folder,
-          ": the output head is a matrix of its own (tie_word_embeddings is false); Gemma 3 "
-          "shares it with the embedding");
-    }
-  } else if (!config.tied) {
-    checkpoint->remarks.notes.push_back(folder +
-                                ": config.json says tie_word_embeddings false, but no output head "
-                                "is stored; using the embedding");
+  if (Status status = CheckTensors(table, checkpoint->tensors, folder); !status) {
+    Error& error = status.error();
+    if (!strays.empty()) error.message += "; not understood: " + strays.Describe();
+    return status;
   }
   return {};
 }
 
 }  // namespace
 
-std::string CanonicalHfName(const std::string& name) {
-  // A class around the whole model, such as ShieldGemma 2's, puts one more "model." in front.
-  if (name.starts_with("model.model.")) return CanonicalHfName(name.substr(6));
-  // Longest prefix first; the families are those of huggingface/transformers, modeling_gemma3.py.
-  struct Prefix {
-    std::string_view stored, canonical;
-  };
-  static constexpr std::array<Prefix, 16> kPrefixes = {{
-      {"model.vision_tower.vision_model.", "vision."},
-      {"vision_tower.vision_model.", "vision."},
-      {"vision_model.vision_model.", "vision."},
-      {"model.vision_tower.", "vision."},
-      {"vision_tower.", "vision."},
-      {"vision_model.", "vision."},
-      {"model.multi_modal_projector.", "projector."},
-      {"multi_modal_projector.", "projector."},
-      {"model.language_model.lm_head.", "lm_head."},
-      {"language_model.lm_head.", "lm_head."},
-      {"lm_head.", "lm_head."},
-      {"model.language_model.model.", ""},  // ShieldGemma 2
-      {"language_model.model.", ""},
-      {"model.language_model.", ""},
-      {"model.", ""},
-      {"", ""},  // a text model saved without its head class
-  }};
-  for (const auto& [stored, canonical] : kPrefixes) {
-    if (!name.starts_with(stored)) continue;
-    std::string result = std::string(canonical) + name.substr(stored.size());
-    const bool ours = !canonical.empty() || result.starts_with("layers.") ||
-                      result.starts_with("embed_tokens.") || result.starts_with("norm.");
-    return ours ? result : "";
-  }
-  return "";
-}
-
-Result<Checkpoint> OpenHfFolder(const std::string& folder_name) {
+Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::string& weights_file) {
   // "model/" and "model/." name the folder "model" too.
   const fs::path folder = fs::path(folder_name).lexically_normal();
   const std::string shown = folder_name;
-  GEMMA3_TRY(SafetensorsSet weights, OpenWeights(folder));
+  Remarks remarks;
+  GEMMA3_TRY(SafetensorsSet weights, OpenHfWeights(folder, weights_file, &remarks));
 
   HfConfigTexts texts;
   GEMMA3_TRY(texts.config, ReadIfThere(folder / "config.json"));
@@ -257,10 +194,11 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name) {
   checkpoint.config.name =
       (folder.has_filename() ? folder.filename() : folder.parent_path().filename()).string();
   checkpoint.remarks = std::move(config.remarks);
+  checkpoint.remarks.Append(remarks);
   checkpoint.norms_store_offset = true;
   checkpoint.files = std::move(weights.files);
   GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));
-  GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), config, shown, &checkpoint));
+  GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), shown, &checkpoint));
   GEMMA3_TRY(HfTokenizer tokenizer,
              ReadHfTokenizer(folder, checkpoint.config.text.vocab_size, &checkpoint.remarks));
   checkpoint.tokenizer_proto = std::move(tokenizer.proto);

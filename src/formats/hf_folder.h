@@ -12,11 +12,8 @@
 
 namespace gemma3 {
 
+// `weights`: the file of the folder that holds them; empty: to be found (hf_weight_files.h).
 // Errors: those of OpenCheckpoint.
-Result<Checkpoint> OpenHfFolder(const std::string& folder);
-
-// The canonical name (checkpoint.h) of a Hugging Face tensor name, or "" when it is no part of the
-// text model, the tower or the projector. "lm_head.weight" stands for the output head.
-std::string CanonicalHfName(const std::string& name);
+Result<Checkpoint> OpenHfFolder(const std::string& folder, const std::string& weights = {});
 
 }  // namespace gemma3

@@ -80,7 +80,7 @@ Result<Checkpoint> OpenCheckpoint(const std::string& path, const OpenOptions& op
   }
   if (path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json")) {
     const fs::path parent = fs::path(path).parent_path();
-    return OpenHfFolder(parent.empty() ? "." : parent.string());
+    return OpenHfFolder(parent.empty() ? "." : parent.string(), fs::path(path).filename().string());
   }
   return Fail(ErrorCode::kUnsupported, path,
               " is no model file that this library knows; expected a Hugging Face folder with "

@@ -328,6 +328,23 @@ Result<SafetensorsSet> OpenSafetensors(const std::string& path) {
   return set;
 }
 
+Result<SafetensorsSet> OpenSafetensorsFiles(std::span<const std::string> paths) {
+  SafetensorsSet set;
+  for (const std::string& path : paths) {
+    GEMMA3_TRY(SafetensorsSet part, OpenSafetensors(path));
+    for (auto& [tensor, view] : part.tensors) {
+      const std::string* file = view.file;
+      const auto [it, inserted] = set.tensors.emplace(tensor, std::move(view));
+      if (!inserted) {
+        return Fail(ErrorCode::kBadModel, "tensor ", Shown(tensor), " is in two shards, ",
+                    *it->second.file, " and ", *file);
+      }
+    }
+    set.files.insert(set.files.end(), part.files.begin(), part.files.end());
+  }
+  return set;
+}
+
 Result<std::map<std::string, std::string>> ParseSafetensorsIndex(std::string_view json,
                                                                  const std::string& where) {
   GEMMA3_TRY(const JsonValue index,
@@ -355,25 +372,16 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path) {
   std::set<std::string> names;
   for (const auto& [tensor, name] : shards) names.insert(name);
 
-  SafetensorsSet set;
+  std::vector<std::string> paths;
   for (const std::string& name : names) {
-    const std::string path = (folder / name).string();
+    paths.push_back((folder / name).string());
     std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) {
+    if (!std::filesystem::exists(paths.back(), ignored)) {
       return Fail(ErrorCode::kBadModel, index_path, " names the shard ", name,
                   ", which is not in the folder; is the download complete?");
     }
-    GEMMA3_TRY(SafetensorsSet shard, OpenSafetensors(path));
-    for (auto& [tensor, view] : shard.tensors) {
-      const std::string* file = view.file;
-      const auto [it, inserted] = set.tensors.emplace(tensor, std::move(view));
-      if (!inserted) {
-        return Fail(ErrorCode::kBadModel, "tensor ", Shown(tensor), " is in two shards, ",
-                    *it->second.file, " and ", *file);
-      }
-    }
-    set.files.insert(set.files.end(), shard.files.begin(), shard.files.end());
   }
+  GEMMA3_TRY(SafetensorsSet set, OpenSafetensorsFiles(paths));
   for (const auto& [tensor, name] : shards) {
     const auto it = set.tensors.find(tensor);
     const std::string expected = (folder / name).string();

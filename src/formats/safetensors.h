@@ -32,6 +32,8 @@ struct SafetensorsSet {
 };
 
 Result<SafetensorsSet> OpenSafetensors(const std::string& path);
+// All of these together. Errors: those of each; kBadModel when a tensor is in two of them.
+Result<SafetensorsSet> OpenSafetensorsFiles(std::span<const std::string> paths);
 
 // The file names and tensor places of a model.safetensors.index.json.
 // Errors: kBadModel for a name that is not a plain file name in the same folder.

@@ -76,6 +76,7 @@ ShapeTable TextShapes(const TextConfig& text) {
   ShapeTable table;
   table["embed_tokens.weight"] = {text.vocab_size, d};
   table["norm.weight"] = {d};
+  if (!text.tie_word_embeddings) table["lm_head.weight"] = {text.vocab_size, d};
   for (size_t i = 0; i < text.num_layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     table[layer + "input_layernorm.weight"] = {d};

@@ -18,7 +18,8 @@ namespace gemma3 {
 // Canonical name -> shape, slowest dimension first.
 using ShapeTable = std::map<std::string, std::vector<uint64_t>>;
 
-// embed_tokens.weight [vocab_size, hidden_size], norm.weight, and 13 tensors for each layer.
+// embed_tokens.weight [vocab_size, hidden_size], norm.weight, and 13 tensors for each layer;
+// without tie_word_embeddings lm_head.weight [vocab_size, hidden_size], too.
 ShapeTable TextShapes(const TextConfig& text);
 
 // The tower's and the projector's tensors. The projector's matrix is [vision hidden, text hidden]

@@ -161,7 +161,7 @@ void Transformer::FinalNorm(Rows<const float> x, Rows<float> out) {
 }
 
 void Transformer::Logits(Rows<const float> normed, Rows<float> out) {
-  MatMul(normed, weights_.embedding, out, compute_, pool_);
+  MatMul(normed, weights_.head, out, compute_, pool_);
 }
 
 }  // namespace gemma3

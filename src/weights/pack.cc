@@ -63,20 +63,11 @@ bool IsFloat(WeightType type) {
   return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16;
 }
 
-size_t StoredBytes(TensorType type, size_t elems) {
-  const TensorTypeInfo& info = InfoOf(type);
-  return elems / info.block_elems * info.block_bytes;
-}
-
 // Dequantizes rows in parallel.
 void RowsToFloats(const TensorView& stored, size_t first, size_t count, size_t cols, float* out,
                   ThreadPool& pool) {
-  const size_t row_bytes = StoredBytes(stored.type, cols);
-  pool.ParallelFor(count, [&](size_t r, size_t) {
-    if (IsMlx(stored.type)) return DequantizeMlxRow(stored, first + r, out + r * cols);
-    // The type and the width were checked when the form was chosen, so this cannot fail.
-    Dequantize(stored.type, stored.data + (first + r) * row_bytes, cols, out + r * cols);
-  });
+  pool.ParallelFor(count,
+                   [&](size_t r, size_t) { DequantizeRow(stored, first + r, out + r * cols); });
 }
 
 // What the values of a stored type become where they are not packed.
@@ -102,6 +93,15 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
     packed = role == MatrixRole::kEmbedding ? WeightType::kInt8 : WeightType::kInt4;
   }
   return CanPack(packed, rows, cols) ? packed : floats;
+}
+
+void DequantizeRow(const TensorView& stored, size_t row, float* out) {
+  if (IsMlx(stored.type)) return DequantizeMlxRow(stored, row, out);
+  size_t cols = 1;
+  for (size_t i = 1; i < stored.shape.size(); ++i) cols *= stored.shape[i];
+  const TensorTypeInfo& info = InfoOf(stored.type);
+  const size_t row_bytes = cols / info.block_elems * info.block_bytes;
+  Dequantize(stored.type, stored.data + row * row_bytes, cols, out);
 }
 
 bool IsInPlace(TensorType stored, WeightType form) {

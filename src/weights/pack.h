@@ -17,7 +17,7 @@ namespace gemma3 {
 enum class MatrixRole {
   kLayer,      // multiplied with activations
   kTower,      // the same, in the vision tower, whose time is products alone
-  kEmbedding,  // looked up by row, and multiplied as the output head
+  kEmbedding,  // looked up by row, multiplied as the output head, or both
   kTable,      // only looked up by row: kept in floats
 };
 
@@ -26,8 +26,9 @@ enum class MatrixRole {
 //              MlxFitsPacked of pack_mlx.h; else they have to become F32)
 //   kBF16      block types become bf16; floats stay
 //   kInt8      int8
-//   kInt4      int4; the embedding int8: it is the output head too, where an error meets no later
-//              layer, and published 4-bit files spare it as well
+//   kInt4      int4; the embedding and the output head int8: behind the head no later layer makes
+//   up
+//              for an error, and published 4-bit files spare both as well
 // Matrices whose width is no multiple of 32 cannot be packed and stay floats; packed ones stay as
 // they are.
 WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
@@ -40,6 +41,10 @@ bool HalvesFitBf16(const TensorView& matrix, ThreadPool& pool);
 // A packed matrix as the type of a tensor, and back.
 TensorType PackedTensorType(WeightType packed);
 WeightType PackedWeightType(TensorType packed);
+
+// The values of a row of a stored matrix, which is not packed and of a type that can be computed
+// with (CheckTensors of shape_table.h).
+void DequantizeRow(const TensorView& stored, size_t row, float* out);
 
 // Whether a matrix of this stored type is in `form` already.
 bool IsInPlace(TensorType stored, WeightType form);

@@ -111,6 +111,7 @@ Result<Checkpoint> OpenPackedFile(const std::string& path) {
     }
     GEMMA3_CHECK_OK(RestoreMatrix(entry, it->second));
   }
+  checkpoint.config.text.tie_word_embeddings = !set.tensors.contains("lm_head.weight");
   ShapeTable table = TextShapes(checkpoint.config.text);
   if (checkpoint.config.has_vision) {
     table.merge(VisionShapes(checkpoint.config.vision, checkpoint.config.text));

@@ -2,6 +2,7 @@
 #include "src/weights/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -34,6 +35,10 @@ class Loader {
     Vector out(count);
     if (!Dequantize(tensor->type, tensor->data, count, out.data())) {
       Unsupported(name, *tensor);
+      return {};
+    }
+    if (!std::ranges::all_of(out, [](float value) { return std::isfinite(value); })) {
+      NotFinite(name, *tensor);
       return {};
     }
     for (float& value : out) value += offset;
@@ -100,6 +105,8 @@ class Loader {
     return {Matrix(name + ".weight", MatrixRole::kTower), Floats(name + ".bias")};
   }
 
+  bool Has(const std::string& name) const { return checkpoint_.tensors.contains(name); }
+
   bool ok() const { return status_.has_value(); }
 
   Result<ModelWeights> Finish(ModelWeights weights) {
@@ -124,6 +131,12 @@ class Loader {
   void Unsupported(const std::string& name, const TensorView& tensor) {
     status_ = Fail(ErrorCode::kUnsupported, tensor.file ? *tensor.file : "", ": tensor ", name,
                    " has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
+  }
+
+  void NotFinite(const std::string& name, const TensorView& tensor) {
+    status_ = Fail(ErrorCode::kBadModel, tensor.file ? *tensor.file : "", ": tensor ", name,
+                   " holds values that are infinite or not numbers; the file is damaged, or its "
+                   "model is");
   }
 
   // Packs a matrix in pieces and gives the source pages of each back, so that the largest matrix
@@ -163,6 +176,8 @@ class Loader {
 TextWeights LoadText(Loader& load, const TextConfig& config) {
   TextWeights text;
   text.embedding = load.Matrix("embed_tokens.weight", MatrixRole::kEmbedding);
+  text.head = load.Has("lm_head.weight") ? load.Matrix("lm_head.weight", MatrixRole::kEmbedding)
+                                         : text.embedding;
   for (size_t i = 0; i < config.num_layers && load.ok(); ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     text.layers.push_back({

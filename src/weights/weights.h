@@ -34,7 +34,8 @@ struct LayerWeights {
 };
 
 struct TextWeights {
-  MatrixView embedding;  // [vocab, hidden]; also the output head
+  MatrixView embedding;  // [vocab, hidden]
+  MatrixView head;       // [vocab, hidden]: the output head; mostly the embedding itself
   std::vector<LayerWeights> layers;
   Vector final_norm;  // [hidden]
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/formats/dequantize.h"
+#include "src/formats/mmproj_files.h"
 #include "tests/formats/gguf_fixture.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/support/model_writer.h"
@@ -116,8 +117,10 @@ TEST_F(GgufModel, MissingWrongAndSurplusTensors) {
   surplus.Tensor("blk.7.attn_norm.weight", TensorType::kF32, {32}, std::vector<std::byte>(128));
   ExpectRefused(surplus, "layers.7.input_layernorm.weight belongs to no layer");
   GgufWriter unknown = testing::MakeGguf(config, 1);
-  unknown.Tensor("blk.0.something.weight", TensorType::kF32, {32}, std::vector<std::byte>(128));
-  EXPECT_EQ(Good(unknown).remarks.notes.size(), 1u);
+  unknown.Tensor("something.weight", TensorType::kF32, {32}, std::vector<std::byte>(128));
+  const Checkpoint warned = Good(unknown);
+  ASSERT_EQ(warned.remarks.warnings.size(), 1u);
+  EXPECT_NE(warned.remarks.warnings[0].find("1 tensor (something.weight)"), std::string::npos);
   GgufWriter missing = Keys(config, "");
   missing.Tensor("token_embd.weight", TensorType::kF16, {300, 32},
                  std::vector<std::byte>(300 * 64));
@@ -138,13 +141,51 @@ TEST_F(GgufModel, MissingWrongAndSurplusTensors) {
       << checkpoint.error().message;
 }
 
+TEST_F(GgufModel, TensorsInsideTheModelAreRefused) {
+  const std::pair<const char*, const char*> kInside[] = {
+      {"blk.0.something.weight", "something"},
+      {"blk.0.attn_q.bias", "no such bias"},
+      {"blk.6.ffn_up.bias", "no such bias"},
+      {"blk.0.layer_output_scale.weight", "layer_output_scale"},
+      {"blk.0.attn_q.weight.lora_a", "adapter"},
+      {"blk.0.attn_sinks.weight", "attn_sinks"},
+      {"output.bias", "no such bias"},
+      {"token_embd.weight.lora_b", "adapter"},
+      {"output_norm.bias", "no such bias"},
+      {"v.blk.0.ls1.weight", "ls1"},
+      {"v.pre_ln.weight", "pre_ln"},
+      {"mm.2.weight", "mm.2"},
+  };
+  for (const auto& [name, part] : kInside) {
+    GgufWriter writer = testing::MakeGguf(VisionModel(), 1, {.vision = GgufVision::kOllama});
+    writer.Tensor(name, TensorType::kF32, {32}, std::vector<std::byte>(128));
+    ExpectRefused(writer, std::string("tensor ") + name, ErrorCode::kUnsupported);
+    ExpectRefused(writer, part, ErrorCode::kUnsupported);
+  }
+}
+
+TEST_F(GgufModel, FilesThatAreNoModelSayWhatTheyAre) {
+  GgufWriter adapter;
+  adapter.KeyString("general.type", "adapter");
+  adapter.KeyString("general.architecture", "gemma3");
+  adapter.KeyString("adapter.type", "lora");
+  adapter.Tensor("blk.0.attn_q.weight.lora_a", TensorType::kF32, {4, 32},
+                 std::vector<std::byte>(512));
+  ExpectRefused(adapter, "is an adapter (LoRA)", ErrorCode::kUnsupported);
+  GgufWriter imatrix;
+  imatrix.KeyString("general.type", "imatrix");
+  imatrix.KeyStrings("imatrix.datasets", {"wiki"});
+  ExpectRefused(imatrix, "importance matrix", ErrorCode::kUnsupported);
+}
+
 TEST_F(GgufModel, TheOutputHead) {
   const ModelConfig config = testing::TinyTextConfig();
   GgufWriter same = testing::MakeGguf(config, 1);
   same.Tensor("output.weight", TensorType::kF16, {300, 32}, std::vector<std::byte>(300 * 64));
   const Checkpoint checkpoint = Good(same);
-  EXPECT_EQ(checkpoint.remarks.notes.size(), 1u);
-  EXPECT_FALSE(checkpoint.tensors.contains("output.weight"));
+  EXPECT_TRUE(checkpoint.remarks.notes.empty());
+  EXPECT_TRUE(checkpoint.tensors.contains("lm_head.weight"));
+  EXPECT_FALSE(checkpoint.config.text.tie_word_embeddings);
   GgufWriter shorter = testing::MakeGguf(config, 1);
   shorter.Tensor("output.weight", TensorType::kF16, {299, 32}, std::vector<std::byte>(299 * 64));
   ExpectRefused(shorter, "output.weight should have shape [300, 32]");
@@ -152,12 +193,12 @@ TEST_F(GgufModel, TheOutputHead) {
 
 // --- Vision ---
 
-void ExpectSameTower(const Checkpoint& checkpoint, const ModelConfig& config) {
+void ExpectSameTower(const Checkpoint& checkpoint, const ModelConfig& config, uint32_t seed = 9) {
   ASSERT_TRUE(checkpoint.config.has_vision);
   EXPECT_EQ(checkpoint.config.vision.tokens_per_image, config.vision.tokens_per_image);
   EXPECT_EQ(checkpoint.config.vision.num_heads, config.vision.num_heads);
   const auto bank =
-      testing::RandomTensors(VisionShapes(config.vision, config.text), TensorType::kF32, 9);
+      testing::RandomTensors(VisionShapes(config.vision, config.text), TensorType::kF32, seed);
   for (const auto& [name, view] : bank.views()) {
     const TensorView& read = checkpoint.tensors.at(name);
     ASSERT_EQ(read.shape, view.shape) << name;
@@ -209,6 +250,98 @@ TEST_F(GgufModel, NeighboursThatDoNotFitArePassedOver) {
                 {.mmproj = folder_.path() + "/m.gguf"});
 }
 
+TEST(MmprojFiles, TheStemOfAName) {
+  using Words = std::vector<std::string>;
+  const std::pair<const char*, Words> kStems[] = {
+      {"/models/gemma-3-4b-it-Q4_K_M.gguf", {"gemma", "3", "4b", "it"}},
+      {"Gemma-3-4B-It.IQ3_XXS.GGUF", {"gemma", "3", "4b", "it"}},
+      {"google_gemma-3-4b-it-qat-q4_0.gguf", {"google", "gemma", "3", "4b", "it", "qat"}},
+      {"gemma-3-4b-it-UD-Q4_K_XL-00001-of-00003.gguf", {"gemma", "3", "4b", "it", "ud"}},
+      {"mmproj-model-f16-4B.gguf", {"4b"}},
+      {"mmproj-BF16.gguf", {}},
+      {"mmproj.gguf", {}},
+      {"gemma-3-4b-it.mmproj-Q8_0.gguf", {"gemma", "3", "4b", "it"}},
+      {"f-q-k-m.gguf", {"f", "q", "k", "m"}},
+      {"", {}},
+  };
+  for (const auto& [name, words] : kStems) EXPECT_EQ(StemOf(name), words) << name;
+  EXPECT_EQ(SharedStem("mmproj-gemma-3-4b.gguf", "my-gemma-3-4b-it-Q4_0.gguf"), 3u);
+  EXPECT_EQ(SharedStem("mmproj-gemma-3-4b-it.gguf", "gemma-3-4b.gguf"), 0u);
+  EXPECT_EQ(SharedStem("mmproj-gemma-3-4b.gguf", "medgemma-3-4b.gguf"), 0u);
+  EXPECT_EQ(SharedStem("mmproj-F16.gguf", "gemma-3-4b.gguf"), 0u);
+}
+
+// Towers of one width, told apart by what they hold: `seed` is that of the weights.
+TEST_F(GgufModel, OfSeveralVisionFilesTheOneOfTheModel) {
+  const ModelConfig config = VisionModel();
+  struct Case {
+    std::string model;
+    std::vector<std::pair<std::string, uint32_t>> towers;  // file, seed
+    uint32_t seed;                                         // of the one that is right; 0: an error
+    size_t warnings = 0;
+  };
+  const std::vector<Case> cases = {
+      {"medgemma.gguf", {{"mmproj-gemma.gguf", 1}, {"mmproj-medgemma.gguf", 2}}, 2},
+      {"gemma.gguf", {{"mmproj-gemma.gguf", 1}, {"mmproj-medgemma.gguf", 2}}, 1},
+      {"gemma-3-4b-it-Q4_K_M.gguf",
+       {{"mmproj-gemma-3-4b-it-f16.gguf", 1}, {"mmproj-gemma-3-4b-it-qat-x-f16.gguf", 2}},
+       1},
+      {"google_gemma-3-4b-it-IQ3_XXS.gguf",
+       {{"mmproj-google_gemma-3-4b-it-f16.gguf", 1}, {"mmproj-gemma-3-4b-it-f16.gguf", 2}},
+       1},
+      {"Gemma-3-4B-it.Q8_0.gguf",
+       {{"gemma-3-12b-it.mmproj-f16.gguf", 1}, {"gemma-3-4b-it.mmproj-Q8_0.gguf", 2}},
+       2},
+      // The only one.
+      {"gemma-3-4b-it-Q4_0.gguf", {{"mmproj-model-f16.gguf", 1}}, 1},
+      {"gemma-3-4b-it-Q4_0.gguf", {{"mmproj-F16.gguf", 1}}, 1},
+      {"gemma-3-4b-it-Q4_0.gguf", {{"mmproj-medgemma-4b.gguf", 1}}, 1, 1},
+      // Nothing decides.
+      {"x.gguf", {{"mmproj-a.gguf", 1}, {"mmproj-b.gguf", 2}}, 0},
+      {"x.gguf", {{"mmproj-F16.gguf", 1}, {"mmproj-BF16.gguf", 2}}, 0},
+      {"gemma-3-4b.gguf",
+       {{"mmproj-gemma-3-4b-f16.gguf", 1}, {"mmproj-gemma-3-4b-f32.gguf", 2}},
+       0},
+      // One tower, in several types.
+      {"x.gguf", {{"mmproj-F16.gguf", 3}, {"mmproj-BF16.gguf", 3}}, 3},
+  };
+  for (const Case& c : cases) {
+    const testing::TempFolder folder;
+    const std::string model = folder.path() + "/" + c.model;
+    ASSERT_TRUE(testing::WriteGguf(model, testing::MakeGguf(config, 9)));
+    for (const auto& [name, seed] : c.towers) {
+      ASSERT_TRUE(
+          testing::WriteGguf(folder.path() + "/" + name, testing::MakeMmproj(config, seed)));
+    }
+    const auto checkpoint = OpenCheckpoint(model);
+    if (c.seed == 0) {
+      ASSERT_FALSE(checkpoint) << c.model << c.towers[0].first;
+      EXPECT_EQ(checkpoint.error().code, ErrorCode::kInvalidArgument);
+      EXPECT_NE(checkpoint.error().message.find("--mmproj"), std::string::npos);
+      // The user's word is enough.
+      const auto named = OpenCheckpoint(model, {.mmproj = folder.path() + "/" + c.towers[1].first});
+      ASSERT_TRUE(named) << named.error().message;
+      ExpectSameTower(*named, config, c.towers[1].second);
+      continue;
+    }
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+    ExpectSameTower(*checkpoint, config, c.seed);
+    EXPECT_EQ(checkpoint->remarks.warnings.size(), c.warnings) << c.towers[0].first;
+  }
+}
+
+// One that has the model's name and cannot be used is told to everyone.
+TEST_F(GgufModel, AVisionFileOfTheModelThatDoesNotFit) {
+  const ModelConfig config = VisionModel();
+  ModelConfig wider = config;
+  wider.text.hidden_size = 96;
+  ASSERT_TRUE(testing::WriteGguf(folder_.path() + "/mmproj-m.gguf", testing::MakeMmproj(wider, 9)));
+  const Checkpoint checkpoint = Good(testing::MakeGguf(config, 9));
+  EXPECT_FALSE(checkpoint.config.has_vision);
+  ASSERT_EQ(checkpoint.remarks.warnings.size(), 1u);
+  EXPECT_NE(checkpoint.remarks.warnings[0].find("projection_dim is 96"), std::string::npos);
+}
+
 TEST_F(GgufModel, VisionInTheSameFile) {
   const ModelConfig config = VisionModel();
   const Checkpoint checkpoint = Good(testing::MakeGguf(config, 9, {.vision = GgufVision::kOllama}));
@@ -246,8 +379,16 @@ TEST_F(GgufModel, DamagedVisionFiles) {
     w.Key("clip.vision.projector.scale_factor", pool);
   };
   refused([&](GgufWriter& w) { head(w, "llava"); }, "llava", ErrorCode::kUnsupported);
-  refused([&](GgufWriter& w) { w.KeyString("general.architecture", "clip"); }, "projector",
-          ErrorCode::kUnsupported);
+  refused([&](GgufWriter& w) { w.KeyString("general.architecture", "clip"); },
+          "clip.projector_type is missing", ErrorCode::kUnsupported);
+  for (const auto& [key, value] : {std::pair("clip.use_silu", true), {"clip.use_gelu", false}}) {
+    refused(
+        [&](GgufWriter& w) {
+          head(w);
+          w.KeyBool(key, value);
+        },
+        key, ErrorCode::kUnsupported);
+  }
   for (const std::vector<float>& mean :
        {std::vector<float>{}, {0.5f, 0.5f}, {0.5f, 0.5f, 0.5f, 0.5f}, {0, 0, 0}}) {
     refused(

@@ -6,7 +6,10 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "src/formats/hf_names.h"
 #include "src/formats/safetensors.h"
 #include "tests/support/model_writer.h"
 #include "tests/support/temp_folder.h"
@@ -68,15 +71,65 @@ TEST_F(HfFolder, EveryPrefixFamilyGivesTheCanonicalNames) {
       EXPECT_TRUE(std::equal(view.data, view.data + view.bytes, read.data)) << name;
     }
   }
-  EXPECT_EQ(CanonicalHfName("vision_model.vision_model.post_layernorm.bias"),
-            "vision.post_layernorm.bias");
-  EXPECT_EQ(CanonicalHfName("vision_tower.post_layernorm.bias"), "vision.post_layernorm.bias");
-  EXPECT_EQ(CanonicalHfName("layers.3.mlp.up_proj.weight"), "layers.3.mlp.up_proj.weight");
-  EXPECT_EQ(CanonicalHfName("language_model.lm_head.weight"), "lm_head.weight");
-  EXPECT_EQ(CanonicalHfName("model.model.language_model.norm.weight"), "norm.weight");
-  EXPECT_EQ(CanonicalHfName("model.model.vision_tower.vision_model.post_layernorm.bias"),
-            "vision.post_layernorm.bias");
-  EXPECT_EQ(CanonicalHfName("score.weight"), "");
+}
+
+TEST_F(HfFolder, EveryOuterNameIsUnderstood) {
+  // Around the text model, the tower, and the projector.
+  struct Names {
+    std::string text, tower, projector;
+  };
+  const std::string wrappers[] = {"",
+                                  "module.",
+                                  "_orig_mod.",
+                                  "base_model.model.",
+                                  "module._orig_mod.",
+                                  "base_model.model.module.",
+                                  "_fsdp_wrapped_module."};
+  for (const Names& names : {
+           Names{"language_model.", "vision_tower.", "multi_modal_projector."},  // Gemma3Model
+           Names{"language_model.model.", "vision_tower.vision_model.", "multi_modal_projector."},
+           Names{"model.language_model.model.", "model.vision_tower.", "multi_modal_projector."},
+           Names{"model.model.language_model.", "model.model.vision_tower.vision_model.",
+                 "model.model.multi_modal_projector."},
+           Names{"", "vision_model.vision_model.", "model.multi_modal_projector."},
+       }) {
+    for (const std::string& wrapper : wrappers) {
+      tensors_.clear();
+      Make(testing::TinyVisionConfig());
+      tensors_.clear();
+      for (const auto& [name, view] : bank_.views()) {
+        const bool tower = name.starts_with("vision."), projector = name.starts_with("projector.");
+        const std::string rest = tower || projector ? name.substr(name.find('.') + 1) : name;
+        tensors_[wrapper +
+                 (tower       ? names.tower
+                  : projector ? names.projector
+                              : names.text) +
+                 rest] = view;
+      }
+      const auto checkpoint = Open();
+      ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+      EXPECT_TRUE(checkpoint->remarks.warnings.empty());
+      EXPECT_EQ(checkpoint->tensors.size(), bank_.views().size());
+    }
+  }
+}
+
+TEST(CanonicalHfName, NamesThatAreNotTrivial) {
+  const std::pair<const char*, const char*> kNames[] = {
+      {"model.lm_head.weight", "lm_head.weight"},
+      {"language_model.lm_head.weight", "lm_head.weight"},
+      {"lm_head.bias", "lm_head.bias"},
+      {"model.layers.0._orig_mod.mlp.up_proj.weight", "layers.0.mlp.up_proj.weight"},
+      {"base_model.model.model.layers.0.mlp.up_proj.base_layer.weight",
+       "layers.0.mlp.up_proj.base_layer.weight"},
+      {"score.weight", ""},
+      {"transformer.layers.0.weight", ""},
+      {"layer.norm.weight", ""},
+      {"model.", ""},
+      {"", ""},
+      {".", ""},
+  };
+  for (const auto& [stored, canonical] : kNames) EXPECT_EQ(CanonicalHfName(stored), canonical);
 }
 
 TEST_F(HfFolder, TextModelsInEveryFloatType) {
@@ -122,28 +175,167 @@ TEST_F(HfFolder, MissingWrongAndSurplusTensors) {
   ExpectRefused("another prefix");
 
   tensors_ = good;
-  tensors_["model.layers.0.mlp.up_proj.lora"] = good.at("model.norm.weight");
   tensors_["optimizer.state"] = good.at("model.norm.weight");
+  tensors_["v_head.weight"] = good.at("model.norm.weight");
   tensors_["model.rotary_emb.inv_freq"] = good.at("model.norm.weight");
-  const auto noted = Open();
-  ASSERT_TRUE(noted);
-  ASSERT_EQ(noted->remarks.notes.size(), 1u);
-  EXPECT_NE(noted->remarks.notes[0].find("layers.0.mlp.up_proj.lora"), std::string::npos);
-  EXPECT_EQ(noted->tensors.size(), good.size());
+  tensors_["model.layers.1.self_attn.rotary_emb.inv_freq"] = good.at("model.norm.weight");
+  const auto warned = Open();
+  ASSERT_TRUE(warned);
+  EXPECT_TRUE(warned->remarks.notes.empty());
+  ASSERT_EQ(warned->remarks.warnings.size(), 1u);
+  EXPECT_NE(warned->remarks.warnings[0].find("2 tensors (optimizer.state, v_head.weight)"),
+            std::string::npos)
+      << warned->remarks.warnings[0];
+  EXPECT_EQ(warned->tensors.size(), good.size());
+
+  // A missing one may be there under a name that is not understood.
+  tensors_.erase(q);
+  ExpectRefused("is missing");
+  ExpectRefused("not understood: 2 tensors (optimizer.state");
+}
+
+// They take part in what the model computes, whoever wrote them and under whatever prefix.
+TEST_F(HfFolder, TensorsInsideTheModelAreRefused) {
+  Make(testing::TinyVisionConfig());
+  const TensorMap good = tensors_;
+  const TensorView vector = good.at("language_model.model.norm.weight");
+  const std::string tower = "vision_tower.vision_model.encoder.layers.1.";
+  const std::pair<std::string, const char*> kInside[] = {
+      {"language_model.model.layers.0.self_attn.q_proj.bias", "no such bias"},
+      {"language_model.model.layers.6.mlp.up_proj.bias", "no such bias"},
+      {"model.layers.0.self_attn.q_proj.lora_A.weight", "adapter"},
+      {"base_model.model.model.layers.0.self_attn.q_proj.lora_B.default.weight", "adapter"},
+      {"language_model.model.layers.0.self_attn.q_proj.base_layer.weight", "adapter"},
+      {"language_model.model.embed_tokens.lora_embedding_A", "adapter"},
+      {"language_model.model.layers.2.mlp.down_proj.weight_scale", "quantised"},
+      {"language_model.model.layers.2.mlp.down_proj.weight.absmax", "quantised"},
+      {"language_model.model.layers.2.layer_scalar", "layer_scalar"},
+      {"language_model.model.layers.2.self_attn.sinks", "sinks"},
+      {"language_model.model.norm.bias", "no such bias"},
+      {"lm_head.bias", "no such bias"},
+      {tower + "self_attn.q_proj.lora_A.weight", "adapter"},
+      {tower + "layer_scale1", "layer_scale1"},
+      {"vision_tower.vision_model.pre_layrnorm.weight", "pre_layrnorm"},
+      {"multi_modal_projector.linear_2.weight", "linear_2"},
+  };
+  for (const auto& [name, part] : kInside) {
+    tensors_ = good;
+    tensors_[name] = vector;
+    ExpectRefused("tensor " + name, ErrorCode::kUnsupported);
+    ExpectRefused(part, ErrorCode::kUnsupported);
+  }
+}
+
+TEST_F(HfFolder, NoNameOfGemmas) {
+  Make(testing::TinyTextConfig());
+  const TensorMap good = tensors_;
+  tensors_.clear();
+  for (const auto& [name, view] : good) tensors_["backbone." + name] = view;
+  ExpectRefused("backbone.model.embed_tokens.weight", ErrorCode::kUnsupported);
+}
+
+// ---- Which files hold the weights
+
+class HfWeights : public HfFolder {
+ protected:
+  void SetUp() override {
+    Make(testing::TinyTextConfig());
+    folder_.Write("config.json", HfConfigJson(config_));
+  }
+  std::string Path(const std::string& name) { return folder_.path() + "/" + name; }
+  void Put(const std::string& name) { ASSERT_TRUE(WriteSafetensors(Path(name), tensors_)); }
+  // The tensors in `count` parts, of which those in `kept` are written.
+  void PutParts(size_t count, const std::vector<size_t>& kept) {
+    for (const size_t part : kept) {
+      TensorMap some;
+      size_t i = 0;
+      for (const auto& [name, view] : tensors_) {
+        if (i++ % count == part - 1) some[name] = view;
+      }
+      const std::string name =
+          "model-0000" + std::to_string(part) + "-of-0000" + std::to_string(count);
+      ASSERT_TRUE(WriteSafetensors(Path(name + ".safetensors"), some));
+    }
+  }
+  std::string Message(const std::string& path) {
+    const auto checkpoint = OpenCheckpoint(path);
+    return checkpoint ? "" : checkpoint.error().message;
+  }
+};
+
+TEST_F(HfWeights, OneFileUnderAnyName) {
+  for (const char* name : {"model.fp16.safetensors", "gemma-3-1b-it.safetensors"}) {
+    Put(name);
+    const auto checkpoint = OpenCheckpoint(folder_.path());
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+    ASSERT_EQ(checkpoint->remarks.notes.size(), 1u);
+    EXPECT_NE(checkpoint->remarks.notes[0].find(name), std::string::npos);
+    std::filesystem::remove(Path(name));
+  }
+  Put("model.bf16.safetensors");
+  Put("model.fp16.safetensors");
+  EXPECT_NE(Message(folder_.path()).find("model.bf16.safetensors, model.fp16.safetensors"),
+            std::string::npos);
+  // Named, each is the one that is read, and not its neighbour.
+  for (const char* name : {"model.bf16.safetensors", "model.fp16.safetensors"}) {
+    const auto checkpoint = OpenCheckpoint(Path(name));
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+    EXPECT_EQ(checkpoint->files.at(0)->path(), Path(name));
+  }
+  Put("model.safetensors");
+  EXPECT_EQ(OpenCheckpoint(folder_.path())->files.at(0)->path(), Path("model.safetensors"));
+  EXPECT_EQ(OpenCheckpoint(Path("model.fp16.safetensors"))->files.at(0)->path(),
+            Path("model.fp16.safetensors"));
+}
+
+TEST_F(HfWeights, PartsWithoutAnIndex) {
+  PutParts(3, {1, 3});
+  EXPECT_NE(Message(folder_.path()).find("2 of 3 parts"), std::string::npos)
+      << Message(folder_.path());
+  PutParts(3, {2});
+  for (const std::string& path : {folder_.path(), Path("model-00002-of-00003.safetensors")}) {
+    const auto checkpoint = OpenCheckpoint(path);
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+    EXPECT_EQ(checkpoint->files.size(), 3u);
+    EXPECT_EQ(checkpoint->tensors.size(), tensors_.size());
+  }
+}
+
+TEST_F(HfWeights, AnAdapterBesideTheModelIsAWarning) {
+  for (const char* name : {"adapter_model.safetensors", "adapters.safetensors", "adapter_model.bin",
+                           "0000100_adapters.safetensors"}) {
+    Put("model.safetensors");
+    folder_.Write(name, "x");
+    const auto checkpoint = OpenCheckpoint(folder_.path());
+    ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+    ASSERT_EQ(checkpoint->remarks.warnings.size(), 1u);
+    EXPECT_NE(checkpoint->remarks.warnings[0].find(name), std::string::npos);
+    // Alone it is no model.
+    std::filesystem::remove(Path("model.safetensors"));
+    EXPECT_NE(Message(folder_.path()).find("LoRA"), std::string::npos) << Message(folder_.path());
+    std::filesystem::remove(Path(name));
+  }
+  Put("adapter_model.safetensors");
+  EXPECT_NE(Message(Path("adapter_model.safetensors")).find("LoRA"), std::string::npos);
 }
 
 TEST_F(HfFolder, TheOutputHead) {
   Make(testing::TinyTextConfig());
   tensors_["lm_head.weight"] = tensors_.at("model.embed_tokens.weight");
-  EXPECT_TRUE(Open());
-  json_ = HfConfigJson(config_);
-  json_.replace(json_.find("\"tie_word_embeddings\": true"), 27, "\"tie_word_embeddings\": false");
-  ExpectRefused("tie_word_embeddings", ErrorCode::kUnsupported);
+  // Opening does not read it, so equal or not it is the checkpoint's.
+  for (const bool tied : {true, false}) {
+    config_.text.tie_word_embeddings = tied;
+    const auto with = Open();
+    ASSERT_TRUE(with) << with.error().message;
+    EXPECT_TRUE(with->tensors.contains("lm_head.weight"));
+    EXPECT_FALSE(with->config.text.tie_word_embeddings);
+    EXPECT_TRUE(with->remarks.warnings.empty());
+  }
   tensors_.erase("lm_head.weight");
   const auto without = Open();
   ASSERT_TRUE(without);
-  EXPECT_EQ(without->remarks.notes.size(), 1u);
-  json_.clear();
+  EXPECT_TRUE(without->config.text.tie_word_embeddings);
+  EXPECT_EQ(without->remarks.warnings.size(), 1u);
   extra_.Add("head", TensorType::kBF16, {299, 32}, std::vector<float>(299 * 32));
   tensors_["lm_head.weight"] = extra_.views().at("head");
   ExpectRefused("lm_head.weight should have shape [300, 32]");

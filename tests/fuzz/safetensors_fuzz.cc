@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "src/formats/hf_names.h"
 #include "src/formats/mlx.h"
 #include "src/formats/safetensors.h"
 
@@ -18,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto tensors = gemma3::ParseSafetensors(bytes, kName);
   if (!tensors) return 0;
   for (const auto& [name, view] : *tensors) {
+    if (gemma3::CanonicalHfName(name).size() > name.size()) std::abort();
     if (view.bytes == 0) continue;
     if (view.data < bytes.data() || view.data + view.bytes > bytes.data() + size) std::abort();
   }

@@ -475,6 +475,7 @@ GgufWriter MakeGguf(const ModelConfig& config, uint32_t seed, const GgufModelOpt
     writer.Key("gemma3.rope.scaling.factor", text.rope_factor_global);
   }
   ShapeTable table = TextShapes(text);
+  if (!options.embedding) table.erase("embed_tokens.weight");
   const bool ollama = options.vision == GgufVision::kOllama;
   if (ollama) {
     AddVisionKeys(config.vision, "gemma3.vision.", &writer);

@@ -102,6 +102,7 @@ struct GgufModelOptions {
   TensorType matrices = TensorType::kF16;  // of the text model; embedding and tower matrices too
   GgufVision vision = GgufVision::kNone;
   bool vocabulary = true;
+  bool embedding = true;  // false: the caller adds token_embd.weight
 };
 
 // The keys and tensors of a random model, as llama.cpp's converter writes them (norms + 1).

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -208,6 +209,29 @@ TEST(LoadWeightsTest, AMissingTensorIsNamed) {
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
   EXPECT_NE(loaded.error().message.find("layers.4.mlp.up_proj.weight"), std::string::npos);
+}
+
+TEST(LoadWeightsTest, VectorsThatAreNotFiniteAreRefused) {
+  const char* const kVectors[] = {
+      "norm.weight", "layers.3.self_attn.k_norm.weight", "vision.post_layernorm.bias",
+      "vision.encoder.layers.1.self_attn.q_proj.bias", "projector.mm_soft_emb_norm.weight"};
+  for (const char* name : kVectors) {
+    for (const float bad : {INFINITY, -INFINITY, NAN}) {
+      for (const TensorType type : {TensorType::kF32, TensorType::kF16, TensorType::kBF16}) {
+        TinyModel model(testing::TinyVisionConfig());
+        const auto shape = model.bank.views().at(name).shape;
+        std::vector<float> values(shape[0], 0.5f);
+        values.back() = bad;
+        model.bank.Add(name, type, shape, values);
+        model.checkpoint.tensors = model.bank.views();
+        ThreadPool pool(1);
+        const auto loaded = LoadWeights(model.checkpoint, {}, pool);
+        ASSERT_FALSE(loaded) << name;
+        EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
+        EXPECT_NE(loaded.error().message.find(name), std::string::npos);
+      }
+    }
+  }
 }
 
 TEST(LoadWeightsTest, TypesThatAreNoNumbersOfAModelAreRefused) {
