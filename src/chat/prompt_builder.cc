@@ -26,12 +26,12 @@ Result<TokenId> FindMark(const Tokenizer& tokenizer, std::string_view spelling) 
   return id;
 }
 
-// The embedding is looked up for every id of a prompt, so ids from config.json are checked.
+// The embedding is looked up for every id of a prompt, so ids from config.json are checked. Not
+// that of the soft token: pictures take its places, and in some files it has no row.
 Status CheckImageTokens(const ModelConfig& config) {
   const std::pair<const char*, TokenId> tokens[] = {
       {"start-of-image", config.tokens.start_of_image},
       {"end-of-image", config.tokens.end_of_image},
-      {"image soft", config.tokens.image_soft_token},
   };
   for (const auto& [name, id] : tokens) {
     if (id < 0 || static_cast<size_t>(id) >= config.text.vocab_size) {

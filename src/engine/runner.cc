@@ -48,9 +48,17 @@ size_t Runner::ReusablePrefix(const PrefillRequest& request) const {
   return cache_.CanResumeAt(common) ? common : 0;
 }
 
-// A tokenizer may come with a model that it was not made for.
+// A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
+// looked up.
 Status Runner::CheckIds(const TokenSequence& sequence) const {
-  for (const TokenId id : sequence.ids) {
+  auto image = sequence.images.begin();
+  for (size_t i = 0; i < sequence.ids.size(); ++i) {
+    if (image != sequence.images.end() && image->begin == i) {
+      i += image->count - 1;
+      ++image;
+      continue;
+    }
+    const TokenId id = sequence.ids[i];
     if (id < 0 || static_cast<size_t>(id) >= config_.text.vocab_size) {
       return Fail(ErrorCode::kBadModel, "token ", id, " of the prompt is outside the model's ",
                   config_.text.vocab_size, " embeddings: the tokenizer belongs to another model");

@@ -135,7 +135,11 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
   special.end_of_turn = FindPiece(vocabulary, "<end_of_turn>", special.end_of_turn);
   special.start_of_image = FindPiece(vocabulary, "<start_of_image>", special.start_of_image);
   special.end_of_image = FindPiece(vocabulary, "<end_of_image>", special.end_of_image);
-  special.image_soft_token = FindPiece(vocabulary, "<image_soft_token>", special.image_soft_token);
+  // Also where it has no row in the embedding: nothing reads one.
+  const auto soft_token = std::ranges::find(*tokens, std::string_view("<image_soft_token>"));
+  if (soft_token != tokens->end()) {
+    special.image_soft_token = static_cast<TokenId>(soft_token - tokens->begin());
+  }
 
   std::vector<TokenId> stop = {special.eos, special.end_of_turn};
   const auto add = [&](TokenId id) {

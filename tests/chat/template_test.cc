@@ -293,8 +293,7 @@ TEST(LayOutChat, PicturesThatCannotBe) {
   EXPECT_EQ(in_system.code, ErrorCode::kInvalidArgument);
 
   for (TokenId SpecialTokens::*token :
-       {&SpecialTokens::start_of_image, &SpecialTokens::end_of_image,
-        &SpecialTokens::image_soft_token}) {
+       {&SpecialTokens::start_of_image, &SpecialTokens::end_of_image}) {
     for (const TokenId bad : {-1, 4160}) {
       ModelConfig config = DemoConfig();
       config.tokens.*token = bad;
