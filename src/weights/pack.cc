@@ -125,6 +125,26 @@ bool HalvesFitBf16(const TensorView& matrix, ThreadPool& pool) {
   return fit;
 }
 
+bool FloatsAreFinite(const TensorView& matrix, ThreadPool& pool) {
+  const size_t rows = matrix.shape[0];
+  const size_t row_bytes = matrix.bytes / rows;
+  std::atomic<bool> finite = true;
+  const auto check = [&]<class Bits>(Bits exponent) {
+    pool.ParallelFor(rows, [&](size_t r, size_t) {
+      const std::byte* row = matrix.data + r * row_bytes;
+      bool row_finite = true;
+      for (size_t i = 0; i < row_bytes; i += sizeof(Bits)) {
+        row_finite &= (LoadLittle<Bits>(row + i) & exponent) != exponent;
+      }
+      if (!row_finite) finite.store(false, std::memory_order_relaxed);
+    });
+  };
+  if (matrix.type == TensorType::kF32) check(uint32_t{0x7f800000});
+  if (matrix.type == TensorType::kF16) check(uint16_t{0x7c00});
+  if (matrix.type == TensorType::kBF16) check(uint16_t{0x7f80});
+  return finite;
+}
+
 TensorType PackedTensorType(WeightType packed) {
   return std::ranges::find(kPackedTypes, packed, &PackedPair::first)->second;
 }

@@ -38,6 +38,10 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
 // published weights. Then it loses nothing as BF16, which CPUs multiply at twice the speed or more.
 bool HalvesFitBf16(const TensorView& matrix, ThreadPool& pool);
 
+// Whether all values of a matrix in F32, F16 or BF16 are finite; true for other types. To be asked
+// before packing: a scale would make a number of what is none.
+bool FloatsAreFinite(const TensorView& matrix, ThreadPool& pool);
+
 // A packed matrix as the type of a tensor, and back.
 TensorType PackedTensorType(WeightType packed);
 WeightType PackedWeightType(TensorType packed);

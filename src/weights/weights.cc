@@ -75,7 +75,7 @@ class Loader {
       out.data = tensor->data;
       mapped_bytes_ += tensor->bytes;
     } else {
-      out.data = Rewrite(*tensor, out);
+      out.data = Rewrite(name, *tensor, out);
       if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
     }
     done_bytes_ += tensor->bytes;
@@ -141,7 +141,7 @@ class Loader {
 
   // Packs a matrix in pieces and gives the source pages of each back, so that the largest matrix
   // (the embedding) is never in memory twice.
-  const void* Rewrite(const TensorView& tensor, const MatrixView& to) {
+  const void* Rewrite(const std::string& name, const TensorView& tensor, const MatrixView& to) {
     std::byte* data = buffers_->Add(FormBytes(to.type, to.rows, to.cols));
     constexpr size_t kPieceElems = size_t{16} << 20;
     const size_t piece_rows =
@@ -151,6 +151,10 @@ class Loader {
     for (size_t first = 0; first < to.rows;) {
       const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
       const TensorView piece = divisible ? RowsOf(tensor, first, count) : tensor;
+      if (!FloatsAreFinite(piece, pool_)) {
+        NotFinite(name, tensor);
+        return data;
+      }
       PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), pool_);
       for (const auto& file : checkpoint_.files) {
         file->Release({piece.data, piece.bytes});

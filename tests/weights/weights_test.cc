@@ -234,6 +234,29 @@ TEST(LoadWeightsTest, VectorsThatAreNotFiniteAreRefused) {
   }
 }
 
+// Packing would make numbers of them, so that the answers would only be wrong.
+TEST(LoadWeightsTest, FloatsThatAreNotFiniteAreNotPacked) {
+  for (const char* name : {"embed_tokens.weight", "layers.6.mlp.up_proj.weight"}) {
+    for (const float bad : {INFINITY, NAN}) {
+      for (const TensorType type : {TensorType::kF32, TensorType::kF16, TensorType::kBF16}) {
+        for (const WeightFormat weights : {WeightFormat::kInt8, WeightFormat::kInt4}) {
+          TinyModel model(testing::TinyTextConfig());
+          const auto shape = model.bank.views().at(name).shape;
+          std::vector<float> values = RandomValues(shape, 3);
+          values.back() = bad;
+          model.bank.Add(name, type, shape, values);
+          model.checkpoint.tensors = model.bank.views();
+          ThreadPool pool(2);
+          const auto loaded = LoadWeights(model.checkpoint, {.weights = weights}, pool);
+          ASSERT_FALSE(loaded) << name;
+          EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
+          EXPECT_NE(loaded.error().message.find(name), std::string::npos);
+        }
+      }
+    }
+  }
+}
+
 TEST(LoadWeightsTest, TypesThatAreNoNumbersOfAModelAreRefused) {
   TinyModel model(testing::TinyTextConfig());
   model.checkpoint.tensors.at("norm.weight").type = TensorType::kI32;
