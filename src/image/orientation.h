@@ -14,9 +14,9 @@
 namespace gemma3 {
 
 // The orientation, 1..8, that a TIFF structure (the payload of an EXIF block, with or without its
-// "Exif\0\0" in front) gives in an integer of any type. 1 where it gives a value that means
-// nothing, 0 where it gives none or is damaged. Format: CIPA DC-008 (Exif 2.3), 4.5 and 4.6.4, tag
-// 0x0112.
+// "Exif\0\0" in front) gives in an integer of any type; Pillow reads them all but BYTE. 1 where it
+// gives a value that means nothing, 0 where it gives none or is damaged. Format: CIPA DC-008 (Exif
+// 2.3), 4.5 and 4.6.4, tag 0x0112.
 int ReadExifOrientation(std::span<const uint8_t> exif);
 
 // The same from an XMP packet: the property tiff:Orientation, as attribute or element
