@@ -21,6 +21,22 @@ enum class PieceType : uint8_t {
   kByte = 6,         // "<0xNN>": one raw byte
 };
 
+// What pieces have for spaces: U+2581.
+inline constexpr std::string_view kSpaceSymbol = "\u2581";
+
+inline std::string WithSpaceSymbols(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  for (const char c : text) {
+    if (c == ' ') {
+      out.append(kSpaceSymbol);
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
 // The byte of a piece spelled "<0xNN>" (upper-case digits).
 constexpr std::optional<uint8_t> ByteOfPiece(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || !piece.ends_with('>')) return std::nullopt;

@@ -66,11 +66,7 @@ Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tok
     VocabularyPiece piece{std::string(tokens[id]), 0, static_cast<PieceType>(type)};
     if (scores) piece.score = static_cast<float>((*scores)[id]);
     // Converters write the spaces of user-defined pieces as themselves.
-    if (piece.type == PieceType::kUserDefined) {
-      for (size_t at = 0; (at = piece.text.find(' ', at)) != std::string::npos;) {
-        piece.text.replace(at, 1, "\u2581");
-      }
-    }
+    if (piece.type == PieceType::kUserDefined) piece.text = WithSpaceSymbols(piece.text);
     vocabulary->pieces.push_back(std::move(piece));
   }
   return {};

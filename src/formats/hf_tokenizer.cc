@@ -72,14 +72,15 @@ void DropTokensWithoutRow(size_t rows, const std::string& folder, std::vector<Na
 }
 
 // The vocabulary of a tokenizer.model with the tokens added, serialized.
-Result<std::string> AddToModel(std::string proto, const std::string& path,
+Result<std::string> AddToModel(std::string proto, const fs::path& folder,
                                const std::vector<NamedToken>& tokens, Remarks* remarks) {
   if (tokens.empty()) return proto;
   SpmSettings settings;
-  GEMMA3_TRY(SpmVocabulary vocabulary, ParseSpmProto(proto, path, &settings));
+  GEMMA3_TRY(SpmVocabulary vocabulary,
+             ParseSpmProto(proto, (folder / "tokenizer.model").string(), &settings));
   // Not Gemma's kind of tokenizer: the tokenizer refuses it, and says why.
   if (!(settings == SpmSettings::Gemmas())) return proto;
-  GEMMA3_CHECK_OK(AddTokens(tokens, path, &vocabulary, remarks));
+  GEMMA3_CHECK_OK(AddTokens(tokens, folder.string(), &vocabulary, remarks));
   DropTrailingPadding(&vocabulary);
   return SerializeSpmProto(vocabulary);
 }
@@ -105,7 +106,7 @@ Result<HfTokenizer> ReadHfTokenizer(const fs::path& folder, size_t rows, Remarks
   if (has_model) {
     GEMMA3_CHECK_OK(RefuseLfsPointer(model.string()));
     GEMMA3_TRY(std::string proto, ReadFile(model.string(), kMaxTokenizerBytes));
-    GEMMA3_TRY(out.proto, AddToModel(std::move(proto), model.string(), tokens, remarks));
+    GEMMA3_TRY(out.proto, AddToModel(std::move(proto), folder, tokens, remarks));
     return out;
   }
   const std::string& name = texts.tokenizer.name;

@@ -19,13 +19,6 @@ namespace {
 // Ids may be left out, but a claimed id must not be the reason for an allocation.
 constexpr uint64_t kMaxGap = 1024;
 
-std::string WithSpaceSymbols(std::string text) {
-  for (size_t at = 0; (at = text.find(' ', at)) != std::string::npos;) {
-    text.replace(at, 1, "\u2581");
-  }
-  return text;
-}
-
 // One character of UTF-8.
 bool IsOneCharacter(const std::string& text) {
   return std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }) == 1;
@@ -202,9 +195,11 @@ Status PlaceToken(const NamedToken& token, const std::string& where, uint64_t id
   }
   if (piece.text != token.content && piece.text != WithSpaceSymbols(token.content)) {
     if (!IsUnusedName(piece.text)) {
-      return Fail(ErrorCode::kBadModel, where, ": token ", token.id, " is ", shown, ", but \"",
-                  Shown(piece.text, 100),
-                  "\" in the vocabulary that it is added to; the files belong to different models");
+      return Fail(
+          ErrorCode::kBadModel, where, ": token ", token.id, " is ", shown, ", but \"",
+          Shown(piece.text, 100),
+          "\" in the vocabulary that tokenizer.json and its neighbours add to; the files belong to "
+          "different models");
     }
     remarks->notes.push_back(where + ": token " + std::to_string(token.id) + ", " + piece.text +
                              ", is called " + shown);

@@ -11,8 +11,6 @@
 namespace gemma3 {
 namespace {
 
-constexpr std::string_view kSpaceSymbol = "\u2581";
-
 constexpr char32_t kWordEdges[] = {
 #include "src/text/word_ranges.inc"
 };
@@ -65,19 +63,6 @@ size_t SpaceAtBegin(std::string_view text) {
     if (!IsSpace(first)) return size - text.size();
     text.remove_prefix(first.size());
   }
-}
-
-std::string WithSpaceSymbols(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + text.size() / 2);
-  for (const char c : text) {
-    if (c == ' ') {
-      out.append(kSpaceSymbol);
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
 }
 
 }  // namespace

@@ -20,7 +20,6 @@ constexpr size_t kMaxPieceBytes = 1024;
 // The library stacks room for 64 user-defined pieces that are prefixes of each other (Gemma: 31).
 constexpr size_t kMaxNestedPieces = 64;
 constexpr uint64_t kModelTypeBpe = 2;
-constexpr std::string_view kSpaceSymbol = "\u2581";
 
 constexpr std::string_view kReservedMarks[] = {
     "<pad>",
@@ -219,14 +218,12 @@ PieceUse ClassifyPiece(const VocabularyPiece& piece) {
     if (IsUnusedName(text) || IsOneOf(kFunctionMarks, text)) return PieceUse::kMark;
   }
   if (piece.type == PieceType::kUnused) return PieceUse::kControl;
+  const bool special = piece.added ? piece.added->special : piece.type == PieceType::kControl;
+  if (special) return IsOneOf(kWrittenMarks, text) ? PieceUse::kMark : PieceUse::kControl;
   if (piece.added) {
-    if (piece.added->special) {
-      return IsOneOf(kWrittenMarks, text) ? PieceUse::kMark : PieceUse::kControl;
-    }
     if (piece.type == PieceType::kNormal) return PieceUse::kMerged;
     return LibraryMatches(piece) ? PieceUse::kMatched : PieceUse::kAdded;
   }
-  if (piece.type == PieceType::kControl) return PieceUse::kControl;
   if (piece.type == PieceType::kNormal) return PieceUse::kMerged;
   return LooksLikeMark(text) && !IsHtmlTag(text) ? PieceUse::kMark : PieceUse::kMatched;
 }

@@ -42,7 +42,7 @@ enum class PieceUse : uint8_t {
 //  4. Where a tokenizer.json describes the token, its `special` decides and not how it is spelled:
 //     special tokens are control (<tool_call> and <think>, which models write to be read, marks);
 //     the others are text, "<tool_call>" and "[SPECIAL9]" among them.
-//  5. Without one, types and spelling decide. Control pieces are control. Gemma's tokenizer.model
+//  5. Without one, types and spelling decide. Control pieces are special. Gemma's tokenizer.model
 //     types marks as user-defined, exactly like its runs of white space and HTML tags; so a
 //     user-defined piece that looks like a mark, <...> or [...], is one, unless it is one of the 70
 //     HTML tags. Every other user-defined piece is text, and so are normal ones like "[]" or "<=>".

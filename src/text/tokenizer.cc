@@ -30,8 +30,6 @@
 namespace gemma3 {
 namespace {
 
-constexpr std::string_view kSpaceSymbol = "\u2581";
-
 // Positions in the library are 32-bit numbers, and it needs some 100 bytes of memory a byte.
 constexpr size_t kMaxTextBytes = size_t{1} << 28;
 // The library's parser takes at most 2 GiB; Gemma 3's model has 4.7 MB.

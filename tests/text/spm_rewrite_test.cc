@@ -47,9 +47,12 @@ TEST(ClassifyPiece, MarksStayMarksWhateverAFileSays) {
 TEST(ClassifyPiece, SpellingDecidesWhereNothingElseDoes) {
   for (const char* mark : {"<some_new_mark>", "<|im_end|>", "[INST]", "</think>", "<tool_call>"}) {
     EXPECT_EQ(Use(mark, PieceType::kUserDefined), PieceUse::kMark) << mark;
-    EXPECT_EQ(Use(mark, PieceType::kControl), PieceUse::kControl) << mark;
     EXPECT_EQ(Use(mark, PieceType::kUnused), PieceUse::kControl) << mark;
   }
+  for (const char* mark : {"<some_new_mark>", "<|im_end|>", "word"}) {
+    EXPECT_EQ(Use(mark, PieceType::kControl), PieceUse::kControl) << mark;
+  }
+  EXPECT_EQ(Use("<tool_call>", PieceType::kControl), PieceUse::kMark);
   for (const char* content : {"\n", "\n\n\n", "\u2581\u2581", "\t\t", "<table>", "</table>", "<h6>",
                               "</s>", "<bbox>", "word", "<", ">", "[]", "<>"}) {
     EXPECT_EQ(Use(content, PieceType::kUserDefined), PieceUse::kMatched) << content;
