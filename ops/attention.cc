@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/attention.cc"
@@ -36,53 +38,53 @@ inline constexpr size_t kMaxPartialBytes = size_t{8} << 20;
 
 // ------------------------------------------------------------------ storing
 
-void StoreAll(Rows<const float> k, Rows<const float> v, size_t first_pos, const KvView& kv,
+void StoreAll(Rows<const float> k, Rows<const float> v, std::span<const KvRows> parts,
               ThreadPool& pool) {
+  const KvView& kv = parts[0].kv;  // all but the pages is that of every part
   const KvLayout layout(kv.type, kv.head_dim);
   const size_t head_dim = kv.head_dim;
-  const size_t slot_tiles = kv.capacity / kKvTile;
-  const size_t first_tile = first_pos / kKvTile;
-  const size_t end_pos = first_pos + k.rows;
-  const size_t end_tile = (end_pos + kKvTile - 1) / kKvTile;
 
-  // One head's part of slot tile `slot`, in ascending order of positions, which may lap the ring.
-  const auto store = [&](size_t head, size_t slot, int32_t* row_scratch) HWY_ATTR {
-    std::byte* tile = kv.data + (head * slot_tiles + slot) * layout.tile_bytes;
-    const size_t lap = (first_tile + slot_tiles - 1 - slot) / slot_tiles;
-    for (size_t t = lap * slot_tiles + slot; t < end_tile; t += slot_tiles) {
-      const size_t begin = std::max(first_pos, t * kKvTile);
-      const size_t end = std::min(end_pos, (t + 1) * kKvTile);
-      for (size_t pos = begin; pos < end; ++pos) {
-        const float* key = k.row(pos - first_pos) + head * head_dim;
-        const float* value = v.row(pos - first_pos) + head * head_dim;
-        const size_t j = pos % kKvTile;
-        switch (kv.type) {
-          case KvType::kF32:
-            StoreTileF32(layout, head_dim, key, value, j, tile,
-                         reinterpret_cast<float*>(row_scratch));
-            break;
-          case KvType::kF16:
-            StoreTileF16(layout, head_dim, key, value, j, tile,
-                         reinterpret_cast<hwy::float16_t*>(row_scratch));
-            break;
-          case KvType::kBF16:
-            StoreTileBF16(layout, head_dim, key, value, j, tile,
-                          reinterpret_cast<hwy::bfloat16_t*>(row_scratch));
-            break;
-          case KvType::kInt8:
-            StoreTileInt8(layout, head_dim, key, value, j, tile, row_scratch);
-            break;
-        }
+  // One head's keys of a part that lie in page `t`.
+  const auto store = [&](const KvRows& part, size_t t, size_t head, int32_t* row_scratch) HWY_ATTR {
+    std::byte* tile = part.kv.pages[t] + part.kv.offset + head * layout.tile_bytes;
+    const size_t begin = std::max(part.first_pos, t * kKvTile);
+    const size_t end = std::min(part.first_pos + part.count, (t + 1) * kKvTile);
+    for (size_t pos = begin; pos < end; ++pos) {
+      const size_t row = part.begin + pos - part.first_pos;
+      const float* key = k.row(row) + head * head_dim;
+      const float* value = v.row(row) + head * head_dim;
+      const size_t j = pos % kKvTile;
+      switch (kv.type) {
+        case KvType::kF32:
+          StoreTileF32(layout, head_dim, key, value, j, tile,
+                       reinterpret_cast<float*>(row_scratch));
+          break;
+        case KvType::kF16:
+          StoreTileF16(layout, head_dim, key, value, j, tile,
+                       reinterpret_cast<hwy::float16_t*>(row_scratch));
+          break;
+        case KvType::kBF16:
+          StoreTileBF16(layout, head_dim, key, value, j, tile,
+                        reinterpret_cast<hwy::bfloat16_t*>(row_scratch));
+          break;
+        case KvType::kInt8:
+          StoreTileInt8(layout, head_dim, key, value, j, tile, row_scratch);
+          break;
       }
     }
   };
 
+  std::vector<std::pair<const KvRows*, size_t>> tiles;  // of each part: the pages it writes
+  for (const KvRows& part : parts) {
+    const size_t end = (part.first_pos + part.count + kKvTile - 1) / kKvTile;
+    for (size_t t = part.first_pos / kKvTile; t < end; ++t) tiles.emplace_back(&part, t);
+  }
   const size_t scratch_bytes = layout.v_cols * sizeof(int32_t);
-  const size_t used_slots = std::min(slot_tiles, end_tile - first_tile);
-  const size_t num_tasks = used_slots * kv.num_kv_heads;
+  const size_t num_tasks = tiles.size() * kv.num_kv_heads;
   const auto task = [&](size_t i, size_t thread) HWY_ATTR {
     int32_t* row_scratch = reinterpret_cast<int32_t*>(pool.Scratch(thread, scratch_bytes).data());
-    store(i / used_slots, (first_tile + i % used_slots) % slot_tiles, row_scratch);
+    const auto& [part, t] = tiles[i % tiles.size()];
+    store(*part, t, i / tiles.size(), row_scratch);
   };
   // A few rows are stored sooner than other threads wake up.
   if (k.rows <= 4) {
@@ -98,19 +100,21 @@ void StoreAll(Rows<const float> k, Rows<const float> v, size_t first_pos, const 
 struct Call {
   Rows<const float> q;
   std::span<const KeyRange> keys;
-  KvView kv;
+  size_t num_kv_heads;
+  size_t head_dim;
   KvLayout layout;
   size_t group;  // query heads of a kv head
   float factor;  // scale / ln 2: softmax works with powers of two
   Rows<float> out;
 };
 
-// Queries [begin, begin + count) with one kv head. Row (i, h) of a block is its i-th query's h-th
-// head.
+// Queries [begin, begin + count), all of one part, with one kv head. Row (i, h) of a block is its
+// i-th query's h-th head.
 struct Block {
   size_t begin;
   size_t count;
   size_t kv_head;
+  const KvView* kv;
 };
 
 // Scratch of a thread, all parts aligned to 64 bytes.
@@ -156,7 +160,7 @@ struct Work {
 template <class U>
 void LoadQueries(const Call& call, const Block& block, const Work<U>& work) {
   const DF df;
-  const size_t head_dim = call.kv.head_dim;
+  const size_t head_dim = call.head_dim;
   typename U::Left* to = work.queries;
   for (size_t i = 0; i < block.count; ++i) {
     const float* from = call.q.row(block.begin + i) + block.kv_head * call.group * head_dim;
@@ -181,9 +185,8 @@ struct Tile {
 template <class U>
 Tile<U> GetTile(const Call& call, const Block& block, size_t index, const Work<U>& work) {
   const KvLayout& layout = call.layout;
-  const size_t slot_tiles = call.kv.capacity / kKvTile;
   const std::byte* data =
-      call.kv.data + (block.kv_head * slot_tiles + index % slot_tiles) * layout.tile_bytes;
+      block.kv->pages[index] + block.kv->offset + block.kv_head * layout.tile_bytes;
   using Unit = typename U::Unit;
   if (layout.unit_bytes == 2) {  // single numbers: kF16; pairs: kInt8
     const size_t units = Work<U>::TileUnits(layout);
@@ -275,7 +278,7 @@ void AttendChunk(const Call& call, const Block& block, size_t chunk, const Work<
 }
 
 inline void Finish(const Call& call, const Block& block, const SoftmaxRows& total) {
-  const size_t head_dim = call.kv.head_dim;
+  const size_t head_dim = call.head_dim;
   for (size_t r = 0; r < block.count * call.group; ++r) {
     float* out = call.out.row(block.begin + r / call.group) +
                  (block.kv_head * call.group + r % call.group) * head_dim;
@@ -298,39 +301,55 @@ inline ChunkRange ChunksOf(std::span<const KeyRange> keys) {
   return {begin / kChunk, (end + kChunk - 1) / kChunk};
 }
 
+// The blocks of all parts, at most block_queries queries each; in a part one head after another, so
+// that neighbouring tasks read the same keys.
+inline std::vector<Block> CutBlocks(std::span<const KvRows> parts, size_t block_queries) {
+  std::vector<Block> blocks;
+  for (const KvRows& part : parts) {
+    for (size_t head = 0; head < part.kv.num_kv_heads; ++head) {
+      for (size_t i = 0; i < part.count; i += block_queries) {
+        blocks.push_back({part.begin + i, std::min(block_queries, part.count - i), head, &part.kv});
+      }
+    }
+  }
+  return blocks;
+}
+
 template <class U>
-void AttendAll(const Call& call, ThreadPool& pool) {
-  const size_t kv_heads = call.kv.num_kv_heads;
+void AttendAll(const Call& call, std::span<const KvRows> parts, ThreadPool& pool) {
   const size_t threads = pool.num_threads();
   size_t block_queries = std::max<size_t>(1, kBlockRows / call.group);
-  const auto num_blocks = [&] { return (call.q.rows + block_queries - 1) / block_queries; };
-  while (threads > 1 && num_blocks() * kv_heads < 4 * threads &&
+  const auto num_blocks = [&] {
+    size_t blocks = 0;
+    for (const KvRows& part : parts) blocks += (part.count + block_queries - 1) / block_queries;
+    return blocks * call.num_kv_heads;
+  };
+  while (threads > 1 && num_blocks() < 4 * threads &&
          block_queries * call.group >= 2 * kMinBlockRows) {
     block_queries = (block_queries + 1) / 2;
   }
-  block_queries = std::min(block_queries, call.q.rows);
+  block_queries = std::min(block_queries, std::ranges::max(parts, {}, &KvRows::count).count);
+  const std::vector<Block> blocks = CutBlocks(parts, block_queries);
   const size_t rows = block_queries * call.group;
   const size_t work_bytes = Work<U>::Bytes(rows, call.layout);
-  const size_t num_tasks = num_blocks() * kv_heads;
-
-  // One head after another, so that neighbouring tasks read the same keys.
-  const auto block_of = [&](size_t task) -> Block {
-    const size_t begin = task % num_blocks() * block_queries;
-    return {begin, std::min(block_queries, call.q.rows - begin), task / num_blocks()};
+  const auto chunks_of = [&](const Block& block) {
+    return ChunksOf(call.keys.subspan(block.begin, block.count));
   };
 
-  const ChunkRange all = ChunksOf(call.keys);
-  const size_t num_chunks = all.end - all.begin;
+  size_t num_chunks = 0;  // over all blocks
+  if (threads > 1 && blocks.size() < 2 * threads) {
+    for (const Block& block : blocks) num_chunks += chunks_of(block).end - chunks_of(block).begin;
+  }
   const size_t state_bytes = SoftmaxRows::Floats(rows, call.layout.v_cols) * sizeof(float);
-  const bool spread_chunks = threads > 1 && num_chunks > 1 && num_tasks < 2 * threads &&
-                             num_chunks <= kMaxPartialBytes / state_bytes / num_tasks;
+  const bool spread_chunks =
+      num_chunks > blocks.size() && num_chunks <= kMaxPartialBytes / state_bytes;
   if (!spread_chunks) {
-    pool.ParallelFor(num_tasks, [&](size_t task, size_t thread) HWY_ATTR {
-      const Block block = block_of(task);
+    pool.ParallelFor(blocks.size(), [&](size_t task, size_t thread) HWY_ATTR {
+      const Block& block = blocks[task];
       const Work<U> work(pool.Scratch(thread, work_bytes).data(), rows, call.layout);
       LoadQueries(call, block, work);
       ClearRows(work.total, block.count * call.group);
-      const ChunkRange chunks = ChunksOf(call.keys.subspan(block.begin, block.count));
+      const ChunkRange chunks = chunks_of(block);
       for (size_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
         AttendChunk(call, block, chunk, work, work.chunk);
         MergeRows(work.chunk, block.count * call.group, work.total);
@@ -340,48 +359,62 @@ void AttendAll(const Call& call, ThreadPool& pool) {
     return;
   }
 
+  // One task for each chunk of each block.
+  struct Piece {
+    size_t block;
+    size_t chunk;
+  };
+  std::vector<Piece> pieces;
+  std::vector<size_t> first_piece;  // [blocks + 1]
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    first_piece.push_back(pieces.size());
+    const ChunkRange chunks = chunks_of(blocks[i]);
+    for (size_t chunk = chunks.begin; chunk < chunks.end; ++chunk) pieces.push_back({i, chunk});
+  }
+  first_piece.push_back(pieces.size());
   // Partial results live in the scratch of the calling thread, behind what it needs as a worker.
-  std::byte* own = pool.Scratch(0, work_bytes + num_tasks * num_chunks * state_bytes).data();
-  const auto partial = [&](size_t task, size_t chunk) {
-    std::byte* memory = own + work_bytes + (task * num_chunks + chunk) * state_bytes;
+  std::byte* own = pool.Scratch(0, work_bytes + pieces.size() * state_bytes).data();
+  const auto partial = [&](size_t piece) {
+    std::byte* memory = own + work_bytes + piece * state_bytes;
     return SoftmaxRows(reinterpret_cast<float*>(memory), rows, call.layout.v_cols);
   };
   const auto scratch = [&](size_t thread) {
     return thread == 0 ? own : pool.Scratch(thread, work_bytes).data();
   };
-  pool.ParallelFor(num_tasks * num_chunks, [&](size_t i, size_t thread) HWY_ATTR {
-    const size_t task = i / num_chunks;
-    const size_t chunk = i % num_chunks;
-    const Block block = block_of(task);
+  pool.ParallelFor(pieces.size(), [&](size_t i, size_t thread) HWY_ATTR {
+    const Block& block = blocks[pieces[i].block];
     const Work<U> work(scratch(thread), rows, call.layout);
     LoadQueries(call, block, work);
-    AttendChunk(call, block, all.begin + chunk, work, partial(task, chunk));
+    AttendChunk(call, block, pieces[i].chunk, work, partial(i));
   });
-  pool.ParallelFor(num_tasks, [&](size_t task, size_t thread) HWY_ATTR {
-    const Block block = block_of(task);
+  pool.ParallelFor(blocks.size(), [&](size_t i, size_t thread) HWY_ATTR {
+    const Block& block = blocks[i];
     const Work<U> work(scratch(thread), rows, call.layout);
     ClearRows(work.total, block.count * call.group);
-    for (size_t chunk = 0; chunk < num_chunks; ++chunk) {
-      MergeRows(partial(task, chunk), block.count * call.group, work.total);
+    for (size_t piece = first_piece[i]; piece < first_piece[i + 1]; ++piece) {
+      MergeRows(partial(piece), block.count * call.group, work.total);
     }
     Finish(call, block, work.total);
   });
 }
 
-void AttentionAll(Rows<const float> q, std::span<const KeyRange> keys, const KvView& kv,
-                  size_t num_heads, float scale, Rows<float> out, ThreadPool& pool) {
+void AttentionAll(Rows<const float> q, std::span<const KeyRange> keys,
+                  std::span<const KvRows> parts, size_t num_heads, float scale, Rows<float> out,
+                  ThreadPool& pool) {
   constexpr float kLog2E = 1.44269504088896341f;
+  const KvView& kv = parts[0].kv;  // all but the pages is that of every part
   const Call call{.q = q,
                   .keys = keys,
-                  .kv = kv,
+                  .num_kv_heads = kv.num_kv_heads,
+                  .head_dim = kv.head_dim,
                   .layout = KvLayout(kv.type, kv.head_dim),
                   .group = num_heads / kv.num_kv_heads,
                   .factor = scale * kLog2E,
                   .out = out};
   if (call.layout.keys_per_unit == 1) {
-    AttendAll<UnitF32>(call, pool);
+    AttendAll<UnitF32>(call, parts, pool);
   } else {
-    AttendAll<UnitBF16>(call, pool);
+    AttendAll<UnitBF16>(call, parts, pool);
   }
 }
 
@@ -399,20 +432,20 @@ HWY_EXPORT(AttentionAll);
 namespace gemma3 {
 using namespace attention;  // NOLINT(build/namespaces): the dispatch macro takes plain names
 
-size_t KvBytes(KvType type, size_t num_kv_heads, size_t head_dim, size_t capacity) {
-  return num_kv_heads * (capacity / kKvTile) * KvLayout(type, head_dim).tile_bytes;
+size_t KvPageBytes(KvType type, size_t num_kv_heads, size_t head_dim) {
+  return num_kv_heads * KvLayout(type, head_dim).tile_bytes;
 }
 
-void StoreKv(Rows<const float> k, Rows<const float> v, size_t first_pos, const KvView& kv,
+void StoreKv(Rows<const float> k, Rows<const float> v, std::span<const KvRows> parts,
              ThreadPool& pool) {
-  if (k.rows == 0) return;
-  HWY_DYNAMIC_DISPATCH(StoreAll)(k, v, first_pos, kv, pool);
+  if (parts.empty()) return;
+  HWY_DYNAMIC_DISPATCH(StoreAll)(k, v, parts, pool);
 }
 
-void Attention(Rows<const float> q, std::span<const KeyRange> keys, const KvView& kv,
+void Attention(Rows<const float> q, std::span<const KeyRange> keys, std::span<const KvRows> parts,
                size_t num_heads, float scale, Rows<float> out, ThreadPool& pool) {
   if (q.rows == 0) return;
-  HWY_DYNAMIC_DISPATCH(AttentionAll)(q, keys, kv, num_heads, scale, out, pool);
+  HWY_DYNAMIC_DISPATCH(AttentionAll)(q, keys, parts, num_heads, scale, out, pool);
 }
 
 }  // namespace gemma3

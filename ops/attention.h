@@ -18,25 +18,35 @@ namespace gemma3 {
 
 enum class KvType : uint8_t { kF32, kF16, kBF16, kInt8 };
 
-// Keys and values of one layer, in the tile layout of KvLayout, which lets decode and prefill read
-// them without repacking. Position p lives in slot p % capacity, so the same type serves rings
-// (local layers) and growing caches (global layers: capacity >= context).
+// Keys are laid out, and softmax advances, in tiles of this many keys, aligned in absolute
+// positions: that keeps results independent of the batch, and lets sequences that begin alike share
+// the pages of what they have in common.
+inline constexpr size_t kKvTile = 64;
+
+// Keys and values that one layer holds of one sequence, in pages of kKvTile positions. A page may
+// hold other layers as well: the tiles of this one, [num_kv_heads], lie `offset` bytes behind its
+// begin. The tile layout (KvLayout) lets decode and prefill read them without repacking.
 struct KvView {
   KvType type = KvType::kBF16;
   size_t num_kv_heads = 0;
   size_t head_dim = 0;
-  size_t capacity = 0;  // slots; a multiple of kKvTile
-  // KvBytes(...) bytes, aligned to 64, all zero before the first StoreKv: a tile is read whole, and
-  // a slot not yet written must hold finite numbers, for it is multiplied by a weight of zero.
-  std::byte* data = nullptr;
+  // pages[t] holds the positions [t * kKvTile, (t + 1) * kKvTile). Where a key range meets no
+  // position of a page it may be null. Aligned to 64 and all zero before the first StoreKv: a tile
+  // is read whole, and a place not yet written must hold finite numbers, for it is multiplied by a
+  // weight of zero.
+  std::byte* const* pages = nullptr;
+  size_t offset = 0;  // bytes, a multiple of 64
 };
 
-// Slots are laid out, and softmax advances, in tiles of this many keys, aligned in absolute
-// positions: that keeps results independent of the batch.
-inline constexpr size_t kKvTile = 64;
+// The rows [begin, begin + count) of a batch: consecutive positions of one sequence.
+struct KvRows {
+  size_t begin = 0;
+  size_t count = 0;
+  size_t first_pos = 0;  // of row `begin`
+  KvView kv;
+};
 
 // Bytes of one tile (kKvTile keys of one kv head): keys, then values, then for kInt8 the scales.
-// The cache is [num_kv_heads][capacity / kKvTile] tiles.
 //
 // Both halves are matrices of units of 4 bytes (kF16, kInt8: 2) for kernels that multiply one unit
 // of the left operand, broadcast, with a vector of units. A unit holds what one multiply-add
@@ -82,28 +92,31 @@ struct KvLayout {
   size_t tile_bytes;
 };
 
-size_t KvBytes(KvType type, size_t num_kv_heads, size_t head_dim, size_t capacity);
+// Bytes of one layer's part of a page; a multiple of 64.
+size_t KvPageBytes(KvType type, size_t num_kv_heads, size_t head_dim);
 
-// Stores rows as the keys and values of positions first_pos, first_pos + 1, ...
-// k, v: [rows, num_kv_heads * head_dim].
+// Stores the rows of each part as the keys and values of its positions.
+// k, v: [rows, num_kv_heads * head_dim]. The parts name different rows and differ in their pages
+// alone; no page is written by two of them.
 // kF16 and kBF16 round to nearest even, kF16 to at most 65504; kInt8 rounds to 127ths of each key's
 // (value's) largest magnitude.
-void StoreKv(Rows<const float> k, Rows<const float> v, size_t first_pos, const KvView& kv,
+void StoreKv(Rows<const float> k, Rows<const float> v, std::span<const KvRows> parts,
              ThreadPool& pool);
 
-// Positions [begin, end). end - begin is at most the capacity.
+// Positions [begin, end).
 struct KeyRange {
   size_t begin = 0;
   size_t end = 0;
 };
 
 // out[i] = softmax(scale * q[i] . K) V over the keys in keys[i], for each query head; query head h
-// reads kv head h / (num_heads / num_kv_heads).
-// q, out: [rows, num_heads * head_dim], may be the same memory. keys: [rows], none empty.
-// scale: positive; applied in f32 to the dot products, so that it adds no rounding of q.
-// kF32 and kF16 caches compute in f32 throughout. Otherwise, targets that multiply bf16 natively
-// round q and the softmax weights to bf16 (and add in f32); the others keep those in f32.
-void Attention(Rows<const float> q, std::span<const KeyRange> keys, const KvView& kv,
+// reads kv head h / (num_heads / num_kv_heads). K and V are those of the part that row i belongs
+// to. q, out: [rows, num_heads * head_dim], may be the same memory. keys: [rows], none empty;
+// positions of the part's pages. parts: as for StoreKv; together they name every row. scale:
+// positive; applied in f32 to the dot products, so that it adds no rounding of q. kF32 and kF16
+// caches compute in f32 throughout. Otherwise, targets that multiply bf16 natively round q and the
+// softmax weights to bf16 (and add in f32); the others keep those in f32.
+void Attention(Rows<const float> q, std::span<const KeyRange> keys, std::span<const KvRows> parts,
                size_t num_heads, float scale, Rows<float> out, ThreadPool& pool);
 
 }  // namespace gemma3

@@ -76,10 +76,10 @@ std::vector<float> RopeInverseFrequencies(size_t head_dim, float theta, float fa
   return inverse_frequency;
 }
 
-void RopeTable(size_t first_pos, size_t count, std::span<const float> inverse_frequency, float* cos,
-               float* sin) {
-  for (size_t r = 0; r < count; ++r) {
-    const float position = static_cast<float>(first_pos + r);
+void RopeTable(std::span<const size_t> positions, std::span<const float> inverse_frequency,
+               float* cos, float* sin) {
+  for (const size_t place : positions) {
+    const float position = static_cast<float>(place);
     for (const float frequency : inverse_frequency) {
       const float angle = position * frequency;
       *cos++ = static_cast<float>(std::cos(static_cast<double>(angle)));

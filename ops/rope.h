@@ -17,11 +17,11 @@ namespace gemma3 {
 // as the reference computes it.
 std::vector<float> RopeInverseFrequencies(size_t head_dim, float theta, float factor);
 
-// Fills cos and sin, each [count, inverse_frequency.size()], for positions first_pos + r.
+// Fills cos and sin, each [positions.size(), inverse_frequency.size()].
 // The angle is the f32 product position * inverse_frequency; cos and sin of it are exact to f32 for
 // every position up to 2^24 (angles reach 131071 rad: fast-math range reduction would be wrong).
-void RopeTable(size_t first_pos, size_t count, std::span<const float> inverse_frequency, float* cos,
-               float* sin);
+void RopeTable(std::span<const size_t> positions, std::span<const float> inverse_frequency,
+               float* cos, float* sin);
 
 // Rotates each head of each row in place. x: [rows, heads * head_dim]; row r uses row r of the
 // tables, [rows, head_dim / 2].

@@ -285,6 +285,11 @@ std::vector<Setting> MakeTable() {
       "image-cache", "BYTES", Group::kSession, "memory for pictures already encoded",
       "bytes, or a number with K, M or G", 0, kMaxSize,
       [](auto& s) -> auto& { return s.session.image_cache_bytes; }));
+  table.push_back(Whole(
+      "checkpoint-bytes", "BYTES", Group::kSession,
+      "memory for going back in a conversation; 0: to the last turn",
+      "bytes, or a number with K, M or G", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.session.checkpoint_bytes; }));
   table.push_back(Choice<PanAndScan>(
       "pan-and-scan", Group::kSession, "also look at crops of long pictures; auto: the model's way",
       {{"auto", PanAndScan::kAuto}, {"on", PanAndScan::kOn}, {"off", PanAndScan::kOff}},

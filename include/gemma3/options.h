@@ -77,6 +77,9 @@ struct SessionOptions {
   KvCacheType kv = KvCacheType::kAuto;
   size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
   size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
+  // Memory for places of the conversation that computation can go on from, so that regenerating and
+  // going back do not begin anew, the oldest first; 0: enough for the last turn. Part of the plan.
+  size_t checkpoint_bytes = 0;
   size_t max_memory_bytes = 0;          // 0: no limit; else session creation fails with the plan
   PanAndScan pan_and_scan = PanAndScan::kAuto;
   RopeFrequencies rope_frequencies = RopeFrequencies::kF32;

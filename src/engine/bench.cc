@@ -94,10 +94,10 @@ Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {
     }
   }
   const auto position_bytes = [&](KvType type) {
-    return KvBytes(type, config.num_kv_heads, config.head_dim, kKvTile) / kKvTile;
+    return KvPageBytes(type, config.num_kv_heads, config.head_dim) / kKvTile;
   };
-  work.global_kv_bytes = position_bytes(resolved.kv_global);
-  work.local_kv_bytes = position_bytes(resolved.kv_local);
+  work.global_kv_bytes = position_bytes(resolved.kv.global);
+  work.local_kv_bytes = position_bytes(resolved.kv.local);
   work.text = MultiplyOf(text.layers[0].gate, resolved);
   if (model.config().has_vision) {
     work.vision = MultiplyOf(model.impl().weights.vision.layers[0].fc1.w, resolved);

@@ -62,7 +62,7 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, ImageEncoder* e
 
   std::vector<PolicyScore> scores;
   for (size_t i = 0; i < policies.size(); ++i) {
-    TokenSequence sequence{std::move(prompts[i].ids), {}};
+    TokenSequence sequence{std::move(prompts[i].ids), {}, {}};
     for (const ImageSpan& span : prompts[i].images) {
       sequence.images.push_back({span.begin, span.count, rows[span.view]});
     }

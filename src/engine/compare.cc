@@ -74,8 +74,8 @@ Result<Comparison> CompareTokens(Runner& model, Runner& other, size_t vocab,
   };
   for (size_t begin = 0; begin < ids.size(); begin += window) {
     const auto targets = ids.subspan(begin, std::min(window, ids.size() - begin));
-    TokenSequence sequence{{model.config().tokens.bos}, {}};
-    TokenSequence other_sequence{{other.config().tokens.bos}, {}};
+    TokenSequence sequence{{model.config().tokens.bos}, {}, {}};
+    TokenSequence other_sequence{{other.config().tokens.bos}, {}, {}};
     for (size_t from = 0; from < targets.size(); from += kPieceTokens) {
       if (on_progress && !on_progress({Progress::Stage::kPrefill, begin + from, ids.size()})) {
         return Fail(ErrorCode::kCancelled, "cancelled by the caller");

@@ -11,13 +11,13 @@
 namespace gemma3 {
 
 ImageEncoder::ImageEncoder(const LoadedModel& model, const ResolvedOptions& options,
-                           ThreadPool& pool)
+                           Workspace& workspace)
     : config_(model.checkpoint.config.vision),
-      weights_(model.weights.vision),
       text_hidden_(model.checkpoint.config.text.hidden_size),
-      compute_(options.compute),
       max_bytes_(options.session.image_cache_bytes),
-      pool_(pool) {}
+      text_floats_(Transformer::WorkspaceFloats(model.checkpoint.config.text, options.max_batch)),
+      workspace_(workspace),
+      tower_(config_, model.weights.vision, options.compute) {}
 
 SoftTokenRows ImageEncoder::Find(const ImageHash& picture, const CropBox& view) {
   const auto it = std::ranges::find_if(
@@ -58,10 +58,12 @@ Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
                 config_.num_channels, ", ", config_.image_size, ", ", config_.image_size,
                 "], that is ", expected, " values, not ", pixels.size());
   }
-  if (!tower_) tower_.emplace(config_, weights_, compute_, pool_);
   auto rows = std::make_shared<std::vector<float>>(config_.tokens_per_image * text_hidden_);
-  GEMMA3_CHECK_OK(tower_->Encode(
-      pixels, Rows<float>(rows->data(), config_.tokens_per_image, text_hidden_), on_layer));
+  const Status encoded =
+      tower_.Encode(pixels, Rows<float>(rows->data(), config_.tokens_per_image, text_hidden_),
+                    workspace_, on_layer);
+  workspace_.Shrink(text_floats_);  // the tower needs several times as much
+  GEMMA3_CHECK_OK(encoded);
   return rows;
 }
 
@@ -81,7 +83,7 @@ Result<std::vector<SoftTokenRows>> ImageEncoder::Encode(const Image& picture,
       if (!on_progress(progress)) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
     } else {
       pixels.resize(3 * config_.image_size * config_.image_size);
-      PreprocessView(picture, view, config_.image_size, pool_, pixels);
+      PreprocessView(picture, view, config_.image_size, workspace_.pool(), pixels);
       GEMMA3_TRY(rows, EncodePixels(pixels, [&](size_t) {
                    ++progress.done;
                    return on_progress(progress);

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "gemma3/generation.h"
@@ -23,7 +22,7 @@ namespace gemma3 {
 class ImageEncoder {
  public:
   // The model must have a tower and outlive this.
-  ImageEncoder(const LoadedModel& model, const ResolvedOptions& options, ThreadPool& pool);
+  ImageEncoder(const LoadedModel& model, const ResolvedOptions& options, Workspace& workspace);
 
   // What encoding a set of views did.
   struct Report {
@@ -55,14 +54,13 @@ class ImageEncoder {
   void Trim();
 
   const VisionConfig& config_;
-  const VisionWeights& weights_;
   const size_t text_hidden_;
-  const Compute compute_;
   const size_t max_bytes_;
-  ThreadPool& pool_;
+  const size_t text_floats_;  // of the workspace, that the language model will want again
+  Workspace& workspace_;
   const ImageHasher hasher_;
-  std::optional<VisionTower> tower_;  // made for the first picture: its scratch is large
-  std::list<Entry> entries_;          // the most recently used first
+  const VisionTower tower_;
+  std::list<Entry> entries_;  // the most recently used first
 };
 
 }  // namespace gemma3

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "gemma3/model.h"
-#include "ops/attention.h"
 #include "ops/matmul.h"
 #include "src/formats/checkpoint.h"
+#include "src/model/kv_pool.h"
 #include "src/weights/weights.h"
 
 namespace gemma3 {
@@ -37,8 +37,8 @@ struct ResolvedOptions {
   size_t threads = 0;
   size_t max_batch = 0;  // prefill batch, at least one picture's soft tokens
   Compute compute = Compute::kFast;
-  KvType kv_local = KvType::kBF16;
-  KvType kv_global = KvType::kBF16;
+  KvTypes kv;
+  size_t checkpoint_bytes = 0;
 };
 
 // Errors: kInvalidArgument, naming the option, its range and the value given.

@@ -25,8 +25,8 @@ void ForEachLogits(Runner& runner, Rows<const float> residual, const LogitsCallb
     const size_t count = std::min(kLogitRows, residual.rows - begin);
     const Rows<float> normed_rows(normed.data(), count, residual.cols);
     const Rows<float> logit_rows(logits.data(), count, vocab);
-    runner.transformer().FinalNorm(residual.Slice(begin, count), normed_rows);
-    runner.transformer().Logits(normed_rows, logit_rows);
+    runner.transformer().FinalNorm(residual.Slice(begin, count), normed_rows, runner.pool());
+    runner.transformer().Logits(normed_rows, logit_rows, runner.pool());
     for (size_t r = 0; r < count; ++r) fn(begin + r, std::span(logit_rows.row(r), vocab));
   }
 }
@@ -46,7 +46,7 @@ Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequen
       std::memcpy(&hidden->first[first * width], first_layer,
                   residual.rows * width * sizeof(float));
       runner.transformer().FinalNorm(
-          residual, Rows<float>(&hidden->last[first * width], residual.rows, width));
+          residual, Rows<float>(&hidden->last[first * width], residual.rows, width), runner.pool());
     }
     ForEachLogits(runner, residual, [&](size_t row, std::span<const float> values) {
       std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));

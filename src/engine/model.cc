@@ -103,7 +103,8 @@ Status LoadParts(const FoundModel& found, const LoadOptions& options, LoadedMode
   Checkpoint packed = model.checkpoint;
   ReplaceRewritten(packed, model.weights);
   if (const Status written = WritePackedFile(cache_path, packed); !written) {
-    model.checkpoint.remarks.notes.push_back("packed weights were not kept: " + written.error().message);
+    model.checkpoint.remarks.notes.push_back("packed weights were not kept: " +
+                                             written.error().message);
     return {};
   }
   TrimPackedCache(options.cache_folder, options.cache_max_bytes, cache_path);
@@ -193,23 +194,27 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
   switch (options.kv) {
     case KvCacheType::kAuto:
-      out.kv_local = out.kv_global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
       break;
     case KvCacheType::kF32:
-      out.kv_local = out.kv_global = KvType::kF32;
+      out.kv.local = out.kv.global = KvType::kF32;
       break;
     case KvCacheType::kF16:
-      out.kv_local = out.kv_global = KvType::kF16;
+      out.kv.local = out.kv.global = KvType::kF16;
       break;
     case KvCacheType::kBF16:
-      out.kv_local = out.kv_global = KvType::kBF16;
+      out.kv.local = out.kv.global = KvType::kBF16;
       break;
     case KvCacheType::kInt8:
-      // Rings are small; only what grows with the context is worth the loss.
-      out.kv_local = KvType::kBF16;
-      out.kv_global = KvType::kInt8;
+      // Windows are small; only what grows with the context is worth the loss.
+      out.kv.local = KvType::kBF16;
+      out.kv.global = KvType::kInt8;
       break;
   }
+  // Enough for the begins of the last question and of its answer, if both are longer than a window.
+  out.checkpoint_bytes = options.checkpoint_bytes != 0
+                             ? options.checkpoint_bytes
+                             : 2 * KvCache::ForkBytes(config.text, out.kv);
   return out;
 }
 
@@ -217,20 +222,19 @@ MemoryPlan PlanMemory(const LoadedModel& model, const ResolvedOptions& options) 
   const ModelConfig& config = model.checkpoint.config;
   MemoryPlan plan;
   plan.weights = model.weights.mapped_bytes + model.weights.owned_bytes;
-  plan.kv_cache = KvCache::Bytes(config.text, {.context = options.context,
-                                               .max_batch = options.max_batch,
-                                               .local = options.kv_local,
-                                               .global = options.kv_global});
   // Matrix products keep their input once more in the kernels' form, at most f32, and an MLP its
   // inner rows.
   const size_t widest =
       std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
-  plan.activations = Transformer::ScratchBytes(config.text, options.max_batch) +
+  const size_t text_floats = Transformer::WorkspaceFloats(config.text, options.max_batch);
+  plan.activations = text_floats * sizeof(float) +
                      MlpBytes(options.max_batch, widest, config.text.intermediate_size) +
                      options.threads * kMlpThreadBytes + config.text.vocab_size * sizeof(float);
   if (config.has_vision) {
-    plan.vision = VisionTower::ScratchBytes(config.vision, options.compute) +
-                  options.session.image_cache_bytes;
+    // The tower takes the place of the language model in the workspace while it works.
+    const size_t tower_floats = VisionTower::WorkspaceFloats(config.vision, options.compute);
+    plan.vision = (tower_floats - std::min(tower_floats, text_floats)) * sizeof(float) +
+                  VisionTower::MlpScratchBytes(config.vision) + options.session.image_cache_bytes;
   }
   // Pieces, their index and SentencePiece's own copies, as measured with the published vocabulary.
   constexpr size_t kTokenizerBytesPerPiece = 300;

@@ -10,42 +10,82 @@ namespace gemma3 {
 
 Runner::Runner(const LoadedModel& model, const ResolvedOptions& options)
     : config_(model.checkpoint.config),
+      context_(options.context),
       prefill_batch_(std::min(options.session.prefill_batch, options.context)),
+      checkpoint_bytes_(options.checkpoint_bytes),
       pool_(options.threads),
+      workspace_(pool_),
       transformer_(config_.text, model.weights.text, options.compute,
-                   options.session.rope_frequencies, options.max_batch, pool_),
-      cache_(config_.text, {.context = options.context,
-                            .max_batch = options.max_batch,
-                            .local = options.kv_local,
-                            .global = options.kv_global}),
+                   options.session.rope_frequencies),
+      now_{.cache = KvCache(std::make_shared<KvPool>(
+               config_.text, options.kv,
+               KvCache::MostBytes(config_.text, options.kv, context_, options.max_batch) +
+                   checkpoint_bytes_)),
+           .held = {},
+           .checkpoints = {}},
       normed_(config_.text.hidden_size),
       logits_(config_.text.vocab_size) {
-  held_.ids.reserve(options.context);
+  workspace_.Floats(Transformer::WorkspaceFloats(config_.text, options.max_batch));
 }
 
 void Runner::Clear() {
-  held_.ids.clear();
-  held_.images.clear();
-  cache_.Clear();
+  before_.reset();
+  now_.checkpoints.clear();
+  now_.cache.Truncate(0);
+  now_.held = {};
 }
 
-// How many tokens of the sequence need not be computed again. At least the last one always is: its
-// logits are wanted.
-size_t Runner::ReusablePrefix(const PrefillRequest& request) const {
-  const TokenSequence& sequence = *request.sequence;
-  size_t most = std::min(held_.ids.size(), sequence.ids.size() - 1);
-  if (request.on_batch) most = std::min(most, request.on_batch_from);
+void Runner::Begin() {
+  before_ = State{now_.cache.Fork(), now_.held, {}};
+  for (const KvCache& checkpoint : now_.checkpoints) {
+    before_->checkpoints.push_back(checkpoint.Fork());
+  }
+}
+
+void Runner::RollBack() {
+  if (before_) {
+    now_ = *std::move(before_);
+    before_.reset();
+  } else {
+    Clear();
+  }
+}
+
+// How many tokens the sequence has in common with what is held, at most `most`.
+size_t Runner::CommonPrefix(const TokenSequence& sequence, size_t most) const {
+  const TokenSequence& held = now_.held;
+  most = std::min(most, held.ids.size());
   size_t common = 0;
-  while (common < most && held_.ids[common] == sequence.ids[common]) ++common;
+  while (common < most && held.ids[common] == sequence.ids[common]) ++common;
   for (const ImageRun& image : sequence.images) {
     if (image.begin >= common) break;
-    const bool same = std::ranges::any_of(held_.images, [&](const ImageRun& held) {
-      return held.begin == image.begin && held.count == image.count && held.rows == image.rows;
-    });
     // A picture is computed as a whole or not at all.
-    if (!same || image.begin + image.count > common) common = image.begin;
+    if (std::ranges::find(held.images, image) == held.images.end() || image.end() > common) {
+      common = image.begin;
+    }
   }
-  return cache_.CanResumeAt(common) ? common : 0;
+  return common;
+}
+
+// Takes the cache back to where the first `common` tokens can be gone on from, or as far before as
+// necessary. What is held shrinks with it.
+size_t Runner::ResumeAt(size_t common) {
+  while (!now_.checkpoints.empty() && now_.checkpoints.back().size() > common) {
+    now_.checkpoints.pop_back();
+  }
+  size_t start = common;
+  if (now_.cache.CanTruncate(common)) {
+    now_.cache.Truncate(common);
+  } else if (!now_.checkpoints.empty()) {
+    now_.cache = now_.checkpoints.back().Fork();
+    start = now_.cache.size();
+  } else {
+    now_.cache.Truncate(0);
+    start = 0;
+  }
+  now_.held.ids.resize(start);
+  std::erase_if(now_.held.images, [&](const ImageRun& image) { return image.begin >= start; });
+  return start;
 }
 
 // A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
@@ -72,53 +112,94 @@ Status Runner::CheckIds(const TokenSequence& sequence) const {
 size_t Runner::BatchEnd(const TokenSequence& sequence, size_t begin) const {
   const size_t end = std::min(begin + prefill_batch_, sequence.ids.size());
   for (const ImageRun& image : sequence.images) {
-    const size_t image_end = image.begin + image.count;
-    if (image.begin < end && end < image_end) return image.begin > begin ? image.begin : image_end;
+    if (image.begin < end && end < image.end()) {
+      return image.begin > begin ? image.begin : image.end();
+    }
   }
   return end;
 }
 
 std::span<float> Runner::LastLogits(Rows<const float> residual) {
   const Rows<float> normed(normed_.data(), 1, normed_.size());
-  transformer_.FinalNorm(residual.Slice(residual.rows - 1, 1), normed);
-  transformer_.Logits(normed, Rows<float>(logits_.data(), 1, logits_.size()));
+  transformer_.FinalNorm(residual.Slice(residual.rows - 1, 1), normed, pool_);
+  transformer_.Logits(normed, Rows<float>(logits_.data(), 1, logits_.size()), pool_);
   return logits_;
+}
+
+// Where the pool has no page left, what is kept for later goes, the oldest first.
+Result<Rows<const float>> Runner::Forward(std::span<const TokenId> ids,
+                                          std::span<const ImageRun> images,
+                                          float* after_first_layer) {
+  for (;;) {
+    Status room = now_.cache.MakeRoom(now_.cache.size() + ids.size());
+    if (room) break;
+    if (before_) {
+      before_.reset();
+    } else if (!now_.checkpoints.empty()) {
+      now_.checkpoints.pop_front();
+    } else {
+      return std::unexpected(std::move(room).error());
+    }
+  }
+  const BatchPart part{&now_.cache, ids, images};
+  GEMMA3_TRY(const Rows<const float> residual,
+             transformer_.Forward({&part, 1}, workspace_, cancel, after_first_layer));
+  now_.held.ids.insert(now_.held.ids.end(), ids.begin(), ids.end());
+  return residual;
+}
+
+// The cache still holds every key that queries at `begin` or later see.
+void Runner::KeepCheckpoints(std::span<const size_t> turns, size_t begin) {
+  for (const size_t turn : turns) {
+    const bool known = !now_.checkpoints.empty() && now_.checkpoints.back().size() >= turn;
+    if (turn < begin || turn == 0 || turn > now_.cache.size() || known) continue;
+    KvCache fork = now_.cache.Fork();
+    fork.Truncate(turn);
+    fork.Settle(turn);
+    now_.checkpoints.push_back(std::move(fork));
+  }
+  // The begins of the last question and of its answer are kept whatever they cost.
+  constexpr size_t kKept = 2;
+  size_t bytes = 0;
+  for (size_t i = now_.checkpoints.size(); i-- > 0;) {
+    const bool last = i + 1 == now_.checkpoints.size();
+    bytes += now_.checkpoints[i].BytesBeside(last ? now_.cache : now_.checkpoints[i + 1]);
+    if (bytes > checkpoint_bytes_ && now_.checkpoints.size() - i > kKept) {
+      now_.checkpoints.erase(now_.checkpoints.begin(),
+                             now_.checkpoints.begin() + static_cast<ptrdiff_t>(i + 1));
+      break;
+    }
+  }
 }
 
 Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* reused) {
   const TokenSequence& sequence = *request.sequence;
   GEMMA3_CHECK_OK(CheckIds(sequence));
-  const size_t start = ReusablePrefix(request);
+  // At least the last token is always computed: its logits are wanted.
+  size_t most = sequence.ids.size() - 1;
+  if (request.on_batch) most = std::min(most, request.on_batch_from);
+  const size_t start = ResumeAt(CommonPrefix(sequence, most));
   if (reused) *reused = start;
-  if (start == 0) cache_.Clear();
-  held_.ids.resize(start);
-  std::erase_if(held_.images, [&](const ImageRun& image) { return image.begin >= start; });
 
   const size_t total = sequence.ids.size() - start;
   std::vector<float> first_layer;
-  std::vector<SoftTokens> images;
   Rows<const float> residual;
   for (size_t begin = start; begin < sequence.ids.size();) {
     const size_t end = BatchEnd(sequence, begin);
-    images.clear();
-    for (const ImageRun& image : sequence.images) {
-      if (image.begin >= begin && image.begin < end) {
-        images.push_back({image.begin - begin, image.count, image.rows->data()});
-      }
-    }
     if (request.on_progress &&
         !request.on_progress({Progress::Stage::kPrefill, begin - start, total})) {
       return Fail(ErrorCode::kCancelled, "cancelled by the caller");
     }
     if (request.want_first_layer) first_layer.resize((end - begin) * config_.text.hidden_size);
-    const std::span<const TokenId> ids(sequence.ids.data() + begin, end - begin);
     GEMMA3_TRY(residual,
-               transformer_.Forward({ids, begin, images}, cache_, cancel,
-                                    request.want_first_layer ? first_layer.data() : nullptr));
-    held_.ids.insert(held_.ids.end(), ids.begin(), ids.end());
+               Forward(std::span(sequence.ids).subspan(begin, end - begin), sequence.images,
+                       request.want_first_layer ? first_layer.data() : nullptr));
     for (const ImageRun& image : sequence.images) {
-      if (image.begin >= begin && image.begin < end) held_.images.push_back(image);
+      if (image.begin >= begin && image.begin < end) now_.held.images.push_back(image);
     }
+    KeepCheckpoints(sequence.turns, begin);
+    // One position back, so that the last token can be computed again.
+    now_.cache.Settle(end - 1);
     if (request.on_batch) {
       request.on_batch(begin, residual, request.want_first_layer ? first_layer.data() : nullptr);
     }
@@ -131,9 +212,8 @@ Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* 
 }
 
 Result<std::span<float>> Runner::Append(TokenId id) {
-  GEMMA3_TRY(const Rows<const float> residual,
-             transformer_.Forward({{&id, 1}, held_.ids.size(), {}}, cache_, cancel));
-  held_.ids.push_back(id);
+  GEMMA3_TRY(const Rows<const float> residual, Forward({&id, 1}, {}));
+  now_.cache.Settle(now_.cache.size() - 1);
   return LastLogits(residual);
 }
 

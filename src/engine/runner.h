@@ -1,37 +1,36 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Tokens in, logits out: the transformer with its cache and the record of what the cache holds, so
-// that a sequence that begins like the last one is computed only from where it differs.
+// Tokens in, logits out: the transformer with the cache of one text and the record of what it
+// holds, so that a sequence that begins like the last one is computed only from where it differs.
+//
+// Local layers keep no more than their window, so the cache itself can go back only a little. For
+// longer ways there are checkpoints: forks of the cache at the begin of each turn and at the end of
+// the prompt. They share the pages of what they have in common with it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "gemma3/generation.h"
 #include "src/engine/loaded_model.h"
+#include "src/model/image_run.h"
 #include "src/model/kv_cache.h"
 #include "src/model/transformer.h"
 #include "src/threading/thread_pool.h"
 
 namespace gemma3 {
 
-// Soft tokens of one picture or crop, [tokens_per_image, hidden]. Compared by address: the encoder
-// returns the same object for the same picture as long as it is cached or in use.
-using SoftTokenRows = std::shared_ptr<const std::vector<float>>;
-
-struct ImageRun {
-  size_t begin = 0;  // index into the ids
-  size_t count = 0;
-  SoftTokenRows rows;
-};
-
 struct TokenSequence {
   std::vector<TokenId> ids;
   std::vector<ImageRun> images;  // in rising order
+  // Where turns begin, in rising order: places that a later sequence may go on from.
+  std::vector<size_t> turns;
 };
 
 class Runner {
@@ -53,37 +52,58 @@ class Runner {
   };
   // Makes the cache hold exactly the sequence and returns the logits behind its last token,
   // [vocab], valid and editable until the next call. *reused, if not null, gets the number of
-  // tokens that were in the cache. Errors: kBadModel for ids outside the embedding table;
+  // tokens that were not computed. Errors: kBadModel for ids outside the embedding table;
   // kCancelled: the cache then holds whole batches only.
   Result<std::span<float>> Prefill(const PrefillRequest& request, size_t* reused = nullptr);
 
   // Appends one token and returns the logits behind it.
   Result<std::span<float>> Append(TokenId id);
 
-  size_t size() const { return held_.ids.size(); }  // tokens in the cache
-  size_t context() const { return cache_.context(); }
+  // Remembers what is held, so that a call that fails can be undone. Memory that runs short is
+  // taken from it first: RollBack then leaves less than there was, and more has to be computed
+  // again.
+  void Begin();
+  void RollBack();
+  void Commit() { before_.reset(); }
+
+  size_t size() const { return now_.held.ids.size(); }  // tokens in the cache
+  size_t context() const { return context_; }
   const ModelConfig& config() const { return config_; }
-  std::span<const TokenId> ids() const { return held_.ids; }
   void Clear();
 
   ThreadPool& pool() { return pool_; }
-  Transformer& transformer() { return transformer_; }
+  Workspace& workspace() { return workspace_; }
+  const Transformer& transformer() const { return transformer_; }
 
   // Set by any thread to stop the running call; cleared by whoever starts one.
   std::atomic<bool> cancel = false;
 
  private:
   Status CheckIds(const TokenSequence& sequence) const;
-  size_t ReusablePrefix(const PrefillRequest& request) const;
+  size_t CommonPrefix(const TokenSequence& sequence, size_t most) const;
+  size_t ResumeAt(size_t common);
   size_t BatchEnd(const TokenSequence& sequence, size_t begin) const;
+  Result<Rows<const float>> Forward(std::span<const TokenId> ids, std::span<const ImageRun> images,
+                                    float* after_first_layer = nullptr);
+  void KeepCheckpoints(std::span<const size_t> turns, size_t begin);
   std::span<float> LastLogits(Rows<const float> residual);
 
+  // What is held, and forks of its cache at the places that it may be taken up from again.
+  struct State {
+    KvCache cache;
+    TokenSequence held;
+    std::deque<KvCache> checkpoints;  // sizes rise
+  };
+
   const ModelConfig& config_;
+  const size_t context_;
   const size_t prefill_batch_;
+  const size_t checkpoint_bytes_;
   ThreadPool pool_;
-  Transformer transformer_;
-  KvCache cache_;
-  TokenSequence held_;
+  Workspace workspace_;
+  const Transformer transformer_;
+  State now_;
+  std::optional<State> before_;
   std::vector<float> normed_;  // [hidden]
   std::vector<float> logits_;  // [vocab]
 };

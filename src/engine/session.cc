@@ -43,7 +43,7 @@ ImageForm ImageFormOf(const ModelConfig& config, const ResolvedOptions& options)
 struct Session::Impl {
   Impl(const Model& model, const ResolvedOptions& options)
       : model(model), options(options), runner(model.impl(), options) {
-    if (model.config().has_vision) encoder.emplace(model.impl(), options, runner.pool());
+    if (model.config().has_vision) encoder.emplace(model.impl(), options, runner.workspace());
   }
 
   // A conversation; model turns that were generated here keep their token ids, because encoding the
@@ -160,7 +160,7 @@ Result<Session::Impl::Layout> Session::Impl::LayOut(std::span<const Part> parts)
 Result<TokenSequence> Session::Impl::EncodePictures(Layout layout,
                                                     const ProgressCallback& on_progress,
                                                     GenerationResult& result) {
-  TokenSequence sequence{std::move(layout.prompt.ids), {}};
+  TokenSequence sequence{std::move(layout.prompt.ids), {}, std::move(layout.prompt.turn_begin)};
   if (layout.pictures.empty()) return sequence;
   Progress progress{Progress::Stage::kImage, 0, 0};
   for (const auto& views : layout.views) {
@@ -241,12 +241,18 @@ Result<GenerationResult> Session::Impl::AnswerConversation(Conversation next,
                                                            const TextCallback& on_text,
                                                            const ProgressCallback& on_progress) {
   std::vector<TokenId> answer_ids;
-  GEMMA3_TRY(GenerationResult result,
-             Answer(LayOut(next), generation, on_text, on_progress, &answer_ids));
+  runner.Begin();
+  auto answered = Answer(LayOut(next), generation, on_text, on_progress, &answer_ids);
+  if (!answered) {
+    runner.RollBack();
+    return answered;
+  }
+  runner.Commit();
+  GenerationResult& result = *answered;
   next.messages.push_back(Message::Model(result.text));
   next.answers.push_back(std::move(answer_ids));
   conversation = std::move(next);
-  return result;
+  return answered;
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -406,7 +412,7 @@ void Session::Cancel() noexcept {
 // Finds the runs of soft tokens and encodes a picture for each.
 Result<TokenSequence> Session::Impl::Sequence(const TokenInput& input) {
   const ModelConfig& config = model.config();
-  TokenSequence sequence{input.ids, {}};
+  TokenSequence sequence{input.ids, {}, {}};
   if (input.ids.empty()) return Fail(ErrorCode::kInvalidArgument, "input_ids is empty");
   if (input.ids.size() > runner.context()) {
     return Fail(ErrorCode::kContextTooLong, input.ids.size(), " tokens do not fit the context of ",

@@ -2,57 +2,112 @@
 #include "src/model/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "src/base/status.h"
 
 namespace gemma3 {
 namespace {
 
-size_t RoundUpToTile(size_t slots) { return (slots + kKvTile - 1) / kKvTile * kKvTile; }
+constexpr std::array<LayerKind, 2> kKinds = {LayerKind::kLocal, LayerKind::kGlobal};
 
-// Capacity and element type of a layer's view.
-KvView LayerShape(const TextConfig& config, const KvCache::Shape& shape, LayerKind kind) {
-  KvView view;
-  view.num_kv_heads = config.num_kv_heads;
-  view.head_dim = config.head_dim;
-  if (kind == LayerKind::kLocal) {
-    view.type = shape.local;
-    view.capacity = KvCache::RingSlots(config, shape);
-  } else {
-    view.type = shape.global;
-    view.capacity = RoundUpToTile(shape.context);
-  }
-  return view;
-}
-
-size_t LayerBytes(const KvView& view) {
-  return KvBytes(view.type, view.num_kv_heads, view.head_dim, view.capacity);
-}
+size_t TilesFor(size_t positions) { return (positions + kKvTile - 1) / kKvTile; }
 
 }  // namespace
 
-size_t KvCache::RingSlots(const TextConfig& config, const Shape& shape) {
-  const size_t needed = RoundUpToTile(config.sliding_window - 1 + shape.max_batch);
-  return std::min(needed, RoundUpToTile(shape.context));
+KvCache KvCache::Fork() const {
+  KvCache fork(*this);
+  fork.Truncate(size_);  // pages taken in advance are not shared: they will be written
+  return fork;
 }
 
-size_t KvCache::Bytes(const TextConfig& config, const Shape& shape) {
-  size_t bytes = 0;
-  for (const LayerKind kind : config.layers) bytes += LayerBytes(LayerShape(config, shape, kind));
-  return bytes;
+Status KvCache::MakeRoom(size_t end) {
+  for (const LayerKind kind : kKinds) {
+    Table& table = this->table(kind);
+    table.pages.reserve(TilesFor(end));
+    table.memory.reserve(TilesFor(end));
+    if (size_ % kKvTile != 0) {  // the last page is written on; others keep what they share
+      KvPage& last = table.pages[size_ / kKvTile];
+      if (last.use_count() > 1) {
+        GEMMA3_TRY(KvPage own, pool_->Take(kind));
+        std::memcpy(own.get(), last.get(), pool_->page_bytes(kind));
+        last = std::move(own);
+        table.memory[size_ / kKvTile] = last.get();
+      }
+    }
+    while (table.pages.size() < TilesFor(end)) {
+      GEMMA3_TRY(KvPage page, pool_->Take(kind));
+      table.memory.push_back(page.get());
+      table.pages.push_back(std::move(page));
+    }
+  }
+  return {};
 }
 
-KvCache::KvCache(const TextConfig& config, const Shape& shape)
-    : shape_(shape), window_(config.sliding_window), ring_slots_(RingSlots(config, shape)) {
-  for (const LayerKind kind : config.layers) {
-    KvView view = LayerShape(config, shape, kind);
-    view.data = memory_.AddZeroed(LayerBytes(view));
-    layers_.push_back(view);
+size_t KvCache::FirstTileSeenAt(size_t n) const {
+  const size_t window = pool_->config().sliding_window;
+  return n >= window ? (n - window + 1) / kKvTile : 0;
+}
+
+bool KvCache::CanTruncate(size_t n) const {
+  if (n > size_) return false;
+  const Table& local = table(LayerKind::kLocal);
+  for (size_t t = FirstTileSeenAt(n); t < TilesFor(n); ++t) {
+    if (!local.pages[t]) return false;
+  }
+  return true;
+}
+
+void KvCache::Truncate(size_t n) {
+  for (Table& table : tables_) {
+    table.pages.resize(std::min(table.pages.size(), TilesFor(n)));
+    table.memory.resize(table.pages.size());
+  }
+  size_ = std::min(size_, n);
+}
+
+void KvCache::Settle(size_t n) {
+  Table& local = table(LayerKind::kLocal);
+  const size_t first = std::min(FirstTileSeenAt(n), local.pages.size());
+  // Backwards, since what lies behind a gap was given back before.
+  for (size_t t = first; t-- > 0 && local.pages[t];) {
+    local.pages[t] = nullptr;
+    local.memory[t] = nullptr;
   }
 }
 
-bool KvCache::CanResumeAt(size_t p) const {
-  const size_t oldest_needed = p >= window_ ? p - window_ + 1 : 0;
-  // Position q is overwritten once q + ring_slots_ has been stored.
-  return p <= written_end_ && oldest_needed + ring_slots_ >= written_end_;
+KvView KvCache::layer(size_t i) const {
+  KvView view = pool_->layer(i);
+  view.pages = table(pool_->config().layers[i]).memory.data();
+  return view;
+}
+
+size_t KvCache::BytesBeside(const KvCache& other) const {
+  size_t bytes = 0;
+  for (const LayerKind kind : kKinds) {
+    const auto& own = table(kind).memory;
+    const auto& others = other.table(kind).memory;
+    for (size_t t = 0; t < own.size(); ++t) {
+      const bool shared = t < others.size() && others[t] == own[t];
+      if (own[t] && !shared) bytes += pool_->page_bytes(kind);
+    }
+  }
+  return bytes;
+}
+
+size_t KvCache::MostBytes(const TextConfig& config, KvTypes types, size_t positions,
+                          size_t max_rows) {
+  // What a batch sees begins anywhere in a tile, and what it writes ends anywhere in one.
+  const size_t seen = config.sliding_window - 1 + max_rows;
+  const size_t local = std::min(TilesFor(positions), TilesFor(seen) + 1);
+  return local * KvPool::PageBytes(config, types, LayerKind::kLocal) +
+         TilesFor(positions) * KvPool::PageBytes(config, types, LayerKind::kGlobal);
+}
+
+size_t KvCache::ForkBytes(const TextConfig& config, KvTypes types) {
+  return (TilesFor(config.sliding_window - 1) + 1) *
+             KvPool::PageBytes(config, types, LayerKind::kLocal) +
+         KvPool::PageBytes(config, types, LayerKind::kGlobal);
 }
 
 }  // namespace gemma3

@@ -1,55 +1,78 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Keys and values of all layers. Local layers hold a ring just large enough for their window and
-// one prefill batch; global layers hold the whole context.
+// What one sequence has computed: keys and values of its positions, in pages of a pool.
+//
+// Local layers need a window only: Settle gives back what no later position sees, and going back
+// behind that is no longer possible. A Fork shares all pages; so what was computed once can be kept
+// at several places of a conversation, and by several sequences that begin alike, for the price of
+// what differs.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "gemma3/config.h"
-#include "ops/attention.h"
-#include "src/base/aligned_buffer.h"
+#include "gemma3/error.h"
+#include "src/model/kv_pool.h"
 
 namespace gemma3 {
 
+// Thread rule: one at a time; forks are independent of each other.
 class KvCache {
  public:
-  struct Shape {
-    size_t context = 0;    // positions that global layers can hold
-    size_t max_batch = 0;  // rows that one prefill batch may append
-    KvType local = KvType::kBF16;
-    KvType global = KvType::kBF16;
-  };
+  explicit KvCache(std::shared_ptr<KvPool> pool) : pool_(std::move(pool)) {}
+  KvCache(KvCache&&) noexcept = default;
+  KvCache& operator=(KvCache&&) noexcept = default;
 
-  // Slots of a local layer's ring: a query needs its window, and the batch it came with is stored
-  // before it attends.
-  static size_t RingSlots(const TextConfig& config, const Shape& shape);
-  static size_t Bytes(const TextConfig& config, const Shape& shape);
+  // The same positions, in the same pages. Throws std::bad_alloc.
+  KvCache Fork() const;
 
-  // Memory is reserved here and becomes resident as positions fill. Throws std::bad_alloc.
-  KvCache(const TextConfig& config, const Shape& shape);
+  size_t size() const { return size_; }  // positions that are stored
 
-  const KvView& layer(size_t i) const { return layers_[i]; }
-  size_t context() const { return shape_.context; }
+  // Makes [size(), end) writable: takes pages, and a copy of the last one where it is shared and
+  // not full. Errors: those of KvPool::Take; nothing has changed then but pages taken in advance.
+  Status MakeRoom(size_t end);
+  // Declares that they are stored.
+  void Append(size_t end) { size_ = end; }
 
-  // Declares that positions up to `end` (exclusive) are about to be overwritten.
-  void WillWrite(size_t end) { written_end_ = end > written_end_ ? end : written_end_; }
+  // Whether computation can go on at position n: whether every key that a query at n or later may
+  // see is held.
+  bool CanTruncate(size_t n) const;
+  // Forgets the positions from n on. CanTruncate(n) must hold.
+  void Truncate(size_t n);
+  // Gives back the local pages that no query at position n or later sees.
+  void Settle(size_t n);
 
-  // Whether computation can go on at position p: whether every key that a query at p or later may
-  // see is still there. After a rewind, rings may have lost the older part of the window.
-  bool CanResumeAt(size_t p) const;
+  // Valid until the next MakeRoom, Truncate or Settle.
+  KvView layer(size_t i) const;
+  const std::shared_ptr<KvPool>& pool() const { return pool_; }
 
-  // Forgets everything; the memory stays.
-  void Clear() { written_end_ = 0; }
+  // Bytes of the pages that this one holds and `other` does not.
+  size_t BytesBeside(const KvCache& other) const;
+
+  // Pages of a sequence of `positions` that is computed in batches of `max_rows` and settled after
+  // each, at most at a time.
+  static size_t MostBytes(const TextConfig& config, KvTypes types, size_t positions,
+                          size_t max_rows);
+  // What a fork at some place of it may hold beside it: local layers' windows, and a last page.
+  static size_t ForkBytes(const TextConfig& config, KvTypes types);
 
  private:
-  Shape shape_;
-  size_t window_;
-  size_t ring_slots_;
-  size_t written_end_ = 0;  // one past the highest position ever stored since Clear
-  AlignedBuffers memory_;
-  std::vector<KvView> layers_;
+  struct Table {
+    std::vector<KvPage> pages;       // [tiles]; null: given back
+    std::vector<std::byte*> memory;  // of the pages, for the kernels
+  };
+  KvCache(const KvCache&) = default;  // Fork
+  Table& table(LayerKind kind) { return tables_[kind == LayerKind::kLocal ? 0 : 1]; }
+  const Table& table(LayerKind kind) const { return tables_[kind == LayerKind::kLocal ? 0 : 1]; }
+  // The first tile of a local layer that a query at position n sees.
+  size_t FirstTileSeenAt(size_t n) const;
+
+  std::shared_ptr<KvPool> pool_;
+  std::array<Table, 2> tables_;
+  size_t size_ = 0;
 };
 
 }  // namespace gemma3

@@ -1,9 +1,14 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The Gemma 3 language model: one forward pass of a batch of consecutive positions.
+// The Gemma 3 language model: one forward pass over a batch of rows, which may belong to several
+// sequences.
+//
+// Promise: the bits of a row depend on that row's sequence alone, not on what else is in the batch,
+// on how the sequence was cut into batches, or on the number of threads.
 //
 // Everything between matrices is f32: values in the residual stream reach 1e5 to 1e6, which f16
-// cannot hold. Thread rule: one call at a time; the weights are shared and never written.
+// cannot hold. Thread rule: any thread; what a pass changes is the workspace and the caches, which
+// are passed in.
 #pragma once
 
 #include <atomic>
@@ -14,81 +19,58 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "gemma3/options.h"
-#include "ops/attention.h"
 #include "ops/matmul.h"
-#include "src/base/aligned_buffer.h"
+#include "src/model/image_run.h"
 #include "src/model/kv_cache.h"
-#include "src/threading/thread_pool.h"
+#include "src/threading/workspace.h"
 #include "src/weights/weights.h"
 
 namespace gemma3 {
 
-// An image's soft tokens within a batch.
-struct SoftTokens {
-  size_t begin = 0;             // first row of the batch
-  size_t count = 0;             // rows; never split between batches
-  const float* rows = nullptr;  // [count, hidden], replacing the token embeddings
-};
-
-struct Batch {
-  std::span<const TokenId> ids;        // [rows]; at image rows the id is not looked up
-  size_t first_pos = 0;                // position of row 0 in the conversation
-  std::span<const SoftTokens> images;  // in rising order
+// The rows of one sequence in a batch: the positions [cache->size(), cache->size() + ids.size()).
+struct BatchPart {
+  KvCache* cache = nullptr;           // a sequence is in a batch once
+  std::span<const TokenId> ids = {};  // [rows]; at image rows the id is not looked up
+  // Of the whole sequence, in rising order; those that begin in the part end in it.
+  std::span<const ImageRun> images = {};
 };
 
 class Transformer {
  public:
-  // Bytes of scratch for batches of up to `max_batch` rows.
-  static size_t ScratchBytes(const TextConfig& config, size_t max_batch);
+  // Floats of the workspace for batches of up to `max_rows` rows.
+  static size_t WorkspaceFloats(const TextConfig& config, size_t max_rows);
 
-  // The weights must outlive this. Throws std::bad_alloc.
+  // Configuration and weights must outlive this.
   Transformer(const TextConfig& config, const TextWeights& weights, Compute compute,
-              RopeFrequencies frequencies, size_t max_batch, ThreadPool& pool);
+              RopeFrequencies frequencies);
 
-  // Runs all layers over the batch, appending to the cache. Returns the residual stream after the
-  // last layer, [rows, hidden], valid until the next call. Errors: kCancelled when `cancel` was
-  // set; the batch's positions in the cache are then undefined. after_first_layer, if not null,
-  // receives the residual stream after layer 0, [rows, hidden].
-  Result<Rows<const float>> Forward(const Batch& batch, KvCache& cache,
+  // Runs all layers over the batch and appends it to the caches. Returns the residual stream after
+  // the last layer, [rows, hidden], the parts one after the other; valid until the workspace is
+  // used again. Errors: kCancelled when `cancel` was set, and those of KvCache::MakeRoom: the
+  // caches then hold what they held before. after_first_layer, if not null, receives the residual
+  // stream after layer 0, [rows, hidden].
+  Result<Rows<const float>> Forward(std::span<const BatchPart> batch, Workspace& workspace,
                                     const std::atomic<bool>& cancel,
-                                    float* after_first_layer = nullptr);
+                                    float* after_first_layer = nullptr) const;
 
   // out = final_norm(x). x, out: [rows, hidden].
-  void FinalNorm(Rows<const float> x, Rows<float> out);
+  void FinalNorm(Rows<const float> x, Rows<float> out, ThreadPool& pool) const;
 
   // Logits of normalised states. normed: [rows, hidden], out: [rows, vocab].
-  void Logits(Rows<const float> normed, Rows<float> out);
+  void Logits(Rows<const float> normed, Rows<float> out, ThreadPool& pool) const;
 
  private:
-  void Embed(const Batch& batch, Rows<float> x);
-  void RunLayer(size_t layer, size_t first_pos, Rows<float> x, const KvView& kv);
+  struct Pass;  // what one call shares between its layers
+  void Embed(std::span<const BatchPart> batch, Rows<float> x, ThreadPool& pool) const;
+  void Prepare(std::span<const BatchPart> batch, Pass& pass) const;
+  void RunLayer(size_t layer, std::span<const BatchPart> batch, Pass& pass, Rows<float> x,
+                ThreadPool& pool) const;
 
   const TextConfig& config_;
   const TextWeights& weights_;
   const Compute compute_;
-  ThreadPool& pool_;
   const float embedding_scale_;
-
-  // What the two kinds of layers see differently.
-  struct Kind {
-    std::vector<float> inverse_frequency;  // [head_dim / 2]
-    std::vector<float> cos, sin;           // [rows, head_dim / 2] of the current batch
-    std::vector<KeyRange> keys;            // [rows] of the current batch
-  };
-  Kind local_, global_;
-  Kind& KindOf(size_t layer) {
-    return config_.layers[layer] == LayerKind::kLocal ? local_ : global_;
-  }
-  void Prepare(const Batch& batch);
-
-  AlignedBuffer<float> memory_;
-  // Carved from memory_, for max_batch rows each.
-  float* x_;       // residual stream
-  float* normed_;  // input of a block, and its output before the post-norm
-  float* branch_;
-  float* q_;
-  float* k_;
-  float* v_;
+  std::vector<float> local_frequency_, global_frequency_;  // inverse, [head_dim / 2]
 };
 
 }  // namespace gemma3

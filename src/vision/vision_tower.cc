@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "ops/elementwise.h"
 #include "ops/mlp.h"
@@ -26,61 +28,82 @@ size_t QueryWidth(const VisionConfig& c) { return std::max(c.hidden_size, PatchI
 
 size_t MlpRows(const VisionConfig& c) { return std::min(kMlpRows, c.num_patches()); }
 
-size_t ScratchFloats(const VisionConfig& c) {
-  return c.num_patches() * (4 * c.hidden_size + QueryWidth(c));
+size_t RowFloats(const VisionConfig& c) { return 4 * c.hidden_size + QueryWidth(c); }
+
+KvType CacheType(Compute compute) {
+  return compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
 }
 
-KvView KvShape(const VisionConfig& c, Compute compute) {
-  KvView kv;
-  kv.type = compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
-  kv.num_kv_heads = c.num_heads;
-  kv.head_dim = c.head_dim();
-  kv.capacity = (c.num_patches() + kKvTile - 1) / kKvTile * kKvTile;
-  return kv;
-}
+size_t KvTiles(const VisionConfig& c) { return (c.num_patches() + kKvTile - 1) / kKvTile; }
 
-size_t KvShapeBytes(const KvView& kv) {
-  return KvBytes(kv.type, kv.num_kv_heads, kv.head_dim, kv.capacity);
+size_t PageBytes(const VisionConfig& c, Compute compute) {
+  return KvPageBytes(CacheType(compute), c.num_heads, c.head_dim());
 }
 
 }  // namespace
 
-size_t VisionTower::ScratchBytes(const VisionConfig& config, Compute compute) {
-  return ScratchFloats(config) * sizeof(float) + KvShapeBytes(KvShape(config, compute)) +
-         MlpBytes(MlpRows(config), config.hidden_size, config.intermediate_size);
-}
+struct VisionTower::Pass {
+  ThreadPool& pool;
+  Rows<float> x;       // residual stream, [patches, hidden]
+  Rows<float> normed;  // [patches, hidden]
+  Rows<float> q, k, v;
+  std::vector<KeyRange> keys;     // [patches]: all of them, for every query
+  std::vector<std::byte*> pages;  // of the keys and values of the layer that runs
+  KvRows kv;                      // all patches
 
-VisionTower::VisionTower(const VisionConfig& config, const VisionWeights& weights, Compute compute,
-                         ThreadPool& pool)
-    : config_(config),
-      weights_(weights),
-      compute_(compute),
-      pool_(pool),
-      keys_(config.num_patches(), KeyRange{0, config.num_patches()}),
-      memory_(ScratchFloats(config)),
-      kv_(KvShape(config, compute)) {
-  kv_.data = kv_memory_.AddZeroed(KvShapeBytes(kv_));
-  const size_t patches = config.num_patches();
-  float* next = memory_.data();
-  for (Rows<float>* rows : {&x_, &normed_, &k_, &v_}) {
-    *rows = Rows<float>(next, patches, config.hidden_size);
-    next += patches * config.hidden_size;
+  Pass(const VisionConfig& config, Compute compute, Workspace& workspace)
+      : pool(workspace.pool()), keys(config.num_patches(), KeyRange{0, config.num_patches()}) {
+    const size_t patches = config.num_patches();
+    // Pages first: they want to be aligned, and are whole cache lines.
+    float* next = workspace.Floats(WorkspaceFloats(config, compute));
+    const size_t page_floats = PageBytes(config, compute) / sizeof(float);
+    std::memset(next, 0, KvTiles(config) * page_floats * sizeof(float));
+    for (size_t t = 0; t < KvTiles(config); ++t, next += page_floats) {
+      pages.push_back(reinterpret_cast<std::byte*>(next));
+    }
+    kv = {.begin = 0,
+          .count = patches,
+          .first_pos = 0,
+          .kv = {.type = CacheType(compute),
+                 .num_kv_heads = config.num_heads,
+                 .head_dim = config.head_dim(),
+                 .pages = pages.data(),
+                 .offset = 0}};
+    for (Rows<float>* rows : {&x, &normed, &k, &v}) {
+      *rows = Rows<float>(next, patches, config.hidden_size);
+      next += patches * config.hidden_size;
+    }
+    q = Rows<float>(next, patches, config.hidden_size);
   }
-  q_ = Rows<float>(next, patches, config.hidden_size);
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+};
+
+size_t VisionTower::WorkspaceFloats(const VisionConfig& config, Compute compute) {
+  return KvTiles(config) * PageBytes(config, compute) / sizeof(float) +
+         config.num_patches() * RowFloats(config);
 }
 
-void VisionTower::Multiply(Rows<const float> x, const Linear& linear, Rows<float> out) {
-  MatMul(x, linear.w, out, compute_, pool_, linear.bias.data());
+size_t VisionTower::MlpScratchBytes(const VisionConfig& config) {
+  return MlpBytes(MlpRows(config), config.hidden_size, config.intermediate_size);
 }
 
-void VisionTower::EmbedPatches(std::span<const float> pixels) {
+VisionTower::VisionTower(const VisionConfig& config, const VisionWeights& weights, Compute compute)
+    : config_(config), weights_(weights), compute_(compute) {}
+
+void VisionTower::Multiply(Rows<const float> x, const Linear& linear, Rows<float> out,
+                           ThreadPool& pool) const {
+  MatMul(x, linear.w, out, compute_, pool, linear.bias.data());
+}
+
+void VisionTower::EmbedPatches(std::span<const float> pixels, const Pass& pass) const {
   const size_t size = config_.image_size;
   const size_t patch = config_.patch_size;
   const size_t per_side = config_.patches_per_side();
   // A convolution whose stride is its width is a matrix product over patches laid out as rows in
   // the weight's order: channel, row, column.
-  const Rows<float> patches(q_.data, q_.rows, PatchInputs(config_));
-  pool_.ParallelFor(patches.rows, [&](size_t p, size_t) {
+  const Rows<float> patches(pass.q.data, pass.q.rows, PatchInputs(config_));
+  pass.pool.ParallelFor(patches.rows, [&](size_t p, size_t) {
     float* out = patches.row(p);
     const float* corner = pixels.data() + p / per_side * patch * size + p % per_side * patch;
     for (size_t channel = 0; channel < config_.num_channels; ++channel) {
@@ -89,52 +112,56 @@ void VisionTower::EmbedPatches(std::span<const float> pixels) {
       }
     }
   });
-  Multiply(patches, weights_.patch, x_);
-  pool_.ParallelFor(x_.rows,
-                    [&](size_t p, size_t) { UnpackRow(weights_.position, p, normed_.row(p)); });
-  AddTo(x_, normed_, pool_);
+  Multiply(patches, weights_.patch, pass.x, pass.pool);
+  pass.pool.ParallelFor(
+      pass.x.rows, [&](size_t p, size_t) { UnpackRow(weights_.position, p, pass.normed.row(p)); });
+  AddTo(pass.x, pass.normed, pass.pool);
 }
 
-void VisionTower::RunLayer(const VisionLayerWeights& w) {
+void VisionTower::RunLayer(const VisionLayerWeights& w, const Pass& pass) const {
+  const Rows<float> x = pass.x, normed = pass.normed, q = pass.q, k = pass.k, v = pass.v;
+  ThreadPool& pool = pass.pool;
   const float eps = config_.layer_norm_eps;
-  LayerNorm(x_, w.norm1_weight, w.norm1_bias, eps, normed_, pool_);
+  LayerNorm(x, w.norm1_weight, w.norm1_bias, eps, normed, pool);
   const std::array<MatMulTask, 3> qkv{
-      {{w.q.w, q_, w.q.bias.data()}, {w.k.w, k_, w.k.bias.data()}, {w.v.w, v_, w.v.bias.data()}}};
-  MatMul(normed_, qkv, compute_, pool_);
-  StoreKv(k_, v_, 0, kv_, pool_);
+      {{w.q.w, q, w.q.bias.data()}, {w.k.w, k, w.k.bias.data()}, {w.v.w, v, w.v.bias.data()}}};
+  MatMul(normed, qkv, compute_, pool);
+  StoreKv(k, v, {&pass.kv, 1}, pool);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim()));
-  Attention(q_, keys_, kv_, config_.num_heads, scale, q_, pool_);
-  Multiply(q_, w.out, normed_);
-  AddTo(x_, normed_, pool_);
+  Attention(q, pass.keys, {&pass.kv, 1}, config_.num_heads, scale, q, pool);
+  Multiply(q, w.out, normed, pool);
+  AddTo(x, normed, pool);
 
-  LayerNorm(x_, w.norm2_weight, w.norm2_bias, eps, normed_, pool_);
+  LayerNorm(x, w.norm2_weight, w.norm2_bias, eps, normed, pool);
   const MlpTask mlp{.gate = w.fc1.w,
                     .up = {},
                     .down = w.fc2.w,
                     .gate_bias = w.fc1.bias.data(),
                     .down_bias = w.fc2.bias.data()};
-  for (size_t begin = 0; begin < x_.rows; begin += kMlpRows) {
-    const size_t count = std::min(kMlpRows, x_.rows - begin);
-    const Rows<float> out = k_.Slice(0, count);  // k is free until the next layer
-    Mlp(normed_.Slice(begin, count), mlp, out, compute_, pool_);
-    AddTo(x_.Slice(begin, count), out, pool_);
+  for (size_t begin = 0; begin < x.rows; begin += kMlpRows) {
+    const size_t count = std::min(kMlpRows, x.rows - begin);
+    const Rows<float> out = k.Slice(0, count);  // k is free until the next layer
+    Mlp(normed.Slice(begin, count), mlp, out, compute_, pool);
+    AddTo(x.Slice(begin, count), out, pool);
   }
 }
 
-void VisionTower::Project(Rows<float> soft_tokens) {
-  LayerNorm(x_, weights_.post_norm_weight, weights_.post_norm_bias, config_.layer_norm_eps, normed_,
-            pool_);
+void VisionTower::Project(const Pass& pass, Rows<float> soft_tokens) const {
+  const Rows<float> normed = pass.normed;
+  ThreadPool& pool = pass.pool;
+  LayerNorm(pass.x, weights_.post_norm_weight, weights_.post_norm_bias, config_.layer_norm_eps,
+            normed, pool);
   const size_t grid = config_.patches_per_side();
   const auto side =
       static_cast<size_t>(std::lround(std::sqrt(static_cast<double>(config_.tokens_per_image))));
   const size_t pool_size = grid / side;
-  const Rows<float> pooled = k_.Slice(0, config_.tokens_per_image);
-  pool_.ParallelFor(pooled.rows, [&](size_t t, size_t) {
+  const Rows<float> pooled = pass.k.Slice(0, config_.tokens_per_image);
+  pool.ParallelFor(pooled.rows, [&](size_t t, size_t) {
     float* out = pooled.row(t);
     std::fill(out, out + pooled.cols, 0.0f);
     for (size_t y = 0; y < pool_size; ++y) {
       for (size_t x = 0; x < pool_size; ++x) {
-        const float* in = normed_.row((t / side * pool_size + y) * grid + t % side * pool_size + x);
+        const float* in = normed.row((t / side * pool_size + y) * grid + t % side * pool_size + x);
         for (size_t c = 0; c < pooled.cols; ++c) out[c] += in[c];
       }
     }
@@ -142,19 +169,20 @@ void VisionTower::Project(Rows<float> soft_tokens) {
     for (size_t c = 0; c < pooled.cols; ++c) out[c] *= mean;
   });
   // The projector's norm has no epsilon of its own in config.json; the reference uses the tower's.
-  RmsNorm(pooled, weights_.projector_norm, config_.layer_norm_eps, pooled, pool_);
-  MatMul(pooled, weights_.projection, soft_tokens, compute_, pool_);
+  RmsNorm(pooled, weights_.projector_norm, config_.layer_norm_eps, pooled, pool);
+  MatMul(pooled, weights_.projection, soft_tokens, compute_, pool);
 }
 
 Status VisionTower::Encode(std::span<const float> pixels, Rows<float> soft_tokens,
-                           const LayerCallback& on_layer) {
-  EmbedPatches(pixels);
+                           Workspace& workspace, const LayerCallback& on_layer) const {
+  const Pass pass(config_, compute_, workspace);
+  EmbedPatches(pixels, pass);
   size_t done = 0;
   for (const VisionLayerWeights& layer : weights_.layers) {
-    RunLayer(layer);
+    RunLayer(layer, pass);
     if (!on_layer(++done)) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
   }
-  Project(soft_tokens);
+  Project(pass, soft_tokens);
   return {};
 }
 

@@ -1,13 +1,15 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The arithmetic of rings: how large they are, and from where computation can go on.
+// Pages: what they cost, who holds them, and from where computation can go on.
 #include "src/model/kv_cache.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "tests/support/model_writer.h"
@@ -15,121 +17,213 @@
 namespace gemma3 {
 namespace {
 
+constexpr KvTypes kTypes = {.local = KvType::kBF16, .global = KvType::kF32};
+
+// 6 local layers and 1 global, 2 heads of 16.
 TextConfig Config(size_t window) {
   TextConfig config = testing::TinyTextConfig().text;
   config.sliding_window = window;
   return config;
 }
 
-// A query sees window - 1 keys before it, and max_batch keys are stored before the first of them
-// attends; a ring never needs more slots than the context has.
-TEST(KvCacheTest, RingsHoldTheWindowAndOneBatch) {
-  for (const size_t window : {1, 8, 63, 64, 65, 512, 1024}) {
-    for (const size_t batch : {1, 2, 64, 65, 512}) {
-      for (const size_t context : {1, 64, 100, 5000}) {
-        const size_t slots =
-            KvCache::RingSlots(Config(window), {.context = context, .max_batch = batch});
-        EXPECT_EQ(slots % kKvTile, 0u);
-        EXPECT_TRUE(slots >= window - 1 + batch || slots >= context);
-        EXPECT_LT(slots, std::min(window - 1 + batch, context) + kKvTile);
+constexpr size_t kLocalPage = 6 * (64 * 2 * 16 * 2 * 2);
+constexpr size_t kGlobalPage = 64 * 2 * 16 * 4 * 2;
+
+TEST(KvPoolTest, PagesHoldAllLayersOfAKind) {
+  const TextConfig config = Config(8);
+  EXPECT_EQ(KvPool::PageBytes(config, kTypes, LayerKind::kLocal), kLocalPage);
+  EXPECT_EQ(KvPool::PageBytes(config, kTypes, LayerKind::kGlobal), kGlobalPage);
+  const KvPool pool(config, kTypes, SIZE_MAX);
+  size_t local = 0, global = 0;
+  for (size_t layer = 0; layer < config.num_layers; ++layer) {
+    const bool is_local = config.layers[layer] == LayerKind::kLocal;
+    const KvView& view = pool.layer(layer);
+    EXPECT_EQ(view.type, is_local ? kTypes.local : kTypes.global);
+    EXPECT_EQ(view.offset, is_local ? local : global);
+    (is_local ? local : global) += KvPageBytes(view.type, view.num_kv_heads, view.head_dim);
+  }
+  EXPECT_EQ(local, kLocalPage);
+  EXPECT_EQ(global, kGlobalPage);
+}
+
+TEST(KvPoolTest, PagesAreZeroWhateverStoodInThemBefore) {
+  const TextConfig config = Config(8);
+  KvPool pool(config, kTypes, SIZE_MAX);
+  std::mt19937 random(1);
+  std::vector<KvPage> held;
+  for (int i = 0; i < 300; ++i) {
+    const LayerKind kind = i % 2 ? LayerKind::kLocal : LayerKind::kGlobal;
+    auto page = pool.Take(kind);
+    ASSERT_TRUE(page);
+    const size_t bytes = pool.page_bytes(kind);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(page->get()) % 64, 0u);
+    ASSERT_TRUE(std::all_of(page->get(), page->get() + bytes,
+                            [](std::byte b) { return b == std::byte{0}; }));
+    std::memset(page->get(), 0xFF, bytes);  // overlapping pages would not be zero any more
+    held.push_back(*std::move(page));
+    while (held.size() > 1 && random() % 3 == 0) held.erase(held.begin() + random() % held.size());
+  }
+  held.clear();
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+}
+
+TEST(KvPoolTest, TheLimitIsKeptAndPagesOutliveThePool) {
+  const TextConfig config = Config(8);
+  KvPage page;
+  {
+    KvPool pool(config, kTypes, 2 * kGlobalPage + kLocalPage);
+    page = *pool.Take(LayerKind::kLocal);
+    KvPage first = *pool.Take(LayerKind::kGlobal), second = *pool.Take(LayerKind::kGlobal);
+    const auto third = pool.Take(LayerKind::kGlobal);
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().code, ErrorCode::kOutOfMemory);
+    EXPECT_EQ(pool.bytes_in_use(), pool.max_bytes());
+    first = nullptr;
+    EXPECT_TRUE(pool.Take(LayerKind::kGlobal));
+  }
+  std::memset(page.get(), 1, kLocalPage);
+}
+
+class KvCacheTest : public ::testing::Test {
+ protected:
+  // The local and global pages that a cache holds.
+  static std::pair<size_t, size_t> Pages(const KvCache& cache) {
+    const KvCache empty(cache.pool());
+    const size_t bytes = cache.BytesBeside(empty);
+    for (size_t local = 0; local * kLocalPage <= bytes; ++local) {
+      const size_t rest = bytes - local * kLocalPage;
+      if (rest % kGlobalPage == 0 && rest / kGlobalPage == (cache.size() + 63) / 64) {
+        return {local, rest / kGlobalPage};
       }
     }
+    ADD_FAILURE() << bytes << " bytes are no pages of a cache of " << cache.size();
+    return {};
+  }
+  static void Store(KvCache& cache, size_t end) {
+    ASSERT_TRUE(cache.MakeRoom(end));
+    cache.Append(end);
+  }
+};
+
+TEST_F(KvCacheTest, LocalLayersKeepTheirWindow) {
+  for (const size_t window : {1, 2, 63, 64, 65, 512, 1024}) {
+    const TextConfig config = Config(window);
+    const auto pool = std::make_shared<KvPool>(config, kTypes, SIZE_MAX);
+    KvCache cache(pool);
+    size_t most = 0;
+    for (size_t end = 0; end < 3000;) {
+      end += 1 + end % 97;
+      Store(cache, end);
+      most = std::max(most, pool->bytes_in_use());
+      cache.Settle(end);
+      // Exactly the pages with a position in (end - window, end): what the next query sees.
+      const size_t first = end >= window ? (end - window + 1) / 64 : 0;
+      ASSERT_EQ(Pages(cache).first, (end + 63) / 64 - first) << window << " at " << end;
+      ASSERT_TRUE(cache.CanTruncate(end));
+    }
+    EXPECT_LE(most, KvCache::MostBytes(config, kTypes, cache.size(), 97));
+    // 1024: 17 pages, however long the text.
+    EXPECT_LE(Pages(cache).first, (window - 1 + 63) / 64 + 1);
   }
 }
 
-TEST(KvCacheTest, BytesAreThoseOfTheLayersAndOfWhatIsAllocated) {
-  const TextConfig config = Config(8);  // 6 local layers and 1 global, 2 heads of 16
-  const KvCache::Shape shape{
-      .context = 300, .max_batch = 16, .local = KvType::kBF16, .global = KvType::kF32};
-  // Rings: 7 + 16 slots, rounded up to a tile; the global layer: 300 rounded up to 320. Both keys
-  // and values.
-  const size_t expected = 6 * (64 * 2 * 16 * 2 * 2) + 320 * 2 * 16 * 4 * 2;
-  EXPECT_EQ(KvCache::Bytes(config, shape), expected);
-
-  KvCache cache(config, shape);
-  EXPECT_EQ(cache.context(), 300u);
-  size_t bytes = 0;
-  for (size_t layer = 0; layer < config.num_layers; ++layer) {
-    const KvView& view = cache.layer(layer);
-    const bool local = config.layers[layer] == LayerKind::kLocal;
-    EXPECT_EQ(view.capacity, local ? 64u : 320u);
-    EXPECT_EQ(view.type, local ? KvType::kBF16 : KvType::kF32);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(view.data) % 64, 0u);
-    const size_t size = KvBytes(view.type, view.num_kv_heads, view.head_dim, view.capacity);
-    EXPECT_TRUE(
-        std::all_of(view.data, view.data + size, [](std::byte b) { return b == std::byte{0}; }));
-    std::memset(view.data, 1, size);  // overlapping layers would not be zero any more
-    bytes += size;
-  }
-  EXPECT_EQ(bytes, expected);
-}
-
-// Against a cache that remembers for each slot which position it holds.
-TEST(KvCacheTest, CanResumeExactlyWhereEveryKeyIsStillThere) {
+TEST_F(KvCacheTest, CanGoBackExactlyWhereEveryKeyIsStillHeld) {
   std::mt19937 random(1);
   for (const size_t window : {1, 8, 64, 100}) {
-    for (const size_t batch : {1, 5, 64}) {
-      const TextConfig config = Config(window);
-      const KvCache::Shape shape{.context = 1000, .max_batch = batch};
-      const size_t slots = KvCache::RingSlots(config, shape);
-      KvCache cache(config, shape);
-      std::vector<size_t> held(slots, SIZE_MAX);  // the position in each slot
-      size_t end = 0;                             // positions stored in this conversation
-      for (size_t step = 0; step < 300; ++step) {
-        const auto resumable = [&](size_t p) {
-          if (p > end) return false;
-          for (size_t q = p >= window ? p - window + 1 : 0; q < p; ++q) {
-            if (held[q % slots] != q) return false;
-          }
-          return true;
-        };
-        for (size_t p = 0; p <= end; ++p) {
-          // The cache need not know that rewound positions were rewritten with other tokens, but
-          // it must not claim what is gone.
-          if (cache.CanResumeAt(p)) {
-            EXPECT_TRUE(resumable(p)) << p << " of " << end;
-          }
+    const auto pool = std::make_shared<KvPool>(Config(window), kTypes, SIZE_MAX);
+    KvCache cache(pool);
+    std::vector<bool> held;  // [pages]
+    for (size_t step = 0; step < 400; ++step) {
+      const size_t end = cache.size() + 1 + random() % 50;
+      Store(cache, end);
+      held.resize((end + 63) / 64, true);
+      if (random() % 2) {
+        cache.Settle(end);
+        for (size_t q = 0; q + window <= end; ++q) {  // what no query at `end` or later sees
+          if (q % 64 == 63) held[q / 64] = false;
         }
-        EXPECT_TRUE(cache.CanResumeAt(end)) << "appending must always be possible";
-        EXPECT_FALSE(cache.CanResumeAt(end + slots + 1));
-        if (step % 7 == 3) {  // rewind
-          const size_t p = random() % (end + 1);
-          if (cache.CanResumeAt(p)) {
-            end = p;
-          } else {
-            cache.Clear();
-            end = 0;
-            std::ranges::fill(held, SIZE_MAX);
-          }
+      }
+      for (size_t n = 0; n <= end + 1; ++n) {
+        bool possible = n <= end;
+        for (size_t q = n >= window ? n - window + 1 : 0; possible && q < n; ++q) {
+          possible = held[q / 64];
         }
-        const size_t count = std::min(1 + random() % batch, shape.context - end);
-        if (count == 0) {
-          cache.Clear();
-          end = 0;
-          std::ranges::fill(held, SIZE_MAX);
-          continue;
+        // The page that will be written on as well.
+        if (possible && n % 64 != 0) possible = held[n / 64];
+        ASSERT_EQ(cache.CanTruncate(n), possible) << window << ": " << n << " of " << end;
+      }
+      if (random() % 5 == 0) {
+        const size_t n = random() % (end + 1);
+        if (cache.CanTruncate(n)) {
+          cache.Truncate(n);
+          held.resize((n + 63) / 64);
         }
-        cache.WillWrite(end + count);
-        for (size_t q = end; q < end + count; ++q) held[q % slots] = q;
-        end += count;
       }
     }
   }
 }
 
-// Without a rewind, computation can go on from as far back as the ring allows, not only at its end.
-TEST(KvCacheTest, RewindsReachAsFarAsTheRing) {
-  const KvCache::Shape shape{.context = 1000, .max_batch = 57};  // 7 + 57 = 64 slots
-  KvCache cache(Config(8), shape);
-  cache.WillWrite(500);
-  // Positions 436 to 499 are held; a query at p needs p - 7 to p - 1.
-  EXPECT_TRUE(cache.CanResumeAt(443));
-  EXPECT_FALSE(cache.CanResumeAt(442));
-  EXPECT_FALSE(cache.CanResumeAt(0));
-  EXPECT_FALSE(cache.CanResumeAt(501));
-  cache.Clear();
-  EXPECT_TRUE(cache.CanResumeAt(0));
-  EXPECT_FALSE(cache.CanResumeAt(1));
+TEST_F(KvCacheTest, ForksShareAndCopyWhatTheyWrite) {
+  const auto pool = std::make_shared<KvPool>(Config(100), kTypes, SIZE_MAX);
+  KvCache cache(pool);
+  Store(cache, 150);
+  const KvView layer = cache.layer(0);
+  layer.pages[1][0] = std::byte{1};
+  layer.pages[2][0] = std::byte{2};
+  const size_t before = pool->bytes_in_use();
+  KvCache fork = cache.Fork();
+  EXPECT_EQ(pool->bytes_in_use(), before);
+  EXPECT_EQ(fork.BytesBeside(cache), 0u);
+
+  // The last page is not full: whoever goes on first copies it, and the other one keeps it.
+  Store(fork, 151);
+  EXPECT_EQ(pool->bytes_in_use(), before + kLocalPage + kGlobalPage);
+  EXPECT_EQ(fork.layer(0).pages[1], cache.layer(0).pages[1]);
+  EXPECT_NE(fork.layer(0).pages[2], cache.layer(0).pages[2]);
+  EXPECT_EQ(fork.layer(0).pages[2][0], std::byte{2});
+  fork.layer(0).pages[2][0] = std::byte{3};
+  EXPECT_EQ(cache.layer(0).pages[2][0], std::byte{2});
+  std::byte* const own = cache.layer(0).pages[2];
+  Store(cache, 160);
+  EXPECT_EQ(cache.layer(0).pages[2], own);  // nobody else has it any more
+
+  // Going back into a shared page and on again copies it as well.
+  fork.Truncate(70);
+  Store(fork, 80);
+  EXPECT_NE(fork.layer(0).pages[1], cache.layer(0).pages[1]);
+  EXPECT_EQ(fork.layer(0).pages[1][0], std::byte{1});
+
+  // Pages that were taken in advance, for a step that was cancelled, belong to one alone.
+  KvCache early(pool);
+  Store(early, 64);
+  ASSERT_TRUE(early.MakeRoom(100));
+  KvCache other = early.Fork();
+  Store(other, 100);
+  Store(early, 100);
+  EXPECT_NE(other.layer(0).pages[1], early.layer(0).pages[1]);
+
+  // A full last page is never written again.
+  KvCache full(pool);
+  Store(full, 128);
+  KvCache next = full.Fork();
+  Store(next, 129);
+  EXPECT_EQ(next.layer(0).pages[1], full.layer(0).pages[1]);
+}
+
+TEST_F(KvCacheTest, WithoutRoomNothingIsLost) {
+  const TextConfig config = Config(100);
+  const auto pool = std::make_shared<KvPool>(config, kTypes, 3 * (kLocalPage + kGlobalPage));
+  KvCache cache(pool);
+  Store(cache, 100);
+  cache.layer(0).pages[1][0] = std::byte{7};
+  KvCache fork = cache.Fork();
+  EXPECT_FALSE(fork.MakeRoom(300));
+  EXPECT_EQ(fork.size(), 100u);
+  EXPECT_EQ(cache.layer(0).pages[1][0], std::byte{7});
+  fork.Truncate(100);
+  EXPECT_TRUE(cache.CanTruncate(100));
+  fork.Truncate(0);
+  Store(cache, 190);
 }
 
 }  // namespace

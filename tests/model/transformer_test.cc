@@ -7,8 +7,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/tiny_model.h"
@@ -20,7 +25,6 @@ using testing::TinyModel;
 
 constexpr size_t kImageTokens = 12;  // more than the window of 8
 constexpr size_t kContext = 200;
-constexpr size_t kMaxBatch = kContext;
 
 struct Sequence {
   std::vector<TokenId> ids;
@@ -48,31 +52,41 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
     return out;
   }
 
-  // The residual stream of all positions, computed in batches that end at `ends`.
-  std::vector<float> Residual(const Sequence& sequence, const std::vector<size_t>& ends,
-                              size_t max_batch = kMaxBatch) {
-    const bool exact = GetParam() == Compute::kExact;
-    const KvType type = exact ? KvType::kF32 : KvType::kBF16;
-    KvCache cache(config(),
-                  {.context = kContext, .max_batch = max_batch, .local = type, .global = type});
-    Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32,
-                            max_batch, pool_);
+  KvTypes Types() const {
+    const KvType type = GetParam() == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+    return {type, type};
+  }
+  std::shared_ptr<KvPool> Pool(const TextConfig& config) const {
+    return std::make_shared<KvPool>(config, Types(), SIZE_MAX);
+  }
+
+  static std::vector<ImageRun> Images(const Sequence& sequence) {
+    std::vector<ImageRun> images;
+    for (size_t i = 0; i < sequence.images.size(); ++i) {
+      images.push_back({sequence.images[i], kImageTokens,
+                        std::make_shared<const std::vector<float>>(sequence.image_rows[i])});
+    }
+    return images;
+  }
+
+  // The residual stream of all positions, computed in batches that end at `ends`, with no page held
+  // that the window has left.
+  std::vector<float> Residual(const Sequence& sequence, const std::vector<size_t>& ends) {
+    KvCache cache(Pool(config()));
+    const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+    Workspace workspace(pool_);
+    const std::vector<ImageRun> images = Images(sequence);
     const std::atomic<bool> cancel = false;
     std::vector<float> out;
-    size_t begin = 0;
     for (const size_t end : ends) {
-      std::vector<SoftTokens> images;
-      for (size_t i = 0; i < sequence.images.size(); ++i) {
-        const size_t at = sequence.images[i];
-        if (at < begin || at >= end) continue;
-        images.push_back({at - begin, kImageTokens, sequence.image_rows[i].data()});
-      }
-      const std::span<const TokenId> ids(sequence.ids.data() + begin, end - begin);
-      const auto rows = transformer.Forward({ids, begin, images}, cache, cancel);
+      const std::span<const TokenId> ids(sequence.ids.data() + cache.size(), end - cache.size());
+      const BatchPart part{&cache, ids, images};
+      const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
       EXPECT_TRUE(rows);
       if (!rows) return {};
+      EXPECT_EQ(cache.size(), end);
+      cache.Settle(end);
       out.insert(out.end(), rows->data, rows->data + rows->rows * rows->cols);
-      begin = end;
     }
     return out;
   }
@@ -126,8 +140,7 @@ TEST_P(TransformerTest, BatchesDoNotShowInTheResult) {
     const Sequence sequence = RandomSequence(tokens);
     const std::vector<float> expected = Whole(sequence);
     for (const size_t batch : {size_t{1}, size_t{3}, window - 1, window, window + 1, size_t{64}}) {
-      // Rings just large enough for the batch: they wrap around many times.
-      EXPECT_EQ(Residual(sequence, Pieces(sequence, batch), batch), expected)
+      EXPECT_EQ(Residual(sequence, Pieces(sequence, batch)), expected)
           << tokens << " tokens in batches of " << batch;
     }
   }
@@ -147,7 +160,7 @@ TEST_P(TransformerTest, BatchesDoNotShowWithPictures) {
       const Sequence sequence = RandomSequence(images.back() + n + behind, images);
       const std::vector<float> expected = Whole(sequence);
       for (const size_t batch : {1, 7, 12, 13, 24, 64}) {
-        EXPECT_EQ(Residual(sequence, Pieces(sequence, batch), std::max<size_t>(batch, n)), expected)
+        EXPECT_EQ(Residual(sequence, Pieces(sequence, batch)), expected)
             << images.size() << " pictures, " << behind << " tokens behind, batches of " << batch;
       }
     }
@@ -174,10 +187,12 @@ TEST_P(TransformerTest, LocalLayersReachAsFarAsTheWindow) {
   for (const TokenId id : {1, 2}) {
     sequence.ids[20] = id;
     const std::atomic<bool> cancel = false;
-    KvCache cache(config.text, {.context = kContext, .max_batch = 60});
-    Transformer transformer(config.text, model.weights.text, GetParam(), RopeFrequencies::kF32, 60,
-                            pool_);
-    const auto rows = transformer.Forward({sequence.ids, 0, {}}, cache, cancel);
+    KvCache cache(Pool(config.text));
+    const Transformer transformer(config.text, model.weights.text, GetParam(),
+                                  RopeFrequencies::kF32);
+    Workspace workspace(pool_);
+    const BatchPart part{&cache, sequence.ids};
+    const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
     ASSERT_TRUE(rows);
     residuals.emplace_back(rows->data, rows->data + rows->rows * rows->cols);
   }
@@ -205,20 +220,119 @@ TEST_P(TransformerTest, SoftTokensOfOnePictureSeeEachOther) {
 TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
   const Sequence sequence = RandomSequence(40);
   const std::vector<float> expected = Whole(sequence);
-  KvCache cache(config(), {.context = kContext,
-                           .max_batch = kMaxBatch,
-                           .local = GetParam() == Compute::kExact ? KvType::kF32 : KvType::kBF16,
-                           .global = GetParam() == Compute::kExact ? KvType::kF32 : KvType::kBF16});
-  Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32,
-                          kMaxBatch, pool_);
+  KvCache cache(Pool(config()));
+  const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+  Workspace workspace(pool_);
   std::atomic<bool> cancel = true;
-  const auto cancelled = transformer.Forward({sequence.ids, 0, {}}, cache, cancel);
+  const BatchPart part{&cache, sequence.ids};
+  const auto cancelled = transformer.Forward({&part, 1}, workspace, cancel);
   ASSERT_FALSE(cancelled);
   EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(cache.size(), 0u);
   cancel = false;
-  const auto rows = transformer.Forward({sequence.ids, 0, {}}, cache, cancel);
+  const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
   ASSERT_TRUE(rows);
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), rows->data));
+}
+
+// What no other engine promises: sequences come and go, fork, go back, give memory back and stand
+// in batches together, in any order, and each row has the bits that it has alone.
+TEST_P(TransformerTest, AnyInterleavingGivesTheBitsOfEachSequenceAlone) {
+  const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+  const size_t width = config().hidden_size;
+  const std::atomic<bool> run = false, stop = true;
+  for (uint32_t seed = 1; seed <= 12; ++seed) {
+    std::mt19937 random(seed);
+    const auto kv_pool = std::make_shared<KvPool>(
+        config(),
+        KvTypes{seed % 3 == 1 ? KvType::kF16 : Types().local, seed % 3 == 2   ? KvType::kInt8
+                                                              : seed % 3 == 1 ? KvType::kF16
+                                                                              : Types().global},
+        SIZE_MAX);
+    ThreadPool threads(1 + seed % 3);
+    Workspace workspace(threads);
+    // Some begin alike, so that forks are what they share.
+    std::vector<Sequence> texts;
+    std::vector<std::vector<ImageRun>> images;
+    std::vector<std::vector<float>> expected;
+    const Sequence base = RandomSequence(kContext, {20, 20 + kImageTokens, 140});
+    for (size_t i = 0; i < 5; ++i) {
+      Sequence& text = texts.emplace_back(base);
+      for (size_t j = 15 + 45 * i; j < kContext; ++j) {
+        text.ids[j] = static_cast<TokenId>(random() % config().vocab_size);
+      }
+      // One object for one picture, in all sequences.
+      images.push_back(i == 0 ? Images(base) : images[0]);
+      KvCache alone(kv_pool);
+      const BatchPart part{&alone, text.ids, images.back()};
+      const auto rows = transformer.Forward({&part, 1}, workspace, run);
+      ASSERT_TRUE(rows);
+      expected.emplace_back(rows->data, rows->data + rows->rows * rows->cols);
+    }
+    struct Live {
+      size_t text;
+      KvCache cache;
+    };
+    std::vector<Live> live;
+    const auto begins_alike = [&](size_t a, size_t b, size_t n) {
+      return std::equal(texts[a].ids.begin(), texts[a].ids.begin() + static_cast<ptrdiff_t>(n),
+                        texts[b].ids.begin());
+    };
+    for (int step = 0; step < 120; ++step) {
+      const size_t what = random() % 8;
+      if (live.size() < 2 || what == 0) {
+        live.push_back({random() % texts.size(), KvCache(kv_pool)});
+      } else if (what == 1) {  // fork, to go on as any text that begins alike
+        const Live& from = live[random() % live.size()];
+        const size_t to = random() % texts.size();
+        if (begins_alike(from.text, to, from.cache.size())) {
+          live.push_back({to, from.cache.Fork()});
+        }
+      } else if (what == 2) {  // go back, though not into a picture
+        Live& one = live[random() % live.size()];
+        size_t n = random() % (one.cache.size() + 1);
+        for (const ImageRun& image : images[one.text]) {
+          if (n > image.begin && n < image.end()) n = image.begin;
+        }
+        if (one.cache.CanTruncate(n)) one.cache.Truncate(n);
+      } else if (what == 3 && live.size() > 4) {
+        live.erase(live.begin() + static_cast<ptrdiff_t>(random() % live.size()));
+      } else {  // a step of some of them
+        std::vector<BatchPart> batch;
+        std::vector<std::pair<size_t, size_t>> parts;  // text, first position
+        for (Live& one : live) {
+          if (random() % 3 == 0 || one.cache.size() == kContext) continue;
+          const size_t begin = one.cache.size();
+          size_t end = std::min(kContext, begin + 1 + random() % (random() % 4 == 0 ? 60 : 3));
+          for (const ImageRun& image : images[one.text]) {
+            if (image.begin >= begin && image.begin < end) end = std::max(end, image.end());
+          }
+          batch.push_back({&one.cache, std::span(texts[one.text].ids).subspan(begin, end - begin),
+                           images[one.text]});
+          parts.emplace_back(one.text, begin);
+        }
+        if (batch.empty()) continue;
+        if (what == 4) {  // cancelled: nothing has happened
+          ASSERT_FALSE(transformer.Forward(batch, workspace, stop));
+          continue;
+        }
+        const auto rows = transformer.Forward(batch, workspace, run);
+        ASSERT_TRUE(rows);
+        size_t row = 0;
+        for (size_t i = 0; i < batch.size(); ++i) {
+          const auto [text, begin] = parts[i];
+          const size_t count = batch[i].ids.size();
+          ASSERT_TRUE(std::equal(rows->row(row), rows->row(row) + count * width,
+                                 expected[text].begin() + static_cast<ptrdiff_t>(begin * width)))
+              << "seed " << seed << ", step " << step << ", sequence " << text << " at " << begin;
+          row += count;
+          if (random() % 2 == 0) batch[i].cache->Settle(batch[i].cache->size());
+        }
+      }
+    }
+    live.clear();
+    EXPECT_EQ(kv_pool->bytes_in_use(), 0u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, TransformerTest, ::testing::Values(Compute::kExact, Compute::kFast),

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,32 +30,65 @@ struct Shape {
   size_t num_heads = 4;
   size_t num_kv_heads = 1;
   size_t head_dim = 64;
-  size_t capacity = 128;
 };
 
-// A cache, and all rows ever stored in it.
+// The cache of one layer and sequence. Its part of a page lies between bytes of others, and pages
+// lie anywhere; both must stay untouched.
 class Cache {
  public:
-  Cache(KvType type, const Shape& shape) : shape_(shape) {
-    const size_t bytes = KvBytes(type, shape.num_kv_heads, shape.head_dim, shape.capacity);
-    memory_ = hwy::AllocateAligned<std::byte>(bytes);
-    std::memset(memory_.get(), 0, bytes);
+  Cache(KvType type, const Shape& shape, size_t positions)
+      : page_bytes_(KvPageBytes(type, shape.num_kv_heads, shape.head_dim)) {
+    for (size_t t = 0; t * kKvTile < positions; ++t) {
+      memory_.push_back(hwy::AllocateAligned<std::byte>(page_bytes_ + 2 * kOffset));
+      std::memset(memory_.back().get(), 0xFF, page_bytes_ + 2 * kOffset);  // NaN
+      std::memset(memory_.back().get() + kOffset, 0, page_bytes_);
+      pages_.push_back(memory_.back().get());
+    }
     view_ = {.type = type,
              .num_kv_heads = shape.num_kv_heads,
              .head_dim = shape.head_dim,
-             .capacity = shape.capacity,
-             .data = memory_.get()};
+             .pages = pages_.data(),
+             .offset = kOffset};
+  }
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+  ~Cache() {
+    for (const auto& page : memory_) {
+      for (size_t i = 0; i < kOffset; ++i) {
+        EXPECT_EQ(page[i], std::byte{0xFF});
+        EXPECT_EQ(page[kOffset + page_bytes_ + i], std::byte{0xFF});
+      }
+    }
   }
 
   const KvView& view() const { return view_; }
+  std::span<const std::byte> page(size_t t) const {
+    return {memory_[t].get() + kOffset, page_bytes_};
+  }
+  // Pages without a position in [begin, end) are not held any more.
+  void KeepOnly(size_t begin, size_t end) {
+    for (size_t t = 0; t < pages_.size(); ++t) {
+      if ((t + 1) * kKvTile <= begin || t * kKvTile >= end) pages_[t] = nullptr;
+    }
+  }
+  // This sequence goes on from what another one has computed.
+  void Share(const Cache& other, size_t pages) {
+    std::copy_n(other.pages_.begin(), pages, pages_.begin());
+  }
 
   void Store(Rows<const float> k, Rows<const float> v, size_t first_pos, ThreadPool& pool) {
-    StoreKv(k, v, first_pos, view_, pool);
+    StoreKv(k, v, std::vector<KvRows>{{0, k.rows, first_pos, view_}}, pool);
+  }
+  void Attend(Rows<const float> q, std::span<const KeyRange> ranges, size_t num_heads, float scale,
+              Rows<float> out, ThreadPool& pool) const {
+    Attention(q, ranges, std::vector<KvRows>{{0, q.rows, 0, view_}}, num_heads, scale, out, pool);
   }
 
  private:
-  Shape shape_;
-  hwy::AlignedFreeUniquePtr<std::byte[]> memory_;
+  static constexpr size_t kOffset = 192;
+  size_t page_bytes_;
+  std::vector<hwy::AlignedFreeUniquePtr<std::byte[]>> memory_;
+  std::vector<std::byte*> pages_;
   KvView view_;
 };
 
@@ -157,13 +192,15 @@ void CheckAgainstReference(KvType type, const Shape& shape, const std::vector<Ke
   Matrix out(ranges.size(), cols, 4);
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
 
-  Cache cache(type, shape);
+  Cache cache(type, shape, positions);
   for (size_t begin = 0; begin < positions;) {  // pieces of 1, 4, 7, 10, ...
-    const size_t count = std::min({positions - begin, 1 + begin % 29, shape.capacity});
+    const size_t count = std::min(positions - begin, 1 + begin % 29);
     cache.Store(k.rows().Slice(begin, count), v.rows().Slice(begin, count), begin, pool);
     begin += count;
   }
-  Attention(q.rows(), ranges, cache.view(), shape.num_heads, scale, out.rows(), pool);
+  cache.KeepOnly(std::ranges::min(ranges, {}, &KeyRange::begin).begin,
+                 std::ranges::max(ranges, {}, &KeyRange::end).end);
+  cache.Attend(q.rows(), ranges, shape.num_heads, scale, out.rows(), pool);
 
   RoundLikeCache(type, k.rows(), shape.head_dim);
   RoundLikeCache(type, v.rows(), shape.head_dim);
@@ -193,8 +230,7 @@ std::string Name(KvType type, const Shape& shape, size_t threads) {
   const char* types[] = {"f32", "f16", "bf16", "int8"};
   return std::string(types[static_cast<size_t>(type)]) + " heads " +
          std::to_string(shape.num_heads) + "/" + std::to_string(shape.num_kv_heads) + " head_dim " +
-         std::to_string(shape.head_dim) + " capacity " + std::to_string(shape.capacity) +
-         " threads " + std::to_string(threads);
+         std::to_string(shape.head_dim) + " threads " + std::to_string(threads);
 }
 
 constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kInt8};
@@ -219,7 +255,6 @@ TEST(Attention, CausalMatchesReference) {
       for (const size_t head_dim : kHeadDims) {
         for (Shape shape : kHeads) {
           shape.head_dim = head_dim;
-          shape.capacity = 192;
           const size_t threads = 1 + head_dim % 3;
           SCOPED_TRACE(Name(type, shape, threads));
           CheckAgainstReference(type, shape, Causal(100, 13, 1000), 113, threads);
@@ -229,37 +264,19 @@ TEST(Attention, CausalMatchesReference) {
   });
 }
 
-// Windows below, at and above a tile; positions far beyond the capacity of the ring; ranges that
-// begin and end within tiles.
-TEST(Attention, RingsMatchReference) {
+// Windows below, at and above a tile; ranges that begin and end within tiles, at and beside their
+// borders; what no query sees is not held.
+TEST(Attention, WindowsMatchReference) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      for (const size_t capacity : {64, 128, 192}) {
-        for (const size_t window : {1, 5, 63, 64, 65, 100}) {
-          const size_t queries = 17;
-          if (window + queries - 1 > capacity) continue;
-          const Shape shape{
-              .num_heads = 6, .num_kv_heads = 3, .head_dim = 22, .capacity = capacity};
-          for (const size_t end : {size_t{64}, size_t{150}, size_t{1000}}) {
-            if (end < window + queries) continue;
-            SCOPED_TRACE(Name(type, shape, 2) + " window " + std::to_string(window) + " end " +
-                         std::to_string(end));
-            CheckAgainstReference(type, shape, Causal(end - queries, queries, window), end, 2);
-          }
-        }
-      }
-    }
-  });
-}
-
-// A ring that is full: each query of the last position sees exactly the capacity.
-TEST(Attention, WindowOfTheWholeRingMatchesReference) {
-  ForEachTarget([](const char*) {
-    for (const KvType type : kTypes) {
-      for (const size_t capacity : {64, 192}) {
-        const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 32, .capacity = capacity};
-        for (const size_t end : {size_t{511}, size_t{512}, size_t{513}, size_t{700}}) {
-          CheckAgainstReference(type, shape, {{end - capacity, end}}, end, 1);
+      for (const size_t window : {1, 5, 63, 64, 65, 100, 190}) {
+        const size_t queries = 17;
+        const Shape shape{.num_heads = 6, .num_kv_heads = 3, .head_dim = 22};
+        for (const size_t end : {size_t{64}, size_t{150}, size_t{511}, size_t{513}, size_t{1000}}) {
+          if (end < window + queries) continue;
+          SCOPED_TRACE(Name(type, shape, 2) + " window " + std::to_string(window) + " end " +
+                       std::to_string(end));
+          CheckAgainstReference(type, shape, Causal(end - queries, queries, window), end, 2);
         }
       }
     }
@@ -271,7 +288,7 @@ TEST(Attention, WindowOfTheWholeRingMatchesReference) {
 TEST(Attention, BidirectionalBlocksMatchReference) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 8, .num_kv_heads = 4, .head_dim = 32, .capacity = 320};
+      const Shape shape{.num_heads = 8, .num_kv_heads = 4, .head_dim = 32};
       std::vector<KeyRange> ranges = Causal(150, 20, 30);
       for (size_t i = 20; i < 90; ++i) ranges.push_back({std::min<size_t>(170, 120 + i), 240});
       for (const KeyRange& range : Causal(240, 10, 30)) ranges.push_back(range);
@@ -290,7 +307,7 @@ TEST(Attention, BidirectionalBlocksMatchReference) {
 TEST(Attention, LongContextsMatchReference) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 22, .capacity = 2048};
+      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 22};
       for (const size_t threads : {1, 2, 3}) {
         SCOPED_TRACE(Name(type, shape, threads));
         CheckAgainstReference(type, shape, {{0, 2000}}, 2000, threads);
@@ -304,13 +321,13 @@ TEST(Attention, LongContextsMatchReference) {
 TEST(Attention, HugeScoresStayFinite) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 64, .capacity = 256};
+      const Shape shape{.num_heads = 4, .num_kv_heads = 1, .head_dim = 64};
       Matrix k(200, 64, 1), v(200, 64, 2), q(3, 256, 3, 1e4), out(3, 256, 4);
       ThreadPool pool(2);
-      Cache cache(type, shape);
+      Cache cache(type, shape, 200);
       cache.Store(k.rows(), v.rows(), 0, pool);
       const std::vector<KeyRange> ranges = {{0, 200}, {3, 130}, {190, 191}};
-      Attention(q.rows(), ranges, cache.view(), 4, 0.125f, out.rows(), pool);
+      cache.Attend(q.rows(), ranges, 4, 0.125f, out.rows(), pool);
       const double max_v = MaxAbs(v.rows());
       for (size_t i = 0; i < 3; ++i) {
         for (size_t c = 0; c < 256; ++c) {
@@ -328,17 +345,17 @@ TEST(Attention, HugeScoresStayFinite) {
 // exp(x) / (1 + exp(x)). Bounds the relative error of the exponential, small weights included.
 TEST(Attention, WeightsAreExponentialsToFloatPrecision) {
   ForEachTarget([](const char*) {
-    const Shape shape{.num_heads = 1, .num_kv_heads = 1, .head_dim = 9, .capacity = 64};
+    const Shape shape{.num_heads = 1, .num_kv_heads = 1, .head_dim = 9};
     ThreadPool pool(1);
     Matrix k(2, 9, 1, 0.0), v(2, 9, 2, 0.0), q(1, 9, 3, 0.0), out(1, 9, 4);
     q.rows().row(0)[4] = 1.0f;
     v.rows().row(1)[8] = 1.0f;
-    Cache cache(KvType::kF32, shape);
+    Cache cache(KvType::kF32, shape, 2);
     for (int step = 0; step <= 86 * 64; ++step) {
       const float x = static_cast<float>(step) / -64.0f;
       k.rows().row(1)[4] = x;
       cache.Store(k.rows(), v.rows(), 0, pool);
-      Attention(q.rows(), std::vector<KeyRange>{{0, 2}}, cache.view(), 1, 1.0f, out.rows(), pool);
+      cache.Attend(q.rows(), std::vector<KeyRange>{{0, 2}}, 1, 1.0f, out.rows(), pool);
       // 2^-22 by Exp2; its argument is rounded, and so is the constant in it: eps |x| each; sum,
       // product and quotient: 3 eps.
       const double bound = 0x1p-22 + 0x1p-24 * (2.0 * std::fabs(double{x}) + 3.0);
@@ -352,14 +369,14 @@ TEST(Attention, WeightsAreExponentialsToFloatPrecision) {
 TEST(Attention, EqualScoresGiveTheMean) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32, .capacity = 640};
+      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32};
       const size_t n = 600;
       Matrix k(n, 32, 1), v(n, 32, 2), q(1, 64, 3, 30.0), out(1, 64, 4);
       for (size_t r = 1; r < n; ++r) std::copy_n(k.rows().row(0), 32, k.rows().row(r));
       ThreadPool pool(1);
-      Cache cache(type, shape);
+      Cache cache(type, shape, n);
       cache.Store(k.rows(), v.rows(), 0, pool);
-      Attention(q.rows(), std::vector<KeyRange>{{0, n}}, cache.view(), 2, 1.0f, out.rows(), pool);
+      cache.Attend(q.rows(), std::vector<KeyRange>{{0, n}}, 2, 1.0f, out.rows(), pool);
       RoundLikeCache(type, v.rows(), 32);
       for (size_t c = 0; c < 64; ++c) {
         double mean = 0.0;
@@ -385,7 +402,6 @@ TEST(Attention, BitsDependOnTheQueryAlone) {
     for (const KvType type : kTypes) {
       for (Shape shape : {kHeads[0], kHeads[1]}) {
         shape.head_dim = 72;
-        shape.capacity = 1280;
         const size_t positions = 1250;  // three chunks
         const size_t kv_cols = shape.num_kv_heads * shape.head_dim;
         const size_t cols = shape.num_heads * shape.head_dim;
@@ -395,11 +411,11 @@ TEST(Attention, BitsDependOnTheQueryAlone) {
         for (const KeyRange& range : Causal(1100, 9, 5000)) ranges.push_back(range);
         Matrix q(ranges.size(), cols, 3), alone(ranges.size(), cols, 4);
         ThreadPool one(1);
-        Cache cache(type, shape);
+        Cache cache(type, shape, positions);
         cache.Store(k.rows(), v.rows(), 0, one);
         for (size_t i = 0; i < ranges.size(); ++i) {
-          Attention(q.rows().Slice(i, 1), std::vector<KeyRange>{ranges[i]}, cache.view(),
-                    shape.num_heads, 0.12f, alone.rows().Slice(i, 1), one);
+          cache.Attend(q.rows().Slice(i, 1), std::vector<KeyRange>{ranges[i]}, shape.num_heads,
+                       0.12f, alone.rows().Slice(i, 1), one);
         }
         for (const size_t threads : {1, 2, 3, 5}) {
           SCOPED_TRACE(Name(type, shape, threads));
@@ -408,8 +424,8 @@ TEST(Attention, BitsDependOnTheQueryAlone) {
             Matrix out(ranges.size(), cols, 3);  // holds q
             for (size_t i = 0; i < ranges.size(); i += batch) {
               const size_t count = std::min(batch, ranges.size() - i);
-              Attention(out.rows().Slice(i, count), std::span(ranges).subspan(i, count),
-                        cache.view(), shape.num_heads, 0.12f, out.rows().Slice(i, count), pool);
+              cache.Attend(out.rows().Slice(i, count), std::span(ranges).subspan(i, count),
+                           shape.num_heads, 0.12f, out.rows().Slice(i, count), pool);
             }
             ExpectSameBits(alone.rows(), out.rows());
           }
@@ -419,30 +435,30 @@ TEST(Attention, BitsDependOnTheQueryAlone) {
   });
 }
 
-// Pieces of a prompt stored and attended one after the other, in a ring that just suffices, give
-// the bits of the whole prompt in a cache that holds it all.
+// Pieces of a prompt stored and attended one after the other, with no page held that the window has
+// left, give the bits of the whole prompt in a cache that holds it all.
 TEST(Attention, PrefillInPiecesGivesTheSameBits) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
       const size_t positions = 700;
       const size_t window = 100;
-      Shape shape{.num_heads = 4, .num_kv_heads = 2, .head_dim = 22, .capacity = 704};
+      const Shape shape{.num_heads = 4, .num_kv_heads = 2, .head_dim = 22};
       Matrix k(positions, 44, 1), v(positions, 44, 2), q(positions, 88, 3);
       Matrix whole(positions, 88, 4);
       ThreadPool pool(2);
-      Cache all(type, shape);
+      Cache all(type, shape, positions);
       all.Store(k.rows(), v.rows(), 0, pool);
       const std::vector<KeyRange> ranges = Causal(0, positions, window);
-      Attention(q.rows(), ranges, all.view(), 4, 0.2f, whole.rows(), pool);
+      all.Attend(q.rows(), ranges, 4, 0.2f, whole.rows(), pool);
       for (const size_t piece : {1, 7, 64, 93}) {
-        shape.capacity = 192;  // >= window - 1 + piece
         Matrix out(positions, 88, 5);
-        Cache ring(type, shape);
+        Cache cache(type, shape, positions);
         for (size_t i = 0; i < positions; i += piece) {
           const size_t count = std::min(piece, positions - i);
-          ring.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), i, pool);
-          Attention(q.rows().Slice(i, count), std::span(ranges).subspan(i, count), ring.view(), 4,
-                    0.2f, out.rows().Slice(i, count), pool);
+          cache.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), i, pool);
+          cache.KeepOnly(ranges[i].begin, positions);
+          cache.Attend(q.rows().Slice(i, count), std::span(ranges).subspan(i, count), 4, 0.2f,
+                       out.rows().Slice(i, count), pool);
         }
         SCOPED_TRACE(Name(type, shape, 2) + " pieces of " + std::to_string(piece));
         ExpectSameBits(whole.rows(), out.rows());
@@ -451,62 +467,124 @@ TEST(Attention, PrefillInPiecesGivesTheSameBits) {
   });
 }
 
-// The cache's bytes do not depend on threads or pieces, even for more rows than slots.
-TEST(StoreKv, BytesDependOnTheRowsAlone) {
+// Rows of several sequences in one call, long and short, some of which share pages: each row as if
+// its sequence were alone.
+TEST(Attention, SequencesInOneBatchGiveTheBitsOfEach) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 3, .num_kv_heads = 3, .head_dim = 22, .capacity = 128};
-      Matrix k(500, 66, 1), v(500, 66, 2);
-      ThreadPool one(1);
-      Cache expected(type, shape);
-      for (size_t i = 0; i < 500; ++i) {
-        expected.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 37 + i, one);
-      }
-      const size_t bytes = KvBytes(type, 3, 22, 128);
-      for (const size_t threads : {1, 3}) {
-        ThreadPool pool(threads);
-        for (const size_t piece : {100, 128, 500}) {
-          Cache cache(type, shape);
-          for (size_t i = 0; i < 500; i += piece) {
-            const size_t count = std::min<size_t>(piece, 500 - i);
-            cache.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), 37 + i, pool);
-          }
-          EXPECT_EQ(0, std::memcmp(expected.view().data, cache.view().data, bytes))
-              << Name(type, shape, threads) << " pieces of " << piece;
+      const Shape shape{.num_heads = 4, .num_kv_heads = 2, .head_dim = 22};
+      struct Part {
+        size_t positions, rows, shared;  // the first `shared` positions are those of part 0
+      };
+      const std::vector<std::vector<Part>> batches = {
+          {{130, 1, 0}, {70, 1, 64}, {1, 1, 0}},
+          {{1500, 1, 0}, {1400, 1, 1024}},              // few rows, many chunks
+          {{300, 40, 0}, {1300, 1, 128}, {64, 64, 0}},  // prefill beside decoding
+          {{900, 1, 0}, {900, 1, 0}, {900, 1, 0}, {900, 1, 0}, {900, 1, 0}, {900, 1, 0}}};
+      for (const auto& batch : batches) {
+        size_t total = 0;
+        for (const Part& part : batch) total += part.rows;
+        Matrix q(total, 88, 3), alone(total, 88, 4), k_new(total, 44, 5), v_new(total, 44, 6);
+        ThreadPool one(1);
+        // Each sequence alone, in a cache of its own; then all of them together.
+        std::vector<std::unique_ptr<Cache>> caches;
+        std::vector<KvRows> parts;
+        std::vector<KeyRange> ranges;
+        for (const Part& part : batch) {
+          const size_t before = part.positions - part.rows;
+          Matrix k(part.positions, 44, 1), v(part.positions, 44, 2);  // alike for all
+          const KvRows own{ranges.size(), part.rows, before, {}};
+          const std::vector<KeyRange> causal = Causal(before, part.rows, 5000);
+          const auto fill = [&](Cache& cache, size_t from) {
+            if (before <= from) return;
+            cache.Store(k.rows().Slice(from, before - from), v.rows().Slice(from, before - from),
+                        from, one);
+          };
+          Cache single(type, shape, part.positions);
+          fill(single, 0);
+          single.Store(k_new.rows().Slice(own.begin, own.count),
+                       v_new.rows().Slice(own.begin, own.count), before, one);
+          single.Attend(q.rows().Slice(own.begin, own.count), causal, 4, 0.2f,
+                        alone.rows().Slice(own.begin, own.count), one);
+          auto cache = std::make_unique<Cache>(type, shape, part.positions);
+          if (part.shared > 0) cache->Share(*caches[0], part.shared / kKvTile);
+          fill(*cache, part.shared);
+          parts.push_back(own);
+          parts.back().kv = cache->view();
+          caches.push_back(std::move(cache));
+          ranges.insert(ranges.end(), causal.begin(), causal.end());
+        }
+        for (const size_t threads : {1, 2, 5}) {
+          SCOPED_TRACE(Name(type, shape, threads));
+          ThreadPool pool(threads);
+          Matrix out(total, 88, 3);  // holds q
+          StoreKv(k_new.rows(), v_new.rows(), parts, pool);
+          Attention(out.rows(), ranges, parts, 4, 0.2f, out.rows(), pool);
+          ExpectSameBits(alone.rows(), out.rows());
         }
       }
     }
   });
 }
 
-// A slot not yet written has no influence, as long as it is finite.
-TEST(Attention, UnseenSlotsDoNotMatter) {
+// The cache's bytes do not depend on threads or pieces.
+TEST(StoreKv, BytesDependOnTheRowsAlone) {
   ForEachTarget([](const char*) {
     for (const KvType type : kTypes) {
-      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32, .capacity = 128};
-      Matrix k(128, 32, 1, 100.0), v(128, 32, 2, 100.0), q(1, 64, 3), a(1, 64, 4), b(1, 64, 5);
+      const Shape shape{.num_heads = 3, .num_kv_heads = 3, .head_dim = 22};
+      Matrix k(500, 66, 1), v(500, 66, 2);
+      ThreadPool one(1);
+      Cache expected(type, shape, 537);
+      for (size_t i = 0; i < 500; ++i) {
+        expected.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 37 + i, one);
+      }
+      for (const size_t threads : {1, 3}) {
+        ThreadPool pool(threads);
+        for (const size_t piece : {100, 128, 500}) {
+          Cache cache(type, shape, 537);
+          for (size_t i = 0; i < 500; i += piece) {
+            const size_t count = std::min<size_t>(piece, 500 - i);
+            cache.Store(k.rows().Slice(i, count), v.rows().Slice(i, count), 37 + i, pool);
+          }
+          for (size_t t = 0; t * kKvTile < 537; ++t) {
+            EXPECT_TRUE(std::ranges::equal(expected.page(t), cache.page(t)))
+                << Name(type, shape, threads) << " pieces of " << piece << " page " << t;
+          }
+        }
+      }
+    }
+  });
+}
+
+// A place not yet written, or written by what was there before, has no influence as long as it is
+// finite.
+TEST(Attention, UnseenPlacesDoNotMatter) {
+  ForEachTarget([](const char*) {
+    for (const KvType type : kTypes) {
+      const Shape shape{.num_heads = 2, .num_kv_heads = 1, .head_dim = 32};
+      Matrix k(192, 32, 1, 100.0), v(192, 32, 2, 100.0), q(1, 64, 3), a(1, 64, 4), b(1, 64, 5);
       ThreadPool pool(1);
-      Cache dirty(type, shape);
+      Cache dirty(type, shape, 192);
       dirty.Store(k.rows(), v.rows(), 0, pool);
-      Cache clean(type, shape);
+      Cache clean(type, shape, 192);
       for (size_t i = 0; i < 35; ++i) {
         clean.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 128 + i, pool);
         dirty.Store(k.rows().Slice(i, 1), v.rows().Slice(i, 1), 128 + i, pool);
       }
       const std::vector<KeyRange> range = {{130, 163}};
-      Attention(q.rows(), range, clean.view(), 2, 1.0f, a.rows(), pool);
-      Attention(q.rows(), range, dirty.view(), 2, 1.0f, b.rows(), pool);
+      clean.Attend(q.rows(), range, 2, 1.0f, a.rows(), pool);
+      dirty.Attend(q.rows(), range, 2, 1.0f, b.rows(), pool);
       ExpectSameBits(a.rows(), b.rows());
     }
   });
 }
 
-TEST(KvBytes, CountsPaddedValuesAndScales) {
-  EXPECT_EQ(KvBytes(KvType::kF32, 2, 72, 128), 2u * 128 * (72 + 80) * 4);
-  EXPECT_EQ(KvBytes(KvType::kF16, 2, 72, 128), 2u * 128 * (72 + 80) * 2);
-  EXPECT_EQ(KvBytes(KvType::kBF16, 2, 72, 128), 2u * 128 * (72 + 80) * 2);
-  EXPECT_EQ(KvBytes(KvType::kInt8, 2, 72, 128), 2u * 128 * (72 + 80 + 2 * 4));
-  EXPECT_EQ(KvBytes(KvType::kBF16, 1, 9, 64), 64u * (10 + 16) * 2);  // an odd pair is filled
+TEST(KvPageBytes, CountsPaddedValuesAndScales) {
+  EXPECT_EQ(KvPageBytes(KvType::kF32, 2, 72), 2u * 64 * (72 + 80) * 4);
+  EXPECT_EQ(KvPageBytes(KvType::kF16, 2, 72), 2u * 64 * (72 + 80) * 2);
+  EXPECT_EQ(KvPageBytes(KvType::kBF16, 2, 72), 2u * 64 * (72 + 80) * 2);
+  EXPECT_EQ(KvPageBytes(KvType::kInt8, 2, 72), 2u * 64 * (72 + 80 + 2 * 4));
+  EXPECT_EQ(KvPageBytes(KvType::kBF16, 1, 9), 64u * (10 + 16) * 2);  // an odd pair is filled
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -14,6 +15,12 @@
 
 namespace gemma3 {
 namespace {
+
+std::vector<size_t> Positions(size_t first, size_t count) {
+  std::vector<size_t> out(count);
+  std::iota(out.begin(), out.end(), first);
+  return out;
+}
 
 TEST(RopeInverseFrequenciesTest, AreThePublishedModels) {
   struct Case {
@@ -53,7 +60,7 @@ TEST(RopeTableTest, IsExactToTheEndOfTheContext) {
   constexpr size_t kCount = 3;
   for (const size_t first : {size_t{0}, size_t{1}, size_t{1023}, size_t{131069}}) {
     std::vector<float> cos(kCount * half), sin(kCount * half);
-    RopeTable(first, kCount, frequencies, cos.data(), sin.data());
+    RopeTable(Positions(first, kCount), frequencies, cos.data(), sin.data());
     for (size_t r = 0; r < kCount; ++r) {
       for (size_t i = 0; i < half; ++i) {
         const float angle = static_cast<float>(first + r) * frequencies[i];
@@ -67,6 +74,20 @@ TEST(RopeTableTest, IsExactToTheEndOfTheContext) {
   }
 }
 
+// Rows of several sequences stand in one batch: each has a position of its own.
+TEST(RopeTableTest, PositionsAreInAnyOrder) {
+  const auto frequencies = RopeInverseFrequencies(8, 1e4f, 1);
+  const std::vector<size_t> positions = {7, 131071, 0, 7};
+  std::vector<float> cos(16), sin(16);
+  RopeTable(positions, frequencies, cos.data(), sin.data());
+  for (size_t r = 0; r < positions.size(); ++r) {
+    std::vector<float> own_cos(4), own_sin(4);
+    RopeTable(std::span(positions).subspan(r, 1), frequencies, own_cos.data(), own_sin.data());
+    EXPECT_TRUE(std::equal(own_cos.begin(), own_cos.end(), cos.begin() + 4 * r));
+    EXPECT_TRUE(std::equal(own_sin.begin(), own_sin.end(), sin.begin() + 4 * r));
+  }
+}
+
 TEST(ApplyRopeTest, TurnsHalfSplitPairs) {
   ThreadPool pool(2);
   std::mt19937 rng(1);
@@ -77,7 +98,7 @@ TEST(ApplyRopeTest, TurnsHalfSplitPairs) {
       const size_t half = head_dim / 2;
       const auto frequencies = RopeInverseFrequencies(head_dim, 1e4f, 1);
       GuardedMatrix cos(1, kRows * half), sin(1, kRows * half);
-      RopeTable(kFirst, kRows, frequencies, cos.row(0).data(), sin.row(0).data());
+      RopeTable(Positions(kFirst, kRows), frequencies, cos.row(0).data(), sin.row(0).data());
       GuardedMatrix x(kRows, kHeads * head_dim);
       x.FillUniform(rng, -2, 2);
       const GuardedMatrix before = x;
@@ -108,7 +129,7 @@ TEST(ApplyRopeTest, PositionZeroChangesNothing) {
   std::mt19937 rng(2);
   const auto frequencies = RopeInverseFrequencies(72, 1e4f, 1);
   std::vector<float> cos(36), sin(36);
-  RopeTable(0, 1, frequencies, cos.data(), sin.data());
+  RopeTable(Positions(0, 1), frequencies, cos.data(), sin.data());
   ForEachTarget([&](int64_t) {
     GuardedMatrix x(1, 144);
     x.FillUniform(rng, -2, 2);
@@ -124,7 +145,7 @@ TEST(ApplyRopeTest, BitsDependNeitherOnThreadsNorOnOtherRows) {
   GuardedMatrix x(kRows, kHeads * kHeadDim);
   x.FillUniform(rng, -2, 2);
   std::vector<float> cos(kRows * kHalf), sin(kRows * kHalf);
-  RopeTable(5, kRows, RopeInverseFrequencies(kHeadDim, 1e6f, 8), cos.data(), sin.data());
+  RopeTable(Positions(5, kRows), RopeInverseFrequencies(kHeadDim, 1e6f, 8), cos.data(), sin.data());
   ForEachTarget([&](int64_t) {
     ThreadPool one(1);
     GuardedMatrix want = x;

@@ -184,9 +184,10 @@ class VisionTowerTest : public ::testing::TestWithParam<Shape> {
   }
   std::vector<float> Encoded(Compute compute, size_t threads) const {
     ThreadPool pool(threads);
-    VisionTower tower(vision(), model_.weights.vision, compute, pool);
+    const VisionTower tower(vision(), model_.weights.vision, compute);
+    Workspace workspace(pool);
     std::vector<float> out;
-    EXPECT_TRUE(tower.Encode(pixels_, OutRows(out), [](size_t) { return true; }));
+    EXPECT_TRUE(tower.Encode(pixels_, OutRows(out), workspace, [](size_t) { return true; }));
     return out;
   }
 
@@ -213,11 +214,12 @@ TEST_P(VisionTowerTest, ThreadsDoNotShow) {
 
 TEST_P(VisionTowerTest, CancelsAfterEachLayerAndEncodesAgain) {
   ThreadPool pool(2);
-  VisionTower tower(vision(), model_.weights.vision, Compute::kFast, pool);
+  const VisionTower tower(vision(), model_.weights.vision, Compute::kFast);
+  Workspace workspace(pool);
   std::vector<float> out;
   for (size_t last = 1; last <= vision().num_layers; ++last) {
     std::vector<size_t> seen;
-    const Status status = tower.Encode(pixels_, OutRows(out), [&](size_t done) {
+    const Status status = tower.Encode(pixels_, OutRows(out), workspace, [&](size_t done) {
       seen.push_back(done);
       return done < last;
     });
@@ -226,7 +228,7 @@ TEST_P(VisionTowerTest, CancelsAfterEachLayerAndEncodesAgain) {
     ASSERT_EQ(seen.size(), last);
     for (size_t i = 0; i < last; ++i) EXPECT_EQ(seen[i], i + 1);
   }
-  ASSERT_TRUE(tower.Encode(pixels_, OutRows(out), [](size_t) { return true; }));
+  ASSERT_TRUE(tower.Encode(pixels_, OutRows(out), workspace, [](size_t) { return true; }));
   EXPECT_EQ(out, Encoded(Compute::kFast, 2));
 }
 
