@@ -44,7 +44,7 @@ class Chat {
         verbose_(verbose),
         history_(use_history ? DefaultHistoryPath() : ""),
         reader_(MakeLineReader(&history_)) {
-    if (!settings_.system.empty()) session_.SetSystem(settings_.system);
+    if (settings_.system) session_.SetSystem(*settings_.system);
   }
 
   // The program's exit code: with piped input that of the first turn that failed.
@@ -68,6 +68,9 @@ class Chat {
   template <class Call>
   void Answer(const Call& call);
   void Attach(const std::string& path);
+  void Send(Message message);
+  // With languages set, each picture is a request of its own.
+  void SendPendingPictures();
   // A new session with the settings of `changed`; the conversation moves over.
   Status Rebuild(const Settings& changed);
   void ShowSetting(const Setting& setting);
@@ -130,6 +133,7 @@ int Chat::Run(std::vector<std::shared_ptr<const Image>> images) {
         Format(", context %zu tokens; /help lists the commands, Ctrl-D leaves\n",
                session_.usage().context_tokens));
   }
+  if (Translates(settings_)) SendPendingPictures();
   bool hinted = false;
   while (!done_ && !out_.failed()) {
     std::string text;
@@ -204,17 +208,34 @@ void Chat::Handle(const std::string& text) {
     Say("attached " + SanitizeForTerminal(piece.text) + "\n");
     message.parts.push_back(Part::Picture(*std::move(image)));
   }
-  if (!has_text) {  // a picture alone waits for its question
+  if (!has_text) {  // a picture alone waits for its question, or is to be translated
     for (Part& part : message.parts) {
       if (part.image && std::find(pending_images_.begin(), pending_images_.end(), part.image) ==
                             pending_images_.end()) {
         pending_images_.push_back(std::move(part.image));
       }
     }
+    if (Translates(settings_)) SendPendingPictures();
     return;
   }
   pending_images_.clear();
+  Send(std::move(message));
+}
+
+void Chat::Send(Message message) {
+  if (settings_.from.empty() != settings_.to.empty()) {
+    return Fail("from and to go together: /set " +
+                    std::string(settings_.from.empty() ? "from" : "to") + " CODE",
+                kExitUsage);
+  }
+  if (Translates(settings_)) message.translation = {settings_.from, settings_.to};
   Answer([&](const auto&... arguments) { return session_.Send(message, arguments...); });
+}
+
+void Chat::SendPendingPictures() {
+  for (auto& image : std::exchange(pending_images_, {})) {
+    Send(Message{Role::kUser, {Part{"", std::move(image)}}});
+  }
 }
 
 template <class Call>
@@ -307,6 +328,7 @@ void Chat::Attach(const std::string& path) {
   if (!image) return NoteFailure(Report(image.error()));
   pending_images_.push_back(std::make_shared<const Image>(*std::move(image)));
   if (reader_->interactive()) Say("attached " + SanitizeForTerminal(path) + "\n");
+  if (Translates(settings_)) SendPendingPictures();
 }
 
 void Chat::Clear(std::string_view) {
@@ -317,12 +339,12 @@ void Chat::Clear(std::string_view) {
 
 void Chat::System(std::string_view text) {
   if (text.empty()) {
-    Say(settings_.system.empty() ? "no system text\n"
-                                 : SanitizeForTerminal(settings_.system) + "\n");
+    const std::string system = settings_.system.value_or(opened_.model.config().system);
+    Say(system.empty() ? "no system text\n" : SanitizeForTerminal(system) + "\n");
     return;
   }
   settings_.system = std::string(text);
-  session_.SetSystem(settings_.system);
+  session_.SetSystem(*settings_.system);
   last_.reset();
 }
 
@@ -364,7 +386,7 @@ void Chat::Set(std::string_view arguments) {
     }
   }
   if (changed.system != settings_.system) {
-    session_.SetSystem(changed.system);
+    session_.SetSystem(changed.system.value_or(opened_.model.config().system));
     last_.reset();
   }
   settings_ = std::move(changed);
@@ -379,7 +401,7 @@ Status Chat::Rebuild(const Settings& changed) {
 }
 
 void Chat::ShowSetting(const Setting& setting) {
-  const Settings resolved = WithModelDefaults(settings_, opened_.model.config().generation);
+  const Settings resolved = WithModelDefaults(settings_, opened_.model.config());
   const std::string chosen = setting.get(settings_);
   std::string value = setting.get(resolved);
   if (value != chosen) value += " (the model's own)";
@@ -407,6 +429,8 @@ void Chat::Show(std::string_view name) {
       if (setting.group == group) ShowSetting(setting);
     }
   }
+  const std::string& from = opened_.model.config().defaults_from;
+  if (!from.empty()) Say("The model's own settings come from " + SanitizeForTerminal(from) + "\n");
 }
 
 void Chat::ShowStats(std::string_view) {
@@ -447,6 +471,7 @@ int ChatCommand(int argc, const char* const* argv) {
     for (const std::string& note : opened->model.notes()) WriteStderr("note      " + note + "\n");
     WriteStderr(Format("load      %.2f s\n", opened->seconds));
   }
+  WarnAboutChat(opened->model, Translates(settings));
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
   Chat chat(*std::move(opened), std::move(settings), *std::move(session), verbose, !no_history);

@@ -85,6 +85,11 @@ nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPl
                         {"top_k", config.generation.top_k},
                         {"top_p", config.generation.top_p},
                         {"stop_tokens", config.generation.stop_tokens}};
+  json["generation"]["stop"] = config.generation.stop;
+  json["chat_template"] = config.chat_template.name;
+  json["languages"] = config.chat_template.languages.size();
+  json["system"] = config.system;
+  json["defaults_from"] = config.defaults_from;
   if (with_tensors) {
     json["tensors"] = nlohmann::ordered_json::array();
     for (const TensorInfo& tensor : model.tensors()) {
@@ -131,6 +136,13 @@ std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, b
   }
   text += Format("  sampling    temperature %g, top-k %d, top-p %g\n",
                  config.generation.temperature, config.generation.top_k, config.generation.top_p);
+  const ChatTemplate& chat = config.chat_template;
+  text += "  chat        " + (chat.name.empty() ? "no template" : chat.name);
+  if (!chat.languages.empty()) text += Format(", %zu languages", chat.languages.size());
+  text += "\n";
+  for (const std::string& stop : config.generation.stop) text += "  stop        " + stop + "\n";
+  if (!config.system.empty()) text += "  system      " + config.system + "\n";
+  if (!config.defaults_from.empty()) text += "  defaults    from " + config.defaults_from + "\n";
 
   if (with_tensors) {
     size_t name_width = 0, shape_width = 0;

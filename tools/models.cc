@@ -76,4 +76,30 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   return OpenedModel{std::move(model), took.count()};
 }
 
+void WarnAboutChat(const Model& model, bool translates) {
+  const char* warning = nullptr;
+  switch (model.config().chat_template.kind) {
+    case ChatTemplateKind::kNone:
+      warning =
+          "the model's files hold no chat template. A pretrained model continues text: gemma3 run "
+          "--raw; here it is asked in Gemma's turns all the same";
+      break;
+    case ChatTemplateKind::kShieldGemma2:
+      warning = "this is ShieldGemma 2, which judges pictures: gemma3 classify";
+      break;
+    case ChatTemplateKind::kTranslateGemma:
+      break;
+    case ChatTemplateKind::kGemma3:
+    case ChatTemplateKind::kFunctionGemma:
+    case ChatTemplateKind::kOther:
+      if (translates) {
+        warning =
+            "the model's chat template is not TranslateGemma's; it is asked in TranslateGemma's "
+            "words all the same";
+      }
+      break;
+  }
+  if (warning != nullptr) WriteStderr(std::string("warning: ") + warning + "\n");
+}
+
 }  // namespace gemma3::cli

@@ -26,4 +26,8 @@ struct OpenedModel {
 // Prints the model's warnings to standard error. Errors: those of ResolveModel and Model::Load; During::kLoad is their exit code.
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings);
 
+// Says on standard error what a conversation with the model has to reckon with: no chat template in
+// its files, or one of a model that is for something else. `translates`: with a request's languages.
+void WarnAboutChat(const Model& model, bool translates);
+
 }  // namespace gemma3::cli

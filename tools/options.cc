@@ -180,6 +180,22 @@ Setting Stop() {
   return setting;
 }
 
+Setting System() {
+  Setting setting = Make(
+      "system", "TEXT", Group::kAnswer,
+      "instructions for the whole conversation; empty: none, not even the model's", "text",
+      [](auto& s) -> auto& { return s.system; });
+  setting.get = [](const Settings& s) -> std::string {
+    if (!s.system) return "default";
+    return s.system->empty() ? "none" : *s.system;
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    s.system = std::string(text);
+    return true;
+  };
+  return setting;
+}
+
 // Loading and every session obey one limit; the library has it in both places.
 Setting MaxMemory() {
   Setting setting = Whole(
@@ -241,9 +257,14 @@ std::vector<Setting> MakeTable() {
       [](auto& s) -> auto& { return s.generation.repeat_last_n; }));
   table.push_back(Seed());
   // Answer.
+  table.push_back(System());
   table.push_back(Text(
-      "system", "TEXT", Group::kAnswer, "instructions for the whole conversation",
-      [](auto& s) -> auto& { return s.system; }));
+      "from", "CODE", Group::kAnswer,
+      "TranslateGemma: the language of the text, e.g. de or zh-Hant",
+      [](auto& s) -> auto& { return s.from; }));
+  table.push_back(Text(
+      "to", "CODE", Group::kAnswer, "TranslateGemma: the language to translate it to",
+      [](auto& s) -> auto& { return s.to; }));
   table.push_back(Whole(
       "max-tokens", "N", Group::kAnswer, "longest answer; 0: until the model ends it",
       "a whole number of at least 0", 0, kMaxSize,
@@ -385,9 +406,13 @@ GenerationOptions ForOneAnswer(const Settings& settings) {
   return options;
 }
 
-Settings WithModelDefaults(const Settings& settings, const GenerationDefaults& defaults) {
+Settings WithModelDefaults(const Settings& settings, const ModelConfig& config) {
   Settings resolved = settings;
+  const GenerationDefaults& defaults = config.generation;
   GenerationOptions& generation = resolved.generation;
+  if (!resolved.system) resolved.system = config.system;
+  if (resolved.session.context == 0) resolved.session.context = config.default_context;
+  if (generation.stop.empty()) generation.stop = defaults.stop;
   if (!generation.temperature) generation.temperature = defaults.temperature;
   if (!generation.top_k) generation.top_k = defaults.top_k;
   if (!generation.top_p) generation.top_p = defaults.top_p;

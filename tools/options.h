@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,9 +26,15 @@ struct Settings {
   SessionOptions session;
   GenerationOptions generation;  // but for the seed, see below
   ImageOptions images;
-  bool fixed_seed = false;  // false: each answer draws its own seed
-  std::string system;
+  bool fixed_seed = false;            // false: each answer draws its own seed
+  std::optional<std::string> system;  // unset: what the model's store wants, usually none
+  std::string from, to;               // languages of a translation request
 };
+
+// Whether each message is one; both languages are given then.
+inline bool Translates(const Settings& settings) {
+  return !settings.from.empty() && !settings.to.empty();
+}
 
 // The heading in --help, and what a change in the chat has to do: nothing for the first three, a
 // new session for kSession. kModel is fixed once the model is loaded. kPictures, what is done to
@@ -63,6 +70,6 @@ Status ApplySetting(Settings& settings, std::string_view name, std::string_view 
 GenerationOptions ForOneAnswer(const Settings& settings);
 
 // What is used where `settings` leaves a choice to the model.
-Settings WithModelDefaults(const Settings& settings, const GenerationDefaults& defaults);
+Settings WithModelDefaults(const Settings& settings, const ModelConfig& config);
 
 }  // namespace gemma3::cli

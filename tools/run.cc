@@ -70,9 +70,10 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     for (const std::string& note : opened->model.notes()) WriteStderr("note      " + note + "\n");
     WriteStderr(Format("load      %.2f s\n", opened->seconds));
   }
+  if (!options.raw) WarnAboutChat(opened->model, Translates(settings));
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
-  if (!settings.system.empty()) session->SetSystem(settings.system);
+  if (settings.system) session->SetSystem(*settings.system);
 
   ProgressLine progress;
   const auto on_text = [&](std::string_view text) {
@@ -86,9 +87,10 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   const GenerationOptions generation = ForOneAnswer(settings);
   Result<GenerationResult> result = [&] {
     const CancelOnInterrupt scope(*session);
-    return options.raw ? session->Complete(parts, generation, on_text, on_progress)
-                       : session->Send(Message{Role::kUser, std::move(parts)}, generation, on_text,
-                                       on_progress);
+    if (options.raw) return session->Complete(parts, generation, on_text, on_progress);
+    Message message{Role::kUser, std::move(parts)};
+    if (Translates(settings)) message.translation = {settings.from, settings.to};
+    return session->Send(message, generation, on_text, on_progress);
   }();
   progress.Erase();
   if (!result) {
@@ -138,8 +140,15 @@ int RunCommand(int argc, const char* const* argv) {
                     SettingGroup::kSession, SettingGroup::kModel});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
-  if (options.raw && !options.settings.system.empty()) {
+  const Settings& settings = options.settings;
+  if (options.raw && settings.system) {
     return args.UsageError("--system needs the chat template, which --raw leaves out");
+  }
+  if (options.raw && Translates(settings)) {
+    return args.UsageError("--from and --to need the chat template, which --raw leaves out");
+  }
+  if (settings.from.empty() != settings.to.empty()) {
+    return args.UsageError("--from and --to go together");
   }
 
   PromptText text;

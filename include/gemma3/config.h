@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,16 +79,46 @@ struct GenerationDefaults {
   int top_k = 64;
   float top_p = 0.95f;
   std::vector<TokenId> stop_tokens = {1, 106};
+  std::optional<size_t> repeat_last_n = {};  // where a store says it
+  std::vector<std::string> stop = {};        // where a store says some
+};
+
+// A language as TranslateGemma's prompt names it.
+struct Language {
+  std::string code;  // "pt-BR"
+  std::string name;  // "Portuguese"
+  bool operator==(const Language&) const = default;
+};
+
+// Which chat template the model's files hold, seen by its content. Gemma 3's turns and those of the
+// kin below are built in; a template is never run.
+enum class ChatTemplateKind : uint8_t {
+  kNone,            // none, as in pretrained models; some chat models have lost theirs
+  kGemma3,          // MedGemma's too
+  kTranslateGemma,  // takes requests with languages only: see Message::Translate
+  kShieldGemma2,    // judges pictures: see Session::Classify
+  kFunctionGemma,   // answers in Gemma's turns; its function calls are not set up yet
+  kOther,           // not Gemma's; chats are laid out in Gemma's turns all the same
+};
+struct ChatTemplate {
+  ChatTemplateKind kind = ChatTemplateKind::kNone;
+  std::string name = {};                 // for people: "Gemma 3", "ChatML"; empty with kNone
+  std::vector<Language> languages = {};  // those of TranslateGemma, by rising code
 };
 
 struct ModelConfig {
-  std::string name;  // folder or file name, for people
+  std::string name;  // folder or file name, or a store's name, for people
   TextConfig text;
   bool has_vision = false;
   VisionConfig vision;
   PanAndScanConfig pan_and_scan;
   SpecialTokens tokens;
   GenerationDefaults generation;
+  ChatTemplate chat_template = {};
+  // What a store such as Ollama's wants where the user says nothing.
+  std::string system = {};         // the system message
+  size_t default_context = 0;      // 0: the library's own default
+  std::string defaults_from = {};  // which store set which defaults, for people
 };
 
 }  // namespace gemma3

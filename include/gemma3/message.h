@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,13 +26,27 @@ struct Part {
   static Part Picture(Image image) { return {"", std::make_shared<const Image>(std::move(image))}; }
 };
 
+// Turns a user's message into a request to TranslateGemma: its one part, a text or a picture, is to
+// be translated. Codes are ISO 639-1, with or without a region or script: "de", "en-GB", "zh_Hant".
+struct Translation {
+  std::string from;
+  std::string to;
+};
+
 struct Message {
   Role role = Role::kUser;
   std::vector<Part> parts;
+  std::optional<Translation> translation = {};  // of user messages only
 
   static Message System(std::string_view text) { return {Role::kSystem, {Part::Text(text)}}; }
   static Message User(std::string_view text) { return {Role::kUser, {Part::Text(text)}}; }
   static Message Model(std::string_view text) { return {Role::kModel, {Part::Text(text)}}; }
+  static Message Translate(Translation languages, std::string_view text) {
+    return {Role::kUser, {Part::Text(text)}, std::move(languages)};
+  }
+  static Message Translate(Translation languages, Image picture) {
+    return {Role::kUser, {Part::Picture(std::move(picture))}, std::move(languages)};
+  }
 };
 
 }  // namespace gemma3

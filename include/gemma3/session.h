@@ -61,7 +61,8 @@ struct BenchWork {
 
 class Session {
  public:
-  // Allocates the cache and starts threads. Errors: kInvalidArgument, kOutOfMemory with the plan.
+  // Allocates the cache and starts threads. The conversation is empty, but for a system message that
+  // the model's store may want (ModelConfig::system). Errors: kInvalidArgument, kOutOfMemory with the plan.
   static Result<Session> Create(const Model& model, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "src/base/status.h"
+#include "src/chat/languages.h"
+#include "src/chat/translation.h"
 #include "src/text/utf8.h"
 
 namespace gemma3 {
@@ -62,6 +64,36 @@ class PartWriter {
   size_t pictures_ = 0;
 };
 
+// The words of a request in front of its part.
+Result<std::string> BeforeTranslated(const Message& message, size_t index,
+                                     const ModelConfig& config) {
+  if (message.parts.size() != 1) {
+    return Fail(ErrorCode::kInvalidArgument, "message ", index + 1, " has ", message.parts.size(),
+                " parts; a translation request is one text or one picture");
+  }
+  const std::span<const Language> table = config.chat_template.languages;
+  GEMMA3_TRY(const Language from,
+             FindLanguage(message.translation->from, table, "source language"));
+  GEMMA3_TRY(const Language to, FindLanguage(message.translation->to, table, "target language"));
+  return message.parts[0].image ? BeforeTranslatedPicture(from, to)
+                                : BeforeTranslatedText(from, to);
+}
+
+// What TranslateGemma's own template refuses.
+Status CheckForTranslateGemma(std::span<const Message> messages) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i].role == Role::kSystem) {
+      return Fail(ErrorCode::kInvalidArgument, "TranslateGemma takes no system message");
+    }
+    if (messages[i].role == Role::kUser && !messages[i].translation) {
+      return Fail(ErrorCode::kInvalidArgument, "message ", i + 1,
+                  " names no languages: TranslateGemma takes the codes of a source and a target "
+                  "language with each text (the options from and to, e.g. de and en)");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
@@ -70,6 +102,9 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
   PromptBuilder builder(tokenizer, config, options.image_form);
   PartWriter parts(builder, options.crops);
 
+  if (config.chat_template.kind == ChatTemplateKind::kTranslateGemma) {
+    GEMMA3_CHECK_OK(CheckForTranslateGemma(messages));
+  }
   std::string prefix;
   const size_t first = !messages.empty() && messages[0].role == Role::kSystem ? 1 : 0;
   if (first == 1) {
@@ -93,6 +128,10 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
     GEMMA3_CHECK_OK(builder.Control(tokens.start_of_turn));
     builder.Text(message.role == Role::kUser ? "user\n" : "model\n");
     if (turn == 0) builder.Text(prefix);
+    if (message.role == Role::kUser && message.translation) {
+      GEMMA3_TRY(const std::string words, BeforeTranslated(message, i, config));
+      builder.Text(words);
+    }
 
     bool ended = false;
     const size_t answer = turn / 2;

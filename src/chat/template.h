@@ -8,6 +8,10 @@
 // The system text goes untrimmed in front of the first turn; every other text part is trimmed at
 // both ends, parts follow each other without separator, and a picture stands where its part is.
 // Source: the chat_template that the published models come with.
+//
+// A translation request is a user's turn, too:
+//   <start_of_turn>user\n{task, languages}\n\n\n{trimmed text, or picture}<end_of_turn>\n
+// Source: the chat_template of TranslateGemma (translation.h has its words).
 #pragma once
 
 #include <cstddef>
@@ -39,8 +43,9 @@ struct TemplateOptions {
 // Lays out a conversation: at most one system message in front, then user and model turns in
 // alternation, beginning with the user.
 // Errors: kInvalidArgument for no turn, roles out of order, a picture in the system message, text
-// that is not valid UTF-8 (with message, part and byte, counted from 1, 1 and 0); kUnsupported for
-// a picture where the model has no vision; kBadModel for a vocabulary without Gemma's turn marks.
+// that is not valid UTF-8 (with message, part and byte, counted from 1, 1 and 0), a translation of
+// more or less than one part or of an unknown language, and for TranslateGemma a system message or a
+// user's message without languages; kUnsupported for a picture where the model has no vision; kBadModel for a vocabulary without Gemma's turn marks.
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
                                 const ModelConfig& config, const TemplateOptions& options = {});
 

@@ -34,7 +34,7 @@ Result<AnswerLoop> AnswerLoop::Create(const Model& model, const GenerationOption
                                        config.tokens.image_soft_token};
   const size_t vocab_limit = std::min(config.text.vocab_size, tokenizer->vocab_size());
   GEMMA3_TRY(Sampler sampler, Sampler::Create(options, config.generation, vocab_limit, banned));
-  GEMMA3_TRY(StopStrings stops, StopStrings::Create(options.stop));
+  GEMMA3_TRY(StopStrings stops, StopStrings::Create(options.stop.empty() ? config.generation.stop : options.stop));
   return AnswerLoop(model, options, std::move(sampler), std::move(stops));
 }
 

@@ -9,6 +9,7 @@
 #include "ops/mlp.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/engine/chat_defaults.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/packed_cache.h"
 #include "src/stores/find_model.h"
@@ -49,9 +50,12 @@ std::string BytesText(size_t bytes) {
 bool IsPackedFile(const std::string& path) { return path.ends_with(kPackedFileSuffix); }
 
 Result<Checkpoint> OpenAny(const FoundModel& found, const LoadOptions& options) {
-  if (IsPackedFile(found.path)) return OpenPackedFile(found.path);
   const std::string& mmproj = options.mmproj.empty() ? found.mmproj : options.mmproj;
-  return OpenCheckpoint(found.path, {.mmproj = mmproj});
+  GEMMA3_TRY(Checkpoint checkpoint, IsPackedFile(found.path)
+                                        ? OpenPackedFile(found.path)
+                                        : OpenCheckpoint(found.path, {.mmproj = mmproj}));
+  TakeChatDefaults(found, &checkpoint);
+  return checkpoint;
 }
 
 // Makes the checkpoint's tensors those that were packed in memory.
@@ -172,7 +176,8 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   ResolvedOptions out;
   out.session = options;
   const size_t trained = config.text.max_context;
-  out.context = options.context == 0 ? std::min(trained, kDefaultContext) : options.context;
+  const size_t usual = config.default_context != 0 ? config.default_context : kDefaultContext;
+  out.context = options.context == 0 ? std::min(trained, usual) : options.context;
   if (out.context > trained) {
     GEMMA3_CHECK_OK(
         OutOfRange("context", "at most the trained " + std::to_string(trained), out.context));
@@ -280,7 +285,7 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
       if (!tokenizer) return Fail(tokenizer.error().code, found, ": ", tokenizer.error().message);
       return tokenizer;
     }
-    GEMMA3_TRY(const Checkpoint checkpoint, OpenAny({found, ""}, {}));
+    GEMMA3_TRY(const Checkpoint checkpoint, OpenAny({.path = found}, {}));
     if (checkpoint.tokenizer_proto.empty()) {
       return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
     }

@@ -43,7 +43,9 @@ ImageForm ImageFormOf(const ModelConfig& config, const ResolvedOptions& options)
 struct Session::Impl {
   Impl(const Model& model, const ResolvedOptions& options)
       : model(model), options(options), runner(model.impl(), options) {
-    if (model.config().has_vision) encoder.emplace(model.impl(), options, runner.workspace());
+    const ModelConfig& config = model.config();
+    if (config.has_vision) encoder.emplace(model.impl(), options, runner.workspace());
+    if (!config.system.empty()) conversation.messages = {Message::System(config.system)};
   }
 
   // A conversation; model turns that were generated here keep their token ids, because encoding the

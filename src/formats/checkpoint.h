@@ -18,6 +18,12 @@
 
 namespace gemma3 {
 
+// A chat template as it is stored: untrusted text that is looked at and never run.
+struct StoredTemplate {
+  std::string where;  // the file, for messages
+  std::string text;
+};
+
 // Canonical tensor names are Hugging Face's without any prefix:
 //   text       embed_tokens.weight, norm.weight, layers.N.<...>.weight, and lm_head.weight where an
 //              output head is stored, be it equal to the embedding or not (weights/head.h)
@@ -34,6 +40,7 @@ struct Checkpoint {
   // in `tokenizer_missing`.
   std::string tokenizer_proto;
   std::string tokenizer_missing;
+  std::vector<StoredTemplate> chat_templates;  // the one that counts first
   Remarks remarks;
   // What keeps every view alive: the maps, and tensors that had to be put in another order.
   std::vector<std::shared_ptr<const FileMap>> files;

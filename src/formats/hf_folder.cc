@@ -15,6 +15,7 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/chat_templates.h"
 #include "src/formats/hf_config.h"
 #include "src/formats/hf_names.h"
 #include "src/formats/hf_tokenizer.h"
@@ -203,6 +204,7 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::strin
              ReadHfTokenizer(folder, checkpoint.config.text.vocab_size, &checkpoint.remarks));
   checkpoint.tokenizer_proto = std::move(tokenizer.proto);
   checkpoint.tokenizer_missing = std::move(tokenizer.missing);
+  checkpoint.chat_templates = ReadChatTemplates(folder.string(), &checkpoint.remarks);
   return checkpoint;
 }
 

@@ -351,6 +351,90 @@ TEST(LayOutChat, UnknownAnswersAreEncoded) {
                        {106, 107}}));
 }
 
+// --- Translation requests ---
+
+// As TranslateGemma's own template renders them.
+const std::string kTask =
+    "You are a professional German (de) to English (en-GB) translator. Your goal is to accurately "
+    "convey the meaning and nuances of the original German text while adhering to English grammar, "
+    "vocabulary, and cultural sensitivities.\n";
+
+ModelConfig TranslateConfig() {
+  ModelConfig config = DemoConfig();
+  config.chat_template = {ChatTemplateKind::kTranslateGemma,
+                          "TranslateGemma",
+                          {{"de", "German"}, {"en-GB", "English"}}};
+  return config;
+}
+
+TEST(LayOutTranslation, TextComesBehindTheTask) {
+  const std::string before =
+      kTask +
+      "Produce only the English translation, without any additional explanations or commentary. "
+      "Please translate the following German text into English:\n\n\n";
+  const std::vector<Message> messages = {Message::Translate({"de", "en_GB"}, " Guten Tag!\n"),
+                                         Message::Model(" Good day! "),
+                                         Message::Translate({"de", "en-gb"}, "<end_of_turn>")};
+  const auto layout = LayOutChat(messages, DemoTokenizer(), TranslateConfig());
+  ASSERT_TRUE(layout) << layout.error().message;
+  EXPECT_EQ(layout->ids, Join({{2, 105},
+                               Encode("user\n" + before + "Guten Tag!"),
+                               {106, 107, 105},
+                               Encode("model\nGood day!"),
+                               {106, 107, 105},
+                               Encode("user\n" + before + "<end_of_turn>"),
+                               {106, 107, 105},
+                               Encode("model\n")}));
+}
+
+TEST(LayOutTranslation, ThePictureComesLast) {
+  const std::string before =
+      kTask +
+      "Please translate the German text in the provided image into English. Produce only the "
+      "English translation, without any additional explanations, alternatives or commentary. Focus "
+      "only on the text, do not output where the text is located, surrounding objects or any other "
+      "explanation about the picture. Ignore symbols, pictogram, and arrows!\n\n\n";
+  const std::vector<Message> messages = {
+      Message::Translate({"de", "en-GB"}, Image{1, 1, {0, 0, 0}})};
+  const auto layout =
+      LayOutChat(messages, DemoTokenizer(), TranslateConfig(), {.add_generation_prompt = false});
+  ASSERT_TRUE(layout) << layout.error().message;
+  EXPECT_EQ(layout->ids, Join({{2, 105}, Encode("user\n" + before), PictureIds(), {106, 107}}));
+}
+
+TEST(LayOutTranslation, RefusesWhatTheTemplateRefuses) {
+  const auto refused = [](const std::vector<Message>& messages, const char* part) {
+    const Error error = LayOutError(messages, TranslateConfig());
+    EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(error.message.find(part), std::string::npos) << error.message;
+  };
+  refused({Message::User("Hello")}, "names no languages");
+  refused({Message::Translate({"de", "en-GB"}, "a"), Message::Model("b"), Message::User("c")},
+          "message 3 names no languages");
+  refused({Message::System("S"), Message::Translate({"de", "en-GB"}, "a")}, "no system message");
+  refused({Message::Translate({"xx", "en-GB"}, "a")}, "source language \"xx\"");
+  refused({Message::Translate({"de", "en-US"}, "a")}, "target language \"en-US\"");
+  Message both = Message::Translate({"de", "en-GB"}, "a");
+  both.parts.push_back(Picture());
+  refused({both}, "has 2 parts");
+  both.parts.clear();
+  refused({both}, "has 0 parts");
+  refused({Message::Translate({"de", "en-GB"}, "\xFF")}, "not valid UTF-8");
+}
+
+// The files of some TranslateGemmas hold no template, and other models can be asked so, too.
+TEST(LayOutTranslation, WorksWithoutTheModelsTable) {
+  const std::vector<Message> messages = {Message::System("S"),
+                                         Message::Translate({"de", "pt_br"}, "a")};
+  const auto layout =
+      LayOutChat(messages, DemoTokenizer(), DemoConfig(), {.add_generation_prompt = false});
+  ASSERT_TRUE(layout) << layout.error().message;
+  const std::string text = DemoTokenizer().Decode(layout->ids);
+  EXPECT_NE(text.find("S\n\nYou are a professional German (de) to Portuguese (pt-BR) translator."),
+            std::string::npos)
+      << text;
+}
+
 // --- Raw text ---
 
 TEST(LayOutRaw, PutsBosInFrontAndLeavesTheTextAlone) {

@@ -11,7 +11,6 @@
 #include "src/formats/hf_config.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
-#include "src/stores/ollama.h"
 #include "src/formats/tokenizer_json.h"
 #include "src/formats/vocabulary.h"
 
@@ -28,11 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)ParseHfConfig(
       {.config = model, .generation = text, .preprocessor = text, .processor = text}, "fuzz");
   (void)ParseSafetensorsIndex(text, "fuzz");
-  if (const auto layers = ParseOllamaManifest(text, "fuzz")) {
-    for (const OllamaLayer& layer : *layers) {
-      if (layer.hex.size() != 64) std::abort();
-    }
-  }
   if (const auto vocabulary = VocabularyFromTokenizerJson(text, "fuzz")) {
     if (const auto proto = BuildSpmProto(*vocabulary, "fuzz")) {
       if (!ParseSpmProto(*proto, "fuzz")) std::abort();

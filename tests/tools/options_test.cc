@@ -35,7 +35,8 @@ TEST(Settings, HasTheFlagsThatScriptsRelyOn) {
        {"temperature",   "top-k",   "top-p",      "min-p",        "repeat-penalty",
         "repeat-last-n", "seed",    "max-tokens", "stop",         "system",
         "context",       "threads", "compute",    "kv",           "prefill-batch",
-        "weights",       "mmproj",  "max-memory", "pan-and-scan", "alpha"}) {
+        "weights",       "mmproj",  "max-memory", "pan-and-scan", "alpha",
+        "from",          "to"}) {
     EXPECT_NE(FindSetting(name), nullptr) << name;
   }
 }
@@ -51,6 +52,9 @@ TEST(Settings, ReachTheFieldOfTheirName) {
   EXPECT_EQ(With("max-tokens", "7").generation.max_tokens, 7u);
   EXPECT_EQ(With("stop", "\n").generation.stop, std::vector<std::string>{"\n"});
   EXPECT_EQ(With("system", "Be brief.").system, "Be brief.");
+  EXPECT_EQ(With("system", "").system, "");
+  EXPECT_EQ(With("from", "de").from, "de");
+  EXPECT_EQ(With("to", "en-GB").to, "en-GB");
   EXPECT_EQ(With("context", "8K").session.context, 8192u);
   EXPECT_EQ(With("threads", "2").session.threads, 2u);
   EXPECT_EQ(With("threads", "2").load.threads, 2u);
