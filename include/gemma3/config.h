@@ -78,6 +78,8 @@ struct GenerationDefaults {
   float temperature = 1.0f;
   int top_k = 64;
   float top_p = 0.95f;
+  float min_p = 0;
+  float repeat_penalty = 1;
   std::vector<TokenId> stop_tokens = {1, 106};
   std::optional<size_t> repeat_last_n = {};  // where a store says it
   std::vector<std::string> stop = {};        // where a store says some

@@ -15,7 +15,7 @@ namespace gemma3 {
 
 class AnswerLoop {
  public:
-  // Checks the options. Errors: kInvalidArgument; kUnsupported without a tokenizer.
+  // Checks the options. Errors: kInvalidArgument; kBadModel without a tokenizer.
   static Result<AnswerLoop> Create(const Model& model, const GenerationOptions& options);
 
   // Answers the prompt; `result` comes with what was already spent on pictures. *answer_ids, if not

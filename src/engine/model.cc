@@ -287,7 +287,7 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
     }
     GEMMA3_TRY(const Checkpoint checkpoint, OpenAny({.path = found}, {}));
     if (checkpoint.tokenizer_proto.empty()) {
-      return Fail(ErrorCode::kUnsupported, found, ": ", checkpoint.tokenizer_missing);
+      return Fail(ErrorCode::kBadModel, found, ": ", checkpoint.tokenizer_missing);
     }
     return FromProto(checkpoint.tokenizer_proto);
   });

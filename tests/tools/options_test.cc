@@ -150,11 +150,24 @@ TEST(ForOneAnswer, DrawsASeedUnlessOneIsFixed) {
 
 TEST(WithModelDefaults, FillsOnlyWhatWasLeftOpen) {
   Settings settings = With("top-k", "5");
-  const GenerationDefaults defaults{.temperature = 0.7f, .top_k = 9, .top_p = 0.8f};
-  const Settings resolved = WithModelDefaults(settings, defaults);
+  ModelConfig config;
+  config.generation = {.temperature = 0.7f, .top_k = 9, .top_p = 0.8f, .stop = {"END"}};
+  config.system = "Be brief.";
+  config.default_context = 100;
+  Settings resolved = WithModelDefaults(settings, config);
   EXPECT_EQ(resolved.generation.temperature, 0.7f);
   EXPECT_EQ(resolved.generation.top_k, 5);
   EXPECT_EQ(resolved.generation.top_p, 0.8f);
+  EXPECT_EQ(resolved.generation.stop, (std::vector<std::string>{"END"}));
+  EXPECT_EQ(resolved.system, "Be brief.");
+  EXPECT_EQ(resolved.session.context, 100u);
+  settings.system = "";  // none, not even the model's
+  settings.generation.stop = {"x"};
+  settings.session.context = 50;
+  resolved = WithModelDefaults(settings, config);
+  EXPECT_EQ(resolved.system, "");
+  EXPECT_EQ(resolved.generation.stop, (std::vector<std::string>{"x"}));
+  EXPECT_EQ(resolved.session.context, 50u);
 }
 
 }  // namespace

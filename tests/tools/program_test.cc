@@ -48,6 +48,74 @@ TEST_F(ProgramTest, RunEndsTheAnswerWithALineEnd) {
   EXPECT_NE(Run({"run", "--help"}).out.find("--no-stdin"), std::string::npos);
 }
 
+// The demo model with other small files.
+std::string LinkDemo(const std::string& folder) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  for (const auto& entry : fs::directory_iterator(kDemo + "/tiny-gemma3")) {
+    fs::create_symlink(entry.path(), fs::path(folder) / entry.path().filename());
+  }
+  return folder;
+}
+
+TEST_F(ProgramTest, ATemplateThatIsNotGemmasIsSaidOnce) {
+  const std::string chat_ml = "{{ '<|im_start|>' + m.role + '<|im_end|>' }}";
+  const auto ask = [&](const std::string& name, const std::string& content) {
+    const std::string folder = LinkDemo(Path("model"));
+    if (!name.empty()) {
+      fs::remove(folder + "/" + name);
+      Write("model/" + name, content);
+    }
+    return Run({"run", folder, "--temperature", "0", "--max-tokens", "1", "Hello!"});
+  };
+  EXPECT_EQ(ask("", "").err, "");
+  for (const auto& [name, content] :
+       {std::pair<std::string, std::string>{"chat_template.jinja", chat_ml},
+        {"chat_template.json", Json{{"chat_template", chat_ml}}.dump()},
+        {"tokenizer_config.json", Json{{"chat_template", chat_ml}}.dump()},
+        {"tokenizer_config.json",
+         R"({"chat_template":[{"name":"default","template":"<|im_start|>"}]})"}}) {
+    const Outcome outcome = ask(name, content);
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_EQ(outcome.err.find("warning: "), 0u) << outcome.err;
+    EXPECT_NE(outcome.err.find(name), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("ChatML"), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+  // A pretrained model has none.
+  const Outcome none = ask("chat_template.json", "{}");
+  EXPECT_NE(none.err.find("--raw"), std::string::npos) << none.err;
+  EXPECT_EQ(Run({"run", Path("model"), "--raw", "--max-tokens", "1", "Hello"}).err, "");
+  const Outcome inspected = Run({"inspect", "demo", "--no-tensors"});
+  EXPECT_NE(inspected.out.find("chat        Gemma 3\n"), std::string::npos) << inspected.out;
+}
+
+TEST_F(ProgramTest, TranslateGemmaTakesLanguages) {
+  const std::string folder = LinkDemo(Path("model"));
+  fs::remove(folder + "/chat_template.json");
+  Write("model/chat_template.jinja",
+        "<start_of_turn>user<end_of_turn><start_of_turn>model source_lang_code target_lang_code "
+        "{\"de\": \"German\", \"en\": \"English\"}");
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", folder, "--temperature", "0", "--max-tokens", "3"});
+    return Run(more);
+  };
+  const Outcome translated = run({"--from", "de", "--to", "en", "--json", "Hallo"});
+  EXPECT_EQ(translated.code, 0) << translated.err;
+  EXPECT_EQ(translated.err, "");
+  EXPECT_GT(Json::parse(translated.out)["prompt_tokens"].get<int>(), 60);
+  EXPECT_EQ(run({"--from", "de", "--to", "en", "--image", kPicture}).code, 0);
+  EXPECT_TRUE(IsError(run({"Hallo"}), 2, "from and to"));
+  EXPECT_TRUE(IsError(run({"--from", "xx", "--to", "en", "Hallo"}), 2, "\"xx\""));
+  EXPECT_TRUE(IsError(run({"--from", "de", "--to", "en", "--image", kPicture, "Hallo"}), 2,
+                      "one text or one picture"));
+  EXPECT_NE(run({"--from", "de", "Hallo"}).err.find("go together"), std::string::npos);
+  const Outcome chat =
+      Run({"chat", folder, "--max-tokens", "1"}, Bytes("Hallo\n/set from de\n/set to en\nHallo\n"));
+  EXPECT_EQ(std::count(chat.out.begin(), chat.out.end(), '\n'), 1) << chat.out;
+  EXPECT_NE(chat.err.find("from and to"), std::string::npos) << chat.err;
+}
+
 TEST_F(ProgramTest, RunReadsThePromptFromAnySource) {
   const std::string question = "So, how large are the input images of Gemma 3?";
   const std::string answer = "Gemma 3 resizes images to 896x896 pixels.\n";
