@@ -202,7 +202,7 @@ TEST_F(FindModelTest, ATagChoosesAmongTheFilesOfARepository) {
     ExpectError(name, "unsloth/gemma-3-4b-it-GGUF:UD-Q4_K_XL");
   }
   ExpectError(At(base), ":Q8_0");
-  ExpectError("unsloth/gemma-3-4b-it-GGUF:Q3_K_M", "holds no Q3_K_M; there is BF16, Q4_K_M");
+  ExpectError("unsloth/gemma-3-4b-it-GGUF:Q3_K_M", "holds no Q3_K_M; there is Q4_K_M");
   ExpectError("unsloth/gemma-3-4b-it-GGUF:K_M", "holds no K_M");
   EXPECT_EQ(Find("unsloth/gemma-3-4b-it-GGUF/gemma-3-4b-it-Q8_0.gguf"),
             At(base + "gemma-3-4b-it-Q8_0.gguf"));

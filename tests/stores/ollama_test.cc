@@ -89,7 +89,7 @@ TEST(ReadOllamaParameters, WhatIsNotUsedIsNamed) {
 TEST(FindInOllama, ReadsTheLayersBesideTheWeights) {
   const testing::TempFolder folder;
   std::string layers;
-  char digit = 'a';
+  char digit = '0';
   const auto add = [&](const std::string& type, const std::string& content) {
     const std::string hex(64, digit++);
     folder.Write("blobs/sha256-" + hex, content);
@@ -110,7 +110,7 @@ TEST(FindInOllama, ReadsTheLayersBesideTheWeights) {
   ASSERT_TRUE(found && *found);
   const FoundModel& model = **found;
   EXPECT_EQ(model.name, "pirate:latest");
-  EXPECT_EQ(model.path, folder.path() + "/blobs/sha256-" + std::string(64, 'a'));
+  EXPECT_EQ(model.path, folder.path() + "/blobs/sha256-" + std::string(64, '0'));
   EXPECT_EQ(model.defaults.system, "Speak like a pirate.\n");
   EXPECT_EQ(model.chat_template, "{{ .Prompt }}");
   EXPECT_EQ(model.defaults.temperature, 0.0f);
