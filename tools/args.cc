@@ -16,7 +16,7 @@
 namespace gemma3::cli {
 namespace {
 
-constexpr int kHelpColumn = 30;
+constexpr int kHelpColumn = 36;  // behind the longest of the settings and its values
 
 // CLI11's help, with the usage line first and without its annotations of types and defaults.
 class HelpFormatter : public CLI::Formatter {
