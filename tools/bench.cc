@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gemma3/gemma3.h"
+#include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "tools/args.h"
 #include "tools/commands.h"
@@ -264,9 +265,8 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   const size_t peak_bytes = PeakResidentBytes();
   GEMMA3_TRY(const MemoryPlan plan, model.Plan(session_options));
   report.Add("memory", {{"peak_resident_bytes", peak_bytes}, {"plan_bytes", plan.total()}},
-             Format("peak memory     %s resident, %s planned",
-                    FormatBytes(static_cast<double>(peak_bytes)).c_str(),
-                    FormatBytes(static_cast<double>(plan.total())).c_str()));
+             Format("peak memory     %s resident, %s planned", BytesText(peak_bytes).c_str(),
+                    BytesText(plan.total()).c_str()));
   Status peer;
   if (!options.peer.empty()) peer = AddPeer(options, model.path(), threads, rates, report);
   report.Finish();  // our own figures are kept whatever happened there

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gemma3/gemma3.h"
+#include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "tools/args.h"
 #include "tools/commands.h"
@@ -437,7 +438,7 @@ void Chat::ShowStats(std::string_view) {
   if (last_) Say(DescribeAnswer(*last_));
   const ContextUsage usage = session_.usage();
   Say(Format("context   %zu of %zu tokens\n", usage.used_tokens, usage.context_tokens));
-  Say("memory    " + FormatBytes(static_cast<double>(PeakResidentBytes())) + " at most\n");
+  Say("memory    " + BytesText(PeakResidentBytes()) + " at most\n");
 }
 
 }  // namespace

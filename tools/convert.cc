@@ -22,14 +22,15 @@ int ConvertCommand(int argc, const char* const* argv) {
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 2) return args.UsageError("expects MODEL and OUT.gemma3");
 
-  const auto path = ResolveModel(args.words()[0]);
-  if (!path) return Report(path.error(), During::kLoad);
+  const std::string& name = args.words()[0];
+  const auto model = InspectModel(name, settings);  // shows its warnings
+  if (!model) return Report(model.error(), During::kLoad);
   ProgressLine progress;
   settings.load.on_progress = [&](const Progress& p) {
     progress.Update(p);
     return true;
   };
-  const Status status = Convert(*path, args.words()[1], settings.load);
+  const Status status = Convert(name == "demo" ? model->path() : name, args.words()[1], settings.load);
   progress.Erase();
   return status ? kExitOk : Report(status.error(), During::kLoad);
 }

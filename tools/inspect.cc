@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gemma3/gemma3.h"
+#include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "tools/args.h"
 #include "tools/commands.h"
@@ -27,7 +28,7 @@ struct TypeTotal {
   size_t bytes = 0;
 };
 
-std::map<std::string, TypeTotal> TotalsByType(const Model& model) {
+std::map<std::string, TypeTotal> TotalsByType(const ModelInfo& model) {
   std::map<std::string, TypeTotal> totals;
   for (const TensorInfo& tensor : model.tensors()) {
     ++totals[tensor.type].tensors;
@@ -49,7 +50,7 @@ size_t GlobalLayers(const TextConfig& config) {
   return count;
 }
 
-nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPlan& plan,
+nlohmann::ordered_json ToJson(const ModelInfo& model, size_t context, const MemoryPlan& plan,
                               bool with_tensors) {
   const ModelConfig& config = model.config();
   const TextConfig& text = config.text;
@@ -112,7 +113,8 @@ nlohmann::ordered_json ToJson(const Model& model, size_t context, const MemoryPl
   return json;
 }
 
-std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, bool with_tensors) {
+std::string ToText(const ModelInfo& model, size_t context, const MemoryPlan& plan,
+                   bool with_tensors) {
   const ModelConfig& config = model.config();
   const TextConfig& t = config.text;
   std::string text = config.name + "\n  path        " + model.path() + "\n";
@@ -153,20 +155,20 @@ std::string ToText(const Model& model, size_t context, const MemoryPlan& plan, b
     text += "\nTensors\n";
     for (const TensorInfo& tensor : model.tensors()) {
       const std::string file = std::filesystem::path(tensor.file).filename().string();
-      text += Format("  %-*s  %-5s  %-*s  %10s  %s\n", static_cast<int>(name_width),
-                     tensor.name.c_str(), tensor.type.c_str(), static_cast<int>(shape_width),
-                     ShapeText(tensor.shape).c_str(),
-                     FormatBytes(static_cast<double>(tensor.bytes)).c_str(), file.c_str());
+      text +=
+          Format("  %-*s  %-5s  %-*s  %10s  %s\n", static_cast<int>(name_width),
+                 tensor.name.c_str(), tensor.type.c_str(), static_cast<int>(shape_width),
+                 ShapeText(tensor.shape).c_str(), BytesText(tensor.bytes).c_str(), file.c_str());
     }
   }
   text += "\nTypes\n";
   for (const auto& [type, total] : TotalsByType(model)) {
     text += Format("  %-5s  %5zu tensors  %10s\n", type.c_str(), total.tensors,
-                   FormatBytes(static_cast<double>(total.bytes)).c_str());
+                   BytesText(total.bytes).c_str());
   }
   text += Format("\nMemory at a context of %zu tokens\n", context);
   const auto line = [&text](const char* name, size_t bytes) {
-    text += Format("  %-12s  %10s\n", name, FormatBytes(static_cast<double>(bytes)).c_str());
+    text += Format("  %-12s  %10s\n", name, BytesText(bytes).c_str());
   };
   line("weights", plan.weights);
   line("kv cache", plan.kv_cache);
@@ -197,22 +199,18 @@ int InspectCommand(int argc, const char* const* argv) {
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
 
-  const auto opened = LoadModel(args.words()[0], settings);
+  const auto opened = InspectModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  const Model& model = opened->model;
-  // The library's own default, spelled out here because it is printed.
-  SessionOptions session = settings.session;
-  constexpr size_t kDefaultContext = 8192;
-  if (session.context == 0) {
-    session.context = std::min(model.config().text.max_context, kDefaultContext);
-  }
-  const auto plan = model.Plan(session);
+  const ModelInfo& model = *opened;
+  const auto session = model.Resolve(settings.session);
+  if (!session) return Report(session.error());
+  const auto plan = model.Plan(*session);
   if (!plan) return Report(plan.error());
   Output out;
-  out.Write(json ? ToJson(model, session.context, *plan, !no_tensors)
+  out.Write(json ? ToJson(model, session->context, *plan, !no_tensors)
                            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
                        "\n"
-                 : ToText(model, session.context, *plan, !no_tensors));
+                 : ToText(model, session->context, *plan, !no_tensors));
   return out.Finish(kExitOk);
 }
 

@@ -36,6 +36,18 @@ Result<std::string> FindDemo() {
   return Fail(ErrorCode::kIo, "the demo model is not installed; looked in ", looked);
 }
 
+// Names other than the demo's are for the library to find: it also finds the vision part that a
+// store keeps beside a model.
+Result<std::string> PathOf(const std::string& name) {
+  return name == "demo" ? FindDemo() : Result<std::string>(name);
+}
+
+void ShowWarnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    WriteStderr("warning: " + SanitizeForTerminal(warning) + "\n");
+  }
+}
+
 }  // namespace
 
 Result<std::string> ResolveModel(const std::string& name) {
@@ -48,13 +60,19 @@ std::string DefaultCacheFolder() {
   return folder.empty() ? folder : folder + "/gemma3";
 }
 
+Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings) {
+  GEMMA3_TRY(const std::string path, PathOf(name));
+  GEMMA3_TRY(ModelInfo info, Model::Inspect(path, settings.load));
+  ShowWarnings(info.warnings());
+  return info;
+}
+
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings) {
   const auto start = std::chrono::steady_clock::now();
-  // Names other than the demo's are for the library to find: it also finds the vision part that a
-  // store keeps beside a model.
-  std::string path = name;
-  if (name == "demo") {
-    GEMMA3_TRY(path, FindDemo());
+  GEMMA3_TRY(const std::string path, PathOf(name));
+  if (settings.session.max_memory_bytes != 0) {
+    GEMMA3_TRY(const ModelInfo info, Model::Inspect(path, settings.load));
+    GEMMA3_CHECK_OK(info.Plan(settings.session));
   }
   LoadOptions options = settings.load;
   if (settings.cache) options.cache_folder = DefaultCacheFolder();
@@ -65,9 +83,7 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   };
   GEMMA3_TRY(Model model, Model::Load(path, options));
   progress.Erase();
-  for (const std::string& warning : model.warnings()) {
-    WriteStderr("warning: " + SanitizeForTerminal(warning) + "\n");
-  }
+  ShowWarnings(model.warnings());
   // Never destroyed: at the end of the process the system takes the memory back at once, while
   // destructors would walk through the vocabulary, a tenth of the time of a short answer.
   static auto* const kept = new std::vector<Model>;

@@ -23,8 +23,13 @@ struct OpenedModel {
   double seconds;  // that loading took
 };
 
-// Prints the model's warnings to standard error. Errors: those of ResolveModel and Model::Load; During::kLoad is their exit code.
+// Prints the model's warnings to standard error. Where a limit to memory is set, what model and
+// session need together is compared with it before anything is packed. Errors: those of
+// ResolveModel and Model::Load; During::kLoad is their exit code.
 Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings);
+
+// The same from the headers of its files.
+Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings);
 
 // Says on standard error what a conversation with the model has to reckon with: no chat template in
 // its files, or one of a model that is for something else. `translates`: with a request's languages.

@@ -220,7 +220,7 @@ Setting MaxMemory() {
 Setting Threads() {
   Setting setting = Whole(
       "threads", "N", Group::kSession, "processor threads; 0: all cores available",
-      "a whole number from 0 to 1024", 0, 1024, [](auto& s) -> auto& { return s.session.threads; });
+      "a whole number from 0 to 256", 0, 256, [](auto& s) -> auto& { return s.session.threads; });
   setting.set = [set = setting.set](Settings& s, std::string_view text) {
     if (!set(s, text)) return false;
     s.load.threads = s.session.threads;

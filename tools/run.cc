@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gemma3/gemma3.h"
+#include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "tools/args.h"
 #include "tools/commands.h"
@@ -104,8 +105,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   }
   if (options.verbose) {
     WriteStderr(DescribeAnswer(*result));
-    WriteStderr("memory    " + FormatBytes(static_cast<double>(PeakResidentBytes())) +
-                " at most\n");
+    WriteStderr("memory    " + BytesText(PeakResidentBytes()) + " at most\n");
   }
   if (result->stop_reason == StopReason::kContextFull) {
     PrintError(

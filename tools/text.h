@@ -14,8 +14,6 @@ namespace gemma3::cli {
 // printf into a string.
 [[gnu::format(printf, 1, 2)]] std::string Format(const char* format, ...);
 
-// "1.50 GiB", "312 MiB", "17 B".
-std::string FormatBytes(double bytes);
 // A decimal rate: FormatRate(1.2e12, "FLOP/s") is "1.20 TFLOP/s".
 std::string FormatRate(double per_second, const char* unit);
 

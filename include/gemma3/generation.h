@@ -60,8 +60,13 @@ using TextCallback = std::function<bool(std::string_view text)>;
 
 // What long work reports while it runs.
 struct Progress {
-  enum class Stage { kWeights, kImage, kPrefill } stage = Stage::kPrefill;
-  size_t done = 0;  // bytes of weights, tower layers over all images, or prompt tokens
+  enum class Stage {
+    kWeights,  // packing them; in bytes, as kWriting
+    kWriting,  // a file of packed weights
+    kImage,    // in tower layers over all images
+    kPrefill,  // in prompt tokens
+  } stage = Stage::kPrefill;
+  size_t done = 0;
   size_t total = 0;
 };
 // Return false to cancel. Called at least once a prefill batch and once a tower layer.

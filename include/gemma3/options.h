@@ -29,13 +29,15 @@ enum class WeightFormat { kAsStored, kBF16, kInt8, kInt4 };
 struct LoadOptions {
   WeightFormat weights = WeightFormat::kAsStored;
   std::string mmproj = {};  // GGUF only: the vision part; empty: look beside the model
-  // Folder in which packed weights are kept, so that the next start with the same file and the same
-  // `weights` maps them at once; made if missing. Empty: nothing is kept.
+  // Folder in which packed matrices are kept, so that the next start with the same files and the
+  // same `weights` maps them at once; made if missing. All else of a model is read from its own
+  // files each time. Empty: nothing is kept.
   std::string cache_folder = {};
   size_t cache_max_bytes = size_t{32} << 30;  // the files used longest ago go first
-  size_t max_memory_bytes = 0;  // 0: no limit; else loading fails with the plan that exceeds it
-  size_t threads = 0;           // for packing; 0: all cores this process may use
-  // Called while weights are packed; false cancels.
+  // 0: no limit; else loading fails with the plan that exceeds it, before anything is packed.
+  size_t max_memory_bytes = 0;
+  size_t threads = 0;  // for packing; 0: all cores this process may use
+  // Called while weights are packed, and while packed ones are written; false cancels.
   ProgressCallback on_progress = {};
 };
 

@@ -106,6 +106,7 @@ class Session {
   // Of the conversation as it is now, whether it has been computed or not; a system message counts
   // together with the first user message. Encodes it, as Send does.
   ContextUsage usage() const;
+  // As they are used: what was left to the library (0, kAuto) is filled in.
   const SessionOptions& options() const;
   const Model& model() const;
 

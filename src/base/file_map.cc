@@ -42,24 +42,26 @@ int OpenForReading(const std::string& path) {
   return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-struct FileState {
-  size_t size = 0;
-  int64_t modified_ns = 0;  // since 1970
-};
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
-FileState StateOf(const struct stat& info) {
+FileIdentity IdentityOf(const struct stat& info) {
 #ifdef __APPLE__
-  const timespec& time = info.st_mtimespec;
+  const timespec &modified = info.st_mtimespec, &changed = info.st_ctimespec;
 #else
-  const timespec& time = info.st_mtim;
+  const timespec &modified = info.st_mtim, &changed = info.st_ctim;
 #endif
-  return FileState{static_cast<size_t>(info.st_size),
-                   int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
+  return {.device = static_cast<uint64_t>(info.st_dev),
+          .inode = static_cast<uint64_t>(info.st_ino),
+          .size = static_cast<uint64_t>(info.st_size),
+          .modified_ns = Nanoseconds(modified),
+          .changed_ns = Nanoseconds(changed)};
 }
 
 // Refuses anything but a regular file, since a folder, a pipe or a device has no size to rely on.
 // `descriptor` is what OpenForReading returned, just now.
-Result<FileState> DescribeRegular(const std::string& path, int descriptor) {
+Result<FileIdentity> DescribeRegular(const std::string& path, int descriptor) {
   if (descriptor < 0) {
     return Fail(ErrorCode::kIo, "cannot open ", path, ": ", SystemMessage(errno));
   }
@@ -71,7 +73,7 @@ Result<FileState> DescribeRegular(const std::string& path, int descriptor) {
     return Fail(ErrorCode::kIo, path, S_ISDIR(info.st_mode) ? " is a folder" : " is not a file",
                 "; a regular file is needed here");
   }
-  return StateOf(info);
+  return IdentityOf(info);
 }
 
 }  // namespace
@@ -80,9 +82,8 @@ Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
   std::shared_ptr<FileMap> map(new FileMap());
   map->path_ = path;
   map->descriptor_ = OpenForReading(path);
-  GEMMA3_TRY(const FileState state, DescribeRegular(path, map->descriptor_));
-  map->modified_ns_ = state.modified_ns;
-  const size_t size = state.size;
+  GEMMA3_TRY(map->identity_, DescribeRegular(path, map->descriptor_));
+  const size_t size = map->identity_.size;
   if (size == 0) return map;  // mmap refuses a length of 0
   void* address = MapFileInLargePages(map->descriptor_, size);
   if (!address) {
@@ -98,9 +99,14 @@ FileMap::~FileMap() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+Result<FileIdentity> FileMap::CurrentIdentity() const {
+  return DescribeRegular(path_, descriptor_);
+}
+
 Status FileMap::CheckUnchanged() const {
-  GEMMA3_TRY(const FileState now, DescribeRegular(path_, descriptor_));
-  if (now.size == bytes_.size() && now.modified_ns == modified_ns_) return {};
+  GEMMA3_TRY(const FileIdentity now, CurrentIdentity());
+  // Not the time of change: renaming and deleting set it, too.
+  if (now.size == bytes_.size() && now.modified_ns == identity_.modified_ns) return {};
   const std::string sizes =
       now.size == bytes_.size()
           ? std::to_string(now.size) + " bytes as before"
@@ -122,8 +128,8 @@ void FileMap::Release(std::span<const std::byte> part) const {
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   const Descriptor descriptor(OpenForReading(path));
-  GEMMA3_TRY(const FileState state, DescribeRegular(path, descriptor.get()));
-  const size_t size = state.size;
+  GEMMA3_TRY(const FileIdentity identity, DescribeRegular(path, descriptor.get()));
+  const size_t size = identity.size;
   if (size > max_bytes) {
     return Fail(ErrorCode::kBadModel, path, " is ", size, " bytes; at most ", max_bytes,
                 " are expected of such a file");

@@ -11,6 +11,7 @@
 // Hugging Face client do, or deleting it, is safe at any time: the map keeps the old one.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,6 +21,20 @@
 #include "gemma3/error.h"
 
 namespace gemma3 {
+
+// What the system knows a file by. No two files that exist at one time share it, nor does one
+// file before and after a change of its content: the time of the last change is the system's own,
+// and programs that set a file's modification time back (touch, cp -p, tar) change it by doing so.
+// It is as fine as the system's clock for files, 1 to 10 ms; file systems that keep no such time
+// (FAT) have the modification time in its place.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t size = 0;
+  int64_t modified_ns = 0;  // since 1970
+  int64_t changed_ns = 0;   // of content, name or rights
+  auto operator<=>(const FileIdentity&) const = default;
+};
 
 class FileMap {
  public:
@@ -31,6 +46,10 @@ class FileMap {
 
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::string& path() const { return path_; }
+
+  // When it was mapped, and now. Errors: kIo.
+  const FileIdentity& identity() const { return identity_; }
+  Result<FileIdentity> CurrentIdentity() const;
 
   // Whether the file still has the size and the modification time that it had when it was mapped.
   // One system call. Errors: kBadModel, with both sizes; kIo.
@@ -44,7 +63,7 @@ class FileMap {
   FileMap() = default;
   std::string path_;
   int descriptor_ = -1;
-  int64_t modified_ns_ = 0;  // when mapped
+  FileIdentity identity_;
   std::span<const std::byte> bytes_;
 };
 

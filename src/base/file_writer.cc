@@ -2,12 +2,16 @@
 #include "src/base/file_writer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +21,7 @@ namespace gemma3 {
 namespace {
 
 constexpr mode_t kMode = 0666;  // less the user's mask
+constexpr std::string_view kPartial = ".partial";
 
 std::unexpected<Error> CannotWrite(const std::string& path, int error) {
   return Fail(ErrorCode::kIo, "cannot write ", path, ": ", std::generic_category().message(error));
@@ -38,7 +43,7 @@ int OpenNameless([[maybe_unused]] const std::string& path) {
 template <class Make>
 int MakePartial(const std::string& path, std::string& name, const Make& make) {
   for (int i = 0;; ++i) {
-    name = path + ".partial" + std::to_string(::getpid()) + "-" + std::to_string(i);
+    name = path + std::string(kPartial) + std::to_string(::getpid()) + "-" + std::to_string(i);
     const int result = make(name.c_str());
     if (result >= 0 || errno != EEXIST) return result;
   }
@@ -62,7 +67,8 @@ Result<FileWriter> FileWriter::Create(const std::string& path) {
 FileWriter::FileWriter(FileWriter&& other) noexcept
     : path_(std::move(other.path_)),
       partial_(std::exchange(other.partial_, {})),
-      descriptor_(std::exchange(other.descriptor_, -1)) {}
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      unsaved_(other.unsaved_) {}
 
 FileWriter::~FileWriter() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -70,18 +76,24 @@ FileWriter::~FileWriter() {
 }
 
 Status FileWriter::Append(std::span<const std::byte> bytes) {
-  // One call writes at most 2 GiB on Linux.
-  constexpr size_t kPiece = size_t{1} << 30;
+  // One call writes at most 2 GiB on Linux. Waiting for the disk now and then keeps the wait of
+  // Commit short, and what a progress bar says of the writing true.
+  constexpr size_t kPiece = size_t{1} << 30, kSave = size_t{64} << 20;
   while (!bytes.empty()) {
     const ssize_t n = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kPiece));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return CannotWrite(path_, errno);
     bytes = bytes.subspan(static_cast<size_t>(n));
+    unsaved_ += static_cast<size_t>(n);
+    if (unsaved_ < kSave) continue;
+    if (::fsync(descriptor_) != 0) return CannotWrite(path_, errno);
+    unsaved_ = 0;
   }
   return {};
 }
 
 Status FileWriter::Commit() {
+  if (::fsync(descriptor_) != 0) return CannotWrite(path_, errno);
   if (partial_.empty()) {
     // A name can be given to it only where there is none, and renaming needs one.
     const std::string nameless = "/proc/self/fd/" + std::to_string(descriptor_);
@@ -97,6 +109,23 @@ Status FileWriter::Commit() {
   if (::rename(partial_.c_str(), path_.c_str()) != 0) return CannotWrite(path_, errno);
   partial_.clear();
   return {};
+}
+
+bool IsAbandoned(const std::string& path) {
+  const size_t mark = path.rfind(kPartial);
+  if (mark == std::string::npos) return false;
+  const char* const end = path.data() + path.size();
+  pid_t process = 0;
+  int number = 0;
+  const auto [dash, error] = std::from_chars(path.data() + mark + kPartial.size(), end, process);
+  if (error != std::errc() || process <= 0 || dash == end || *dash != '-') return false;
+  const auto [rest, other_error] = std::from_chars(dash + 1, end, number);
+  if (other_error != std::errc() || rest != end || number < 0) return false;
+  if (process == ::getpid()) return false;
+  if (::getpgid(process) < 0 && errno == ESRCH) return true;
+  constexpr time_t kDay = 24 * 60 * 60;
+  struct stat info = {};
+  return ::stat(path.c_str(), &info) == 0 && std::time(nullptr) - info.st_mtime > kDay;
 }
 
 }  // namespace gemma3

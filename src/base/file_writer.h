@@ -23,7 +23,8 @@ class FileWriter {
   ~FileWriter();  // without Commit, what was written is gone
 
   Status Append(std::span<const std::byte> bytes);
-  // Gives the file its name, replacing what had it. Nothing may follow.
+  // Gives the file its name, replacing what had it, once all of it is on the disk: after a power
+  // failure, too, the name stands for a whole file. Nothing may follow.
   Status Commit();
 
  private:
@@ -32,6 +33,11 @@ class FileWriter {
   std::string path_;
   std::string partial_;  // its name until Commit; empty: none
   int descriptor_ = -1;
+  size_t unsaved_ = 0;  // bytes that the disk may not have
 };
+
+// Whether the file at `path` is what a FileWriter has left that will never commit: it has such a
+// name, and the process of that number is gone or has not written to it for a day.
+bool IsAbandoned(const std::string& path);
 
 }  // namespace gemma3

@@ -19,23 +19,17 @@
 #include "src/engine/image_encoder.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/measure.h"
+#include "src/engine/memory_plan.h"
+#include "src/engine/resolve.h"
 #include "src/engine/runner.h"
 #include "src/image/preprocess.h"
 
 namespace gemma3 {
 namespace {
 
-ImageForm ImageFormOf(const ModelConfig& config, const ResolvedOptions& options) {
-  switch (options.session.image_newlines) {
-    case ImageNewlines::kIds:
-      return ImageForm::kIds;
-    case ImageNewlines::kMerged:
-      return ImageForm::kMerged;
-    case ImageNewlines::kAuto:
-      break;
-  }
-  const bool googles = config.tokens.start_of_image == SpecialTokens().start_of_image;
-  return googles ? ImageForm::kIds : ImageForm::kMerged;
+ImageForm ImageFormOf(const ResolvedOptions& options) {
+  return options.session.image_newlines == ImageNewlines::kIds ? ImageForm::kIds
+                                                               : ImageForm::kMerged;
 }
 
 }  // namespace
@@ -123,9 +117,7 @@ Status Session::Impl::FindPictures(std::span<const Part> parts, Layout& layout) 
                   " is a text-only model and cannot look at pictures; use a model with a vision "
                   "tower (4B, 12B or 27B)");
     }
-    const PanAndScan choice = options.session.pan_and_scan;
-    const bool crop =
-        choice == PanAndScan::kOn || (choice == PanAndScan::kAuto && config.pan_and_scan.enabled);
+    const bool crop = options.session.pan_and_scan == PanAndScan::kOn;
     GEMMA3_TRY(auto views, PlanViews(*part.image, crop ? &config.pan_and_scan : nullptr));
     layout.pictures.push_back(part.image);
     layout.num_crops.push_back(views.size() - 1);
@@ -143,7 +135,7 @@ Result<Session::Impl::Layout> Session::Impl::LayOut(const Conversation& conversa
   }
   GEMMA3_TRY(layout.prompt, LayOutChat(conversation.messages, *tokenizer, model.config(),
                                        {.add_generation_prompt = to_be_answered,
-                                        .image_form = ImageFormOf(model.config(), options),
+                                        .image_form = ImageFormOf(options),
                                         .crops = layout.num_crops,
                                         .answers = conversation.answers}));
   return layout;
@@ -153,9 +145,9 @@ Result<Session::Impl::Layout> Session::Impl::LayOut(std::span<const Part> parts)
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   Layout layout;
   GEMMA3_CHECK_OK(FindPictures(parts, layout));
-  GEMMA3_TRY(layout.prompt, LayOutRaw(parts, *tokenizer, model.config(),
-                                      {.image_form = ImageFormOf(model.config(), options),
-                                       .crops = layout.num_crops}));
+  GEMMA3_TRY(layout.prompt,
+             LayOutRaw(parts, *tokenizer, model.config(),
+                       {.image_form = ImageFormOf(options), .crops = layout.num_crops}));
   return layout;
 }
 
@@ -264,12 +256,7 @@ Session::~Session() = default;
 
 Result<Session> Session::Create(const Model& model, const SessionOptions& options) {
   GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
-  const MemoryPlan plan = PlanMemory(model.impl(), resolved);
-  if (options.max_memory_bytes != 0 && plan.total() > options.max_memory_bytes) {
-    return Fail(ErrorCode::kOutOfMemory, "this session needs ", DescribePlan(plan),
-                ", more than the limit that was set; use a smaller context (now ", resolved.context,
-                " tokens)");
-  }
+  GEMMA3_TRY(const MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
   try {
     return Session(std::make_unique<Impl>(model, resolved));
   } catch (const std::bad_alloc&) {
@@ -512,8 +499,7 @@ Result<std::vector<PolicyScore>> Session::Classify(const Image& image,
     GEMMA3_TRY(const Tokenizer* tokenizer, impl_->model.tokenizer());
     const ModelConfig& config = impl_->model.config();
     return ClassifyPicture(impl_->runner, impl_->encoder ? &*impl_->encoder : nullptr, config,
-                           *tokenizer, ImageFormOf(config, impl_->options), image, policies,
-                           on_progress);
+                           *tokenizer, ImageFormOf(impl_->options), image, policies, on_progress);
   });
 }
 

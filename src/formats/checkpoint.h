@@ -57,6 +57,9 @@ struct Checkpoint {
 
 struct OpenOptions {
   std::string mmproj = {};  // GGUF only: the file of the vision part; empty: look beside the model
+  // To tell what a model is, and not to use it: reads no weight and copies no vocabulary, however
+  // large. tokenizer_proto stays empty, also where tokenizer_missing is, and there is a tokenizer.
+  bool headers_only = false;
 };
 
 // Opens a Hugging Face folder or a GGUF file. Errors: kIo, kBadModel, kUnsupported, each naming the

@@ -292,7 +292,8 @@ Result<Checkpoint> OpenGgufModel(const std::string& path, const OpenOptions& opt
   GEMMA3_CHECK_OK(TakeTensors(std::move(set.tensors), path, &checkpoint));
   GEMMA3_TRY(
       checkpoint.tokenizer_proto,
-      ReadGgufTokenizer(set.metadata, &config, &checkpoint.tokenizer_missing, &checkpoint.remarks));
+      ReadGgufTokenizer(set.metadata, &config, &checkpoint.tokenizer_missing, &checkpoint.remarks,
+                        /*ids_only=*/options.headers_only));
   GEMMA3_TRY(auto chat_template, set.metadata.String("tokenizer.chat_template"));
   if (chat_template) checkpoint.chat_templates.push_back({path, *std::move(chat_template)});
   GEMMA3_CHECK_OK(AddVision(path, set.metadata, options, &checkpoint));

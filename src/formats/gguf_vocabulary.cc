@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,11 +19,10 @@
 namespace gemma3 {
 namespace {
 
-TokenId FindPiece(const SpmVocabulary& vocabulary, std::string_view text, TokenId fallback) {
-  for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
-    if (vocabulary.pieces[id].text == text) return static_cast<TokenId>(id);
-  }
-  return fallback;
+TokenId FindPiece(std::span<const std::string_view> tokens, std::string_view text,
+                  TokenId fallback) {
+  const auto it = std::ranges::find(tokens, text);
+  return it == tokens.end() ? fallback : static_cast<TokenId>(it - tokens.begin());
 }
 
 // An id key. 2^32 - 1 is how a u32 says -1: there is none.
@@ -38,7 +38,8 @@ Status ReadId(const GgufFile& gguf, const std::string& key, size_t limit,
   return {};
 }
 
-Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tokens, size_t rows,
+// The first `count` pieces.
+Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tokens, size_t count,
                   bool by_merges, SpmVocabulary* vocabulary) {
   GEMMA3_TRY(const auto types, gguf.Ints("tokenizer.ggml.token_type"));
   GEMMA3_TRY(const auto scores, gguf.Floats("tokenizer.ggml.scores"));
@@ -54,8 +55,6 @@ Status ReadPieces(const GgufFile& gguf, const std::vector<std::string_view>& tok
     return Fail(ErrorCode::kBadModel, gguf.file(), ": the key tokenizer.ggml.",
                 types ? "scores" : "token_type", " is missing");
   }
-  // Some files have a token more than the embedding has rows: <image_soft_token>.
-  const size_t count = std::min(tokens.size(), rows);
   vocabulary->pieces.reserve(count);
   for (size_t id = 0; id < count; ++id) {
     const int64_t type = (*types)[id];
@@ -92,7 +91,7 @@ Status CheckScores(const SpmVocabulary& vocabulary, const std::string& file) {
 }  // namespace
 
 Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
-                                      std::string* missing, Remarks* remarks) {
+                                      std::string* missing, Remarks* remarks, bool ids_only) {
   GEMMA3_TRY(const auto model, gguf.String("tokenizer.ggml.model"));
   GEMMA3_TRY(const auto tokens, gguf.Strings("tokenizer.ggml.tokens"));
   if (!model || !tokens || *model == "none" || *model == "no_vocab") {
@@ -105,15 +104,15 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
   }
   const bool by_merges = *model == "gpt2";
   const size_t rows = config->text.vocab_size;
-  SpmVocabulary vocabulary;
-  GEMMA3_CHECK_OK(ReadPieces(gguf, *tokens, rows, by_merges, &vocabulary));
+  // Some files have a token more than the embedding has rows: <image_soft_token>.
+  const size_t count = std::min(tokens->size(), rows);
+  const std::span<const std::string_view> pieces(tokens->data(), count);
   if (tokens->size() > rows) {
     remarks->notes.push_back(gguf.file() + ": " + std::to_string(tokens->size()) + " tokens for " +
                              std::to_string(rows) +
                              " rows of the embedding; the last ones were left out");
   }
 
-  const size_t count = vocabulary.pieces.size();
   const std::string prefix = "tokenizer.ggml.";
   std::optional<TokenId> bos, eos, eot, unk, pad;
   GEMMA3_CHECK_OK(ReadId(gguf, prefix + "bos_token_id", count, &bos));
@@ -124,13 +123,13 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
 
   // The text of a piece is more reliable than the keys: some files call <end_of_turn> the EOS.
   SpecialTokens& special = config->tokens;
-  special.pad = FindPiece(vocabulary, "<pad>", pad.value_or(special.pad));
-  special.eos = FindPiece(vocabulary, "<eos>", eos.value_or(special.eos));
-  special.bos = FindPiece(vocabulary, "<bos>", bos.value_or(special.bos));
-  special.start_of_turn = FindPiece(vocabulary, "<start_of_turn>", special.start_of_turn);
-  special.end_of_turn = FindPiece(vocabulary, "<end_of_turn>", special.end_of_turn);
-  special.start_of_image = FindPiece(vocabulary, "<start_of_image>", special.start_of_image);
-  special.end_of_image = FindPiece(vocabulary, "<end_of_image>", special.end_of_image);
+  special.pad = FindPiece(pieces, "<pad>", pad.value_or(special.pad));
+  special.eos = FindPiece(pieces, "<eos>", eos.value_or(special.eos));
+  special.bos = FindPiece(pieces, "<bos>", bos.value_or(special.bos));
+  special.start_of_turn = FindPiece(pieces, "<start_of_turn>", special.start_of_turn);
+  special.end_of_turn = FindPiece(pieces, "<end_of_turn>", special.end_of_turn);
+  special.start_of_image = FindPiece(pieces, "<start_of_image>", special.start_of_image);
+  special.end_of_image = FindPiece(pieces, "<end_of_image>", special.end_of_image);
   // Also where it has no row in the embedding: nothing reads one.
   const auto soft_token = std::ranges::find(*tokens, std::string_view("<image_soft_token>"));
   if (soft_token != tokens->end()) {
@@ -153,8 +152,11 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
     add(static_cast<TokenId>(id));
   }
   config->generation.stop_tokens = std::move(stop);
+  if (ids_only) return std::string();
 
-  vocabulary.unk_id = FindPiece(vocabulary, "<unk>", unk.value_or(3));
+  SpmVocabulary vocabulary;
+  GEMMA3_CHECK_OK(ReadPieces(gguf, *tokens, count, by_merges, &vocabulary));
+  vocabulary.unk_id = FindPiece(pieces, "<unk>", unk.value_or(3));
   const auto id_or_none = [&](TokenId id) { return static_cast<size_t>(id) < count ? id : -1; };
   vocabulary.bos_id = id_or_none(special.bos);
   vocabulary.eos_id = id_or_none(special.eos);

@@ -173,7 +173,8 @@ Status TakeTensors(TensorMap tensors, const std::string& folder, Checkpoint* che
 
 }  // namespace
 
-Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::string& weights_file) {
+Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::string& weights_file,
+                                bool headers_only) {
   // "model/" and "model/." name the folder "model" too.
   const fs::path folder = fs::path(folder_name).lexically_normal();
   const std::string shown = folder_name;
@@ -200,8 +201,8 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::strin
   checkpoint.files = std::move(weights.files);
   GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));
   GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), shown, &checkpoint));
-  GEMMA3_TRY(HfTokenizer tokenizer,
-             ReadHfTokenizer(folder, checkpoint.config.text.vocab_size, &checkpoint.remarks));
+  GEMMA3_TRY(HfTokenizer tokenizer, ReadHfTokenizer(folder, checkpoint.config.text.vocab_size,
+                                                    &checkpoint.remarks, headers_only));
   checkpoint.tokenizer_proto = std::move(tokenizer.proto);
   checkpoint.tokenizer_missing = std::move(tokenizer.missing);
   checkpoint.chat_templates = ReadChatTemplates(folder.string(), &checkpoint.remarks);

@@ -13,7 +13,8 @@
 namespace gemma3 {
 
 // `weights`: the file of the folder that holds them; empty: to be found (hf_weight_files.h).
-// Errors: those of OpenCheckpoint.
-Result<Checkpoint> OpenHfFolder(const std::string& folder, const std::string& weights = {});
+// `headers_only`: as in OpenOptions. Errors: those of OpenCheckpoint.
+Result<Checkpoint> OpenHfFolder(const std::string& folder, const std::string& weights = {},
+                                bool headers_only = false);
 
 }  // namespace gemma3

@@ -87,7 +87,13 @@ Result<std::string> AddToModel(std::string proto, const fs::path& folder,
 
 }  // namespace
 
-Result<HfTokenizer> ReadHfTokenizer(const fs::path& folder, size_t rows, Remarks* remarks) {
+Result<HfTokenizer> ReadHfTokenizer(const fs::path& folder, size_t rows, Remarks* remarks,
+                                    bool headers_only) {
+  const std::string none = folder.string() + " holds neither tokenizer.model nor tokenizer.json";
+  if (headers_only) {
+    const bool there = Exists(folder / "tokenizer.model") || Exists(folder / "tokenizer.json");
+    return HfTokenizer{.proto = "", .missing = there ? "" : none};
+  }
   JsonFiles files;
   TokenizerTexts texts;
   GEMMA3_TRY(texts.tokenizer, files.Open(folder / "tokenizer.json"));
@@ -98,7 +104,7 @@ Result<HfTokenizer> ReadHfTokenizer(const fs::path& folder, size_t rows, Remarks
   const bool has_model = Exists(model);
   HfTokenizer out;
   if (!has_model && texts.tokenizer.text.empty()) {
-    out.missing = folder.string() + " holds neither tokenizer.model nor tokenizer.json";
+    out.missing = none;
     return out;
   }
   GEMMA3_TRY(std::vector<NamedToken> tokens, ReadAddedTokens(texts, remarks));

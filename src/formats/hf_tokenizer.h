@@ -19,8 +19,9 @@ struct HfTokenizer {
 
 // `rows` is the height of the embedding: tokens without a row are left out, with a warning. The
 // tokenizer is not needed to compute, so its absence is no error; a damaged one is.
+// `headers_only`: reads nothing and only says whether there is one.
 // Errors: kBadModel, kUnsupported (tokenizer_json.h), kIo.
 Result<HfTokenizer> ReadHfTokenizer(const std::filesystem::path& folder, size_t rows,
-                                    Remarks* remarks);
+                                    Remarks* remarks, bool headers_only = false);
 
 }  // namespace gemma3

@@ -65,7 +65,7 @@ Result<Checkpoint> OpenCheckpoint(const std::string& path, const OpenOptions& op
       return Fail(ErrorCode::kInvalidArgument, "a separate vision part (", options.mmproj,
                   ") goes with a GGUF file; ", path, " is a folder of another form");
     }
-    return OpenHfFolder(path);
+    return OpenHfFolder(path, "", options.headers_only);
   }
 
   GEMMA3_TRY(const auto file, FileMap::Open(path));
@@ -80,7 +80,8 @@ Result<Checkpoint> OpenCheckpoint(const std::string& path, const OpenOptions& op
   }
   if (path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json")) {
     const fs::path parent = fs::path(path).parent_path();
-    return OpenHfFolder(parent.empty() ? "." : parent.string(), fs::path(path).filename().string());
+    return OpenHfFolder(parent.empty() ? "." : parent.string(), fs::path(path).filename().string(),
+                        options.headers_only);
   }
   return Fail(ErrorCode::kUnsupported, path,
               " is no model file that this library knows; expected a Hugging Face folder with "

@@ -393,7 +393,8 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path) {
   return set;
 }
 
-Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment) {
+Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment,
+                        const ProgressCallback& on_progress) {
   std::vector<const TensorMap::value_type*> order;
   for (const auto& entry : tensors) {
     const auto& [name, view] = entry;
@@ -437,8 +438,22 @@ Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_
   GEMMA3_TRY(FileWriter writer, FileWriter::Create(path));
   GEMMA3_CHECK_OK(writer.Append(std::as_bytes(std::span(&header_bytes, 1))));
   GEMMA3_CHECK_OK(writer.Append(std::as_bytes(std::span(header))));
+  Progress progress{Progress::Stage::kWriting, 0, offset};
   for (const auto* entry : order) {
-    GEMMA3_CHECK_OK(writer.Append({entry->second.data, entry->second.bytes}));
+    std::span<const std::byte> left(entry->second.data, entry->second.bytes);
+    while (!left.empty()) {
+      constexpr size_t kPiece = size_t{16} << 20;
+      const auto piece = left.first(std::min(kPiece, left.size()));
+      if (on_progress && !on_progress(progress)) {
+        return Fail(ErrorCode::kCancelled, "writing ", path, " was cancelled");
+      }
+      GEMMA3_CHECK_OK(writer.Append(piece));
+      progress.done += piece.size();
+      left = left.subspan(piece.size());
+    }
+  }
+  if (on_progress && !on_progress(progress)) {
+    return Fail(ErrorCode::kCancelled, "writing ", path, " was cancelled");
   }
   return writer.Commit();
 }

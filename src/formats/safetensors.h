@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "gemma3/generation.h"
 #include "src/base/file_map.h"
 #include "src/base/tensor.h"
 
@@ -52,6 +53,9 @@ Result<SafetensorsSet> OpenSafetensorsShards(const std::string& index_path);
 // A larger `alignment` (a power of two) is for files that are mapped and computed with in place:
 // the data starts at such an address, and tensors whose size is a multiple of it come first, so
 // that all of them lie at one too.
-Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment = 8);
+//
+// Progress: Stage::kWriting, every few megabytes. Cancelling (kCancelled) leaves nothing behind.
+Status WriteSafetensors(const std::string& path, const TensorMap& tensors, size_t alignment = 8,
+                        const ProgressCallback& on_progress = {});
 
 }  // namespace gemma3

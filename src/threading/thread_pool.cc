@@ -135,8 +135,6 @@ CpuInfo DescribeCpus() {
   return info;
 }
 
-constexpr size_t kMaxThreads = 256;
-
 // While it lives, threads that are started begin with signals blocked: a host's handlers run on the
 // host's threads, whose calls they interrupt, and never while a thread of ours holds a task. Faults
 // stay deliverable: they belong to the thread that causes them.

@@ -22,7 +22,9 @@ namespace gemma3 {
 
 class ThreadPool {
  public:
-  // num_threads counts the caller; 0 means DefaultThreads(). Clamped to what the pool supports.
+  static constexpr size_t kMaxThreads = 256;
+
+  // num_threads counts the caller; 0 means DefaultThreads(). Clamped to kMaxThreads.
   // Throws std::system_error where the system does not allow so many, and std::bad_alloc.
   explicit ThreadPool(size_t num_threads);
   ~ThreadPool();

@@ -153,6 +153,29 @@ WeightType PackedWeightType(TensorType packed) {
   return std::ranges::find(kPackedTypes, packed, &PackedPair::second)->first;
 }
 
+TensorView AsTensor(const MatrixView& rewritten, const TensorView& stored) {
+  TensorView tensor;
+  switch (rewritten.type) {
+    case WeightType::kF32:
+      tensor.type = TensorType::kF32;
+      break;
+    case WeightType::kF16:
+      tensor.type = TensorType::kF16;
+      break;
+    case WeightType::kBF16:
+      tensor.type = TensorType::kBF16;
+      break;
+    default:
+      tensor.type = PackedTensorType(rewritten.type);
+      break;
+  }
+  tensor.shape = stored.shape;
+  tensor.data = static_cast<const std::byte*>(rewritten.data);
+  tensor.bytes = FormBytes(rewritten.type, rewritten.rows, rewritten.cols);
+  tensor.file = stored.file;
+  return tensor;
+}
+
 size_t FormBytes(WeightType form, size_t rows, size_t cols) {
   if (form == WeightType::kF32) return rows * cols * 4;
   if (IsFloat(form)) return rows * cols * 2;

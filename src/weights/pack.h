@@ -50,6 +50,9 @@ WeightType PackedWeightType(TensorType packed);
 // with (CheckTensors of shape_table.h).
 void DequantizeRow(const TensorView& stored, size_t row, float* out);
 
+// What was rewritten of a stored matrix, as a tensor of the same shape.
+TensorView AsTensor(const MatrixView& rewritten, const TensorView& stored);
+
 // Whether a matrix of this stored type is in `form` already.
 bool IsInPlace(TensorType stored, WeightType form);
 

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -11,24 +10,22 @@
 #include <vector>
 
 #include "ops/packed.h"
+#include "src/base/field_count.h"
 #include "src/base/json.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
-#include "src/formats/hf_config.h"
-#include "src/formats/hf_config_writer.h"
 #include "src/formats/safetensors.h"
 #include "src/formats/shape_table.h"
+#include "src/weights/config_json.h"
 #include "src/weights/pack.h"
 
 namespace gemma3 {
 namespace {
 
-constexpr uint64_t kVersion = 2;  // of the layouts in ops/packed.h, too
+constexpr uint64_t kVersion = 3;  // of the layouts in ops/packed.h, too
 constexpr char kIndex[] = "gemma3.packed";
-constexpr char kConfig[] = "config.json";
-constexpr char kGeneration[] = "generation_config.json";
-constexpr char kPreprocessor[] = "preprocessor_config.json";
-constexpr char kTokenizer[] = "tokenizer.model";
+constexpr char kConfig[] = "gemma3.config";
+constexpr char kTokenizer[] = "gemma3.tokenizer";
 
 // The packed type of that name.
 std::optional<TensorType> PackedTypeByName(std::string_view name) {
@@ -72,37 +69,25 @@ Status RestoreMatrix(const JsonValue& entry, TensorView& view) {
   return {};
 }
 
-}  // namespace
+// An opened file of either kind, with its matrices restored.
+struct Opened {
+  JsonValue index;
+  SafetensorsSet set;
+};
 
-Result<Checkpoint> OpenPackedFile(const std::string& path) {
+Result<Opened> Open(const std::string& path) {
   GEMMA3_TRY(SafetensorsSet set, OpenSafetensors(path));
-  const std::string index_text = TakeText(set.tensors, kIndex);
+  const std::string text = TakeText(set.tensors, kIndex);
   const auto of_another_version = [&] {
     return Fail(ErrorCode::kBadModel, path, ": ", kIndex,
                 " is missing or of another version; make the file anew with gemma3 convert");
   };
-  if (index_text.empty()) return of_another_version();
-  GEMMA3_TRY(const JsonValue index, JsonValue::Parse(index_text, path + ": " + kIndex));
+  if (text.empty()) return of_another_version();
+  GEMMA3_TRY(JsonValue index, JsonValue::Parse(text, path + ": " + kIndex));
   const auto version = index.Find("version");
   const auto matrices = index.Find("matrices");
-  const auto norms_store_offset = index.Find("norms_store_offset");
-  if (!version || version->AsUint() != kVersion || !matrices || !matrices->IsObject() ||
-      !norms_store_offset || !norms_store_offset->IsBool()) {
+  if (!version || version->AsUint() != kVersion || !matrices || !matrices->IsObject()) {
     return of_another_version();
-  }
-  HfConfigTexts texts;
-  texts.config = TakeText(set.tensors, kConfig);
-  texts.generation = TakeText(set.tensors, kGeneration);
-  texts.preprocessor = TakeText(set.tensors, kPreprocessor);
-  GEMMA3_TRY(HfConfig config, ParseHfConfig(texts, path));
-
-  Checkpoint checkpoint;
-  checkpoint.config = std::move(config.config);
-  GEMMA3_TRY(checkpoint.config.name, index.String("name", checkpoint.config.name));
-  GEMMA3_TRY(checkpoint.norms_store_offset, norms_store_offset->AsBool());
-  checkpoint.tokenizer_proto = TakeText(set.tensors, kTokenizer);
-  if (checkpoint.tokenizer_proto.empty()) {
-    checkpoint.tokenizer_missing = path + " was made from a model without a tokenizer";
   }
   for (const auto& [name, entry] : matrices->Members()) {
     const auto it = set.tensors.find(name);
@@ -111,32 +96,32 @@ Result<Checkpoint> OpenPackedFile(const std::string& path) {
     }
     GEMMA3_CHECK_OK(RestoreMatrix(entry, it->second));
   }
-  checkpoint.config.text.tie_word_embeddings = !set.tensors.contains("lm_head.weight");
-  ShapeTable table = TextShapes(checkpoint.config.text);
-  if (checkpoint.config.has_vision) {
-    table.merge(VisionShapes(checkpoint.config.vision, checkpoint.config.text));
-  }
-  GEMMA3_CHECK_OK(CheckTensors(table, set.tensors, path));
-  std::erase_if(set.tensors, [&](const auto& entry) { return !table.contains(entry.first); });
-  checkpoint.tensors = std::move(set.tensors);
-  checkpoint.files = std::move(set.files);
-  return checkpoint;
+  return Opened{std::move(index), std::move(set)};
 }
 
-Status WritePackedFile(const std::string& path, const Checkpoint& checkpoint) {
-  TensorMap out;
-  std::deque<std::vector<float>> expanded;
-  nlohmann::json matrices = nlohmann::json::object();
-  for (const auto& [name, view] : checkpoint.tensors) {
+Result<std::vector<std::string>> Texts(const JsonValue& index, const char* key) {
+  std::vector<std::string> texts;
+  const auto list = index.Find(key);
+  for (size_t i = 0; list && i < list->size() && list->IsArray(); ++i) {
+    GEMMA3_TRY(std::string text, (*list)[i].AsString());
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+// Collects what a file holds. Keeps what it made itself until it is written.
+class Contents {
+ public:
+  Status Add(const std::string& name, const TensorView& view) {
     TensorView written = view;
     if (IsPacked(view.type)) {
-      matrices[name] = {{"type", InfoOf(view.type).name}, {"shape", view.shape}};
+      matrices_[name] = {{"type", InfoOf(view.type).name}, {"shape", view.shape}};
       written.type = TensorType::kU8;
       written.shape = {view.bytes};
     } else if (InfoOf(view.type).block_elems != 1) {
       size_t count = 1;
       for (const uint64_t dim : view.shape) count *= dim;
-      std::vector<float>& values = expanded.emplace_back(count);
+      std::vector<float>& values = expanded_.emplace_back(count);
       if (!Dequantize(view.type, view.data, count, values.data())) {
         return Fail(ErrorCode::kInternal, "cannot expand tensor ", name);
       }
@@ -144,30 +129,106 @@ Status WritePackedFile(const std::string& path, const Checkpoint& checkpoint) {
       written.data = reinterpret_cast<const std::byte*>(values.data());
       written.bytes = count * sizeof(float);
     }
-    out.emplace(name, std::move(written));
+    tensors_.emplace(name, std::move(written));
+    return {};
   }
-  const std::string index = nlohmann::json{
-      {"version", kVersion},
-      {"name", checkpoint.config.name},
-      {"norms_store_offset", checkpoint.norms_store_offset},
-      {"matrices", matrices}}.dump();
-  const std::string config = HfConfigJson(checkpoint.config);
-  const std::string generation = HfGenerationJson(checkpoint.config);
-  const std::string preprocessor = HfPreprocessorJson(checkpoint.config);
-  const auto add_text = [&](const char* name, std::string_view text) {
+
+  void AddText(const char* name, std::string text) {
+    const std::string& kept = texts_.emplace_back(std::move(text));
     TensorView view;
     view.type = TensorType::kU8;
-    view.shape = {text.size()};
-    view.data = reinterpret_cast<const std::byte*>(text.data());
-    view.bytes = text.size();
-    out.emplace(name, std::move(view));
-  };
-  add_text(kIndex, index);
-  add_text(kConfig, config);
-  add_text(kGeneration, generation);
-  add_text(kPreprocessor, preprocessor);
-  if (!checkpoint.tokenizer_proto.empty()) add_text(kTokenizer, checkpoint.tokenizer_proto);
-  return WriteSafetensors(path, out, kPackedAlign);
+    view.shape = {kept.size()};
+    view.data = reinterpret_cast<const std::byte*>(kept.data());
+    view.bytes = kept.size();
+    tensors_.emplace(name, std::move(view));
+  }
+
+  // `index`: what belongs there besides the matrices.
+  Status Write(const std::string& path, nlohmann::json index, const ProgressCallback& on_progress) {
+    index["version"] = kVersion;
+    index["matrices"] = matrices_;
+    AddText(kIndex, index.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return WriteSafetensors(path, tensors_, kPackedAlign, on_progress);
+  }
+
+ private:
+  TensorMap tensors_;
+  std::deque<std::vector<float>> expanded_;
+  std::deque<std::string> texts_;
+  nlohmann::json matrices_ = nlohmann::json::object();
+};
+
+}  // namespace
+
+Result<Checkpoint> OpenPackedFile(const std::string& path, const OpenOptions& options) {
+  GEMMA3_TRY(Opened opened, Open(path));
+  TensorMap& tensors = opened.set.tensors;
+  const std::string config = TakeText(tensors, kConfig);
+  if (config.empty()) {
+    return Fail(ErrorCode::kUnsupported, path,
+                " holds packed matrices only, without the rest of their model; use the model that "
+                "they were made from");
+  }
+  Checkpoint checkpoint;
+  GEMMA3_TRY(checkpoint.config, ParseConfigJson(config, path + ": " + kConfig));
+  GEMMA3_CHECK_OK(CheckConfig(checkpoint.config, path));
+  GEMMA3_TRY(checkpoint.norms_store_offset, opened.index.Bool("norms_store_offset", true));
+  GEMMA3_TRY(checkpoint.tokenizer_missing, opened.index.String("tokenizer_missing", ""));
+  GEMMA3_TRY(checkpoint.remarks.notes, Texts(opened.index, "notes"));
+  GEMMA3_TRY(checkpoint.remarks.warnings, Texts(opened.index, "warnings"));
+  if (tensors.contains(kTokenizer) == !checkpoint.tokenizer_missing.empty()) {
+    return Fail(ErrorCode::kBadModel, path, ": ", kTokenizer, " and its index disagree");
+  }
+  if (!options.headers_only) checkpoint.tokenizer_proto = TakeText(tensors, kTokenizer);
+  ShapeTable table = TextShapes(checkpoint.config.text);
+  if (checkpoint.config.has_vision) {
+    table.merge(VisionShapes(checkpoint.config.vision, checkpoint.config.text));
+  }
+  GEMMA3_CHECK_OK(CheckTensors(table, tensors, path));
+  std::erase_if(tensors, [&](const auto& entry) { return !table.contains(entry.first); });
+  checkpoint.tensors = std::move(tensors);
+  checkpoint.files = std::move(opened.set.files);
+  return checkpoint;
+}
+
+Status WritePackedFile(const std::string& path, const Checkpoint& checkpoint,
+                       const ProgressCallback& on_progress) {
+  // A new field: does a file that stands alone have to hold it? Of chat templates, what they are is
+  // in the configuration.
+  static_assert(kFieldCount<Checkpoint> == 9);
+  Contents contents;
+  for (const auto& [name, view] : checkpoint.tensors) GEMMA3_CHECK_OK(contents.Add(name, view));
+  contents.AddText(kConfig, ConfigJson(checkpoint.config));
+  nlohmann::json index = {{"norms_store_offset", checkpoint.norms_store_offset},
+                          {"notes", checkpoint.remarks.notes},
+                          {"warnings", checkpoint.remarks.warnings}};
+  if (checkpoint.tokenizer_proto.empty()) {
+    index["tokenizer_missing"] = path + " was made from a model without a tokenizer";
+  } else {
+    contents.AddText(kTokenizer, checkpoint.tokenizer_proto);
+  }
+  return contents.Write(path, std::move(index), on_progress);
+}
+
+Result<PackedMatrices> OpenPackedMatrices(const std::string& path) {
+  GEMMA3_TRY(Opened opened, Open(path));
+  PackedMatrices matrices;
+  GEMMA3_TRY(matrices.source, opened.index.String("source", ""));
+  GEMMA3_TRY(matrices.shares_head, opened.index.Bool("shares_head", false));
+  if (matrices.source.empty()) {
+    return Fail(ErrorCode::kBadModel, path, " is a whole model, not matrices alone");
+  }
+  matrices.tensors = std::move(opened.set.tensors);
+  matrices.file = std::move(opened.set.files.at(0));
+  return matrices;
+}
+
+Status WritePackedMatrices(const std::string& path, const PackedMatrices& matrices,
+                           const ProgressCallback& on_progress) {
+  Contents contents;
+  for (const auto& [name, view] : matrices.tensors) GEMMA3_CHECK_OK(contents.Add(name, view));
+  return contents.Write(path, {{"source", matrices.source}, {"shares_head", matrices.shares_head}},
+                        on_progress);
 }
 
 }  // namespace gemma3

@@ -9,6 +9,7 @@
 
 #include "ops/packed.h"
 #include "src/base/aligned_buffer.h"
+#include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
 #include "src/weights/pack.h"
@@ -21,7 +22,8 @@ namespace {
 // plain lists.
 class Loader {
  public:
-  Loader(const Checkpoint& checkpoint, const LoadOptions& options, ThreadPool& pool)
+  // Without a pool nothing is read or made, only planned.
+  Loader(const Checkpoint& checkpoint, const LoadOptions& options, ThreadPool* pool)
       : checkpoint_(checkpoint), options_(options), pool_(pool) {
     for (const auto& [name, tensor] : checkpoint.tensors) total_bytes_ += tensor.bytes;
   }
@@ -29,7 +31,7 @@ class Loader {
   // As f32, with `offset` added to every element.
   Vector Floats(const std::string& name, float offset = 0) {
     const TensorView* tensor = Find(name);
-    if (!tensor) return {};
+    if (!tensor || !pool_) return {};
     size_t count = 1;
     for (const uint64_t dim : tensor->shape) count *= dim;
     Vector out(count);
@@ -58,23 +60,22 @@ class Loader {
     out.rows = tensor->shape[0];
     out.cols = 1;
     for (size_t i = 1; i < tensor->shape.size(); ++i) out.cols *= tensor->shape[i];
-    out.type = FormOf(tensor->type, out.rows, out.cols, role, options_.weights);
-    if (IsMlx(tensor->type) && out.type == MlxPackedType(tensor->type) &&
-        !MlxFitsPacked(*tensor, pool_)) {
-      out.type = WeightType::kF32;
-    }
-    if (out.type == WeightType::kF16 && role == MatrixRole::kTower &&
-        HalvesFitBf16(*tensor, pool_)) {
-      out.type = WeightType::kBF16;
-    }
+    // Kernels of convolutions stay in floats: packed matrices have two dimensions.
+    const WeightFormat wanted =
+        tensor->shape.size() == 2 ? options_.weights : WeightFormat::kAsStored;
+    out.type = FormOf(tensor->type, out.rows, out.cols, role, wanted);
+    if (pool_) out.type = FormOfValues(*tensor, out.type, role);
     // Files written before the format padded its header can hold odd addresses.
     const size_t alignment =
         IsPacked(tensor->type) ? kPackedAlign : InfoOf(tensor->type).block_bytes;
     const bool aligned = reinterpret_cast<uintptr_t>(tensor->data) % alignment == 0;
     if (IsInPlace(tensor->type, out.type) && aligned) {
       out.data = tensor->data;
-      mapped_bytes_ += tensor->bytes;
+      plan_.mapped_bytes += tensor->bytes;
     } else {
+      if (!Own(FormBytes(out.type, out.rows, out.cols))) return {};
+      plan_.packs |= role != MatrixRole::kTable && !IsInPlace(tensor->type, out.type);
+      if (!pool_) return out;
       out.data = Rewrite(name, *tensor, out);
       if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
     }
@@ -90,9 +91,10 @@ class Loader {
   MatrixView Transposed(const std::string& name) {
     const TensorView* tensor = Find(name);
     if (!tensor) return {};
+    MatrixView out{WeightType::kF32, tensor->shape[1], tensor->shape[0], nullptr};
+    if (!Own(FormBytes(out.type, out.rows, out.cols)) || !pool_) return out;
     const Vector values = Floats(name);
     if (values.empty()) return {};
-    MatrixView out{WeightType::kF32, tensor->shape[1], tensor->shape[0], nullptr};
     auto* data = reinterpret_cast<float*>(buffers_->Add(values.size() * sizeof(float)));
     for (size_t r = 0; r < out.rows; ++r) {
       for (size_t c = 0; c < out.cols; ++c) data[r * out.cols + c] = values[c * out.rows + r];
@@ -109,16 +111,44 @@ class Loader {
 
   bool ok() const { return status_.has_value(); }
 
+  Result<WeightsPlan> Plan() const {
+    if (!status_) return std::unexpected(status_.error());
+    return plan_;
+  }
+
   Result<ModelWeights> Finish(ModelWeights weights) {
     if (!status_) return std::unexpected(status_.error());
-    weights.owned_bytes = buffers_->bytes();
-    weights.mapped_bytes = mapped_bytes_;
+    weights.owned_bytes = plan_.owned_bytes;
+    weights.mapped_bytes = plan_.mapped_bytes;
     weights.rewritten = std::move(rewritten_);
     weights.owned = std::move(buffers_);
     return weights;
   }
 
  private:
+  // The form where it depends on the values.
+  WeightType FormOfValues(const TensorView& tensor, WeightType form, MatrixRole role) {
+    if (IsMlx(tensor.type) && form == MlxPackedType(tensor.type) &&
+        !MlxFitsPacked(tensor, *pool_)) {
+      return WeightType::kF32;
+    }
+    if (form == WeightType::kF16 && role == MatrixRole::kTower && HalvesFitBf16(tensor, *pool_)) {
+      return WeightType::kBF16;
+    }
+    return form;
+  }
+
+  // Counts memory that is about to be taken; false after an error.
+  bool Own(size_t bytes) {
+    plan_.owned_bytes += bytes;
+    const size_t most = options_.max_memory_bytes;
+    if (pool_ && most != 0 && plan_.owned_bytes + plan_.mapped_bytes > most && status_) {
+      status_ = Fail(ErrorCode::kOutOfMemory, "the weights take more than the limit of ",
+                     BytesText(most), "; use a smaller or more strongly quantised model");
+    }
+    return ok();
+  }
+
   // Null after the first error as well, so that nothing more is done.
   const TensorView* Find(const std::string& name) {
     if (!status_) return nullptr;
@@ -151,11 +181,11 @@ class Loader {
     for (size_t first = 0; first < to.rows;) {
       const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
       const TensorView piece = divisible ? RowsOf(tensor, first, count) : tensor;
-      if (!FloatsAreFinite(piece, pool_)) {
+      if (!FloatsAreFinite(piece, *pool_)) {
         NotFinite(name, tensor);
         return data;
       }
-      PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), pool_);
+      PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), *pool_);
       for (const auto& file : checkpoint_.files) {
         file->Release({piece.data, piece.bytes});
         file->Release({piece.groups.scales, GroupBytes(piece)});
@@ -168,10 +198,10 @@ class Loader {
 
   const Checkpoint& checkpoint_;
   const LoadOptions& options_;
-  ThreadPool& pool_;
+  ThreadPool* const pool_;
   std::shared_ptr<AlignedBuffers> buffers_ = std::make_shared<AlignedBuffers>();
   std::map<std::string, MatrixView> rewritten_;
-  size_t mapped_bytes_ = 0;
+  WeightsPlan plan_;
   size_t total_bytes_ = 0;
   size_t done_bytes_ = 0;
   Status status_;
@@ -232,19 +262,16 @@ VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
 
 }  // namespace
 
-bool NeedsPacking(const Checkpoint& checkpoint, const LoadOptions& options) {
-  // The first layer's gate stands for all: files that keep some matrices in floats still pack it.
-  const auto gate = checkpoint.tensors.find("layers.0.mlp.gate_proj.weight");
-  if (gate == checkpoint.tensors.end()) return false;
-  const TensorView& view = gate->second;
-  const WeightType form =
-      FormOf(view.type, view.shape[0], view.shape[1], MatrixRole::kLayer, options.weights);
-  return !IsInPlace(view.type, form);
+Result<WeightsPlan> PlanWeights(const Checkpoint& checkpoint, const LoadOptions& options) {
+  Loader load(checkpoint, options, nullptr);
+  (void)LoadText(load, checkpoint.config.text);
+  if (checkpoint.config.has_vision) (void)LoadVision(load, checkpoint.config.vision);
+  return load.Plan();
 }
 
 Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions& options,
                                  ThreadPool& pool) {
-  Loader load(checkpoint, options, pool);
+  Loader load(checkpoint, options, &pool);
   ModelWeights weights;
   weights.text = LoadText(load, checkpoint.config.text);
   if (checkpoint.config.has_vision) weights.vision = LoadVision(load, checkpoint.config.vision);

@@ -73,13 +73,21 @@ struct ModelWeights {
   size_t mapped_bytes = 0;                      // of the tensors that are read in place
 };
 
-// Whether LoadWeights with these options would rewrite a matrix.
-bool NeedsPacking(const Checkpoint& checkpoint, const LoadOptions& options);
+// What LoadWeights with these options will take, from types and shapes alone: no weight is read.
+// The sums are exact but where values decide about a form (FormOf in pack.h), and then for forms of
+// equal size (towers in F16), or if the usual case holds (MLX's groups, in halves).
+struct WeightsPlan {
+  size_t owned_bytes = 0;
+  size_t mapped_bytes = 0;
+  bool packs = false;  // a matrix of products gets another form
+};
+Result<WeightsPlan> PlanWeights(const Checkpoint& checkpoint, const LoadOptions& options);
 
 // Fills the slots. The checkpoint must outlive the result and has been checked against its shape
 // table (OpenCheckpoint does). Matrices that are not in the wanted form are packed, one after the
 // other and each by all threads of the pool; their source pages are given back as they are done, so
-// that memory never holds two copies. Errors: kBadModel; kCancelled.
+// that memory never holds two copies. Errors: kBadModel; kCancelled; kOutOfMemory when more than
+// options.max_memory_bytes come together.
 Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions& options,
                                  ThreadPool& pool);
 

@@ -393,16 +393,20 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   const auto small = model.Plan({.context = 256});
   const auto large = model.Plan({.context = 1024});
   ASSERT_TRUE(small && large);
-  // Only global layers grow: keys and values of bf16.
+  // Only global layers grow: keys and values of bf16, in tiles of 64 positions. Besides there is room
+  // for two checkpoints, of a window and a tile each.
   const auto global = static_cast<size_t>(std::ranges::count(text.layers, LayerKind::kGlobal));
   const size_t local = text.num_layers - global;
-  const size_t position = text.num_kv_heads * text.head_dim * 2 * 2;
-  const auto ring = [&](size_t context) {
-    const size_t slots = text.sliding_window - 1 + std::min<size_t>(512, context);
-    return std::min((slots + 63) / 64 * 64, context);
+  const size_t tile = 64 * text.num_kv_heads * text.head_dim * 2 * 2;
+  const auto tiles = [](size_t positions) { return (positions + 63) / 64; };
+  const size_t checkpoint = tile * (local * (tiles(text.sliding_window - 1) + 1) + global);
+  const auto cache = [&](size_t context) {
+    const size_t seen = tiles(text.sliding_window - 1 + std::min<size_t>(512, context)) + 1;
+    return tile * (global * tiles(context) + local * std::min(tiles(context), seen)) +
+           2 * checkpoint;
   };
-  EXPECT_EQ(small->kv_cache, position * (global * 256 + local * ring(256)));
-  EXPECT_EQ(large->kv_cache, position * (global * 1024 + local * ring(1024)));
+  EXPECT_EQ(small->kv_cache, cache(256));
+  EXPECT_EQ(large->kv_cache, cache(1024));
   size_t stored = 0;
   for (const TensorInfo& tensor : model.tensors()) stored += tensor.bytes;
   EXPECT_NEAR(static_cast<double>(small->weights), static_cast<double>(stored),

@@ -205,7 +205,7 @@ TEST(HfConfig, ExplicitLayerTypesWinOverThePattern) {
 
 TEST(HfConfig, WrittenConfigurationsAreReadBack) {
   for (const ModelConfig& written : {testing::TinyTextConfig(), testing::TinyVisionConfig()}) {
-    const ModelConfig read = Good(HfConfigJson(written));
+    const ModelConfig read = Good(testing::HfConfigJson(written));
     EXPECT_EQ(read.text.hidden_size, written.text.hidden_size);
     EXPECT_EQ(read.text.layers, written.text.layers);
     EXPECT_EQ(read.text.attention_scale, written.text.attention_scale);

@@ -33,7 +33,7 @@ class HfFolder : public ::testing::Test {
     }
   }
   Result<Checkpoint> Open() {
-    folder_.Write("config.json", json_.empty() ? HfConfigJson(config_) : json_);
+    folder_.Write("config.json", json_.empty() ? testing::HfConfigJson(config_) : json_);
     const Status written = WriteSafetensors(folder_.path() + "/model.safetensors", tensors_);
     EXPECT_TRUE(written);
     return OpenCheckpoint(folder_.path());
@@ -240,7 +240,7 @@ class HfWeights : public HfFolder {
  protected:
   void SetUp() override {
     Make(testing::TinyTextConfig());
-    folder_.Write("config.json", HfConfigJson(config_));
+    folder_.Write("config.json", testing::HfConfigJson(config_));
   }
   std::string Path(const std::string& name) { return folder_.path() + "/" + name; }
   void Put(const std::string& name) { ASSERT_TRUE(WriteSafetensors(Path(name), tensors_)); }
@@ -392,7 +392,7 @@ TEST_F(HfFolder, ShardsWithAnIndex) {
     (early ? first : second)[name] = view;
     map += (map.empty() ? "\"" : ",\"") + name + "\":\"" + (early ? "one" : "two") + "\"";
   }
-  folder_.Write("config.json", HfConfigJson(config_));
+  folder_.Write("config.json", testing::HfConfigJson(config_));
   folder_.Write("model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
   ASSERT_TRUE(WriteSafetensors(folder_.path() + "/one", first));
   ASSERT_TRUE(WriteSafetensors(folder_.path() + "/two", second));

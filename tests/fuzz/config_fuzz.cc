@@ -13,6 +13,8 @@
 #include "src/formats/shape_table.h"
 #include "src/formats/tokenizer_json.h"
 #include "src/formats/vocabulary.h"
+#include "src/stores/ollama.h"
+#include "src/weights/config_json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;
@@ -22,6 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (config->config.text.layers.size() > 1024) std::abort();
     TextShapes(config->config.text);
     if (config->config.has_vision) VisionShapes(config->config.vision, config->config.text);
+  }
+  if (auto config = ParseConfigJson(text, "fuzz"); config && CheckConfig(*config, "fuzz")) {
+    TextShapes(config->text);
+    if (!ParseConfigJson(ConfigJson(*config), "fuzz")) std::abort();
   }
   const std::string model = R"({"model_type":"gemma3","text_config":{},"vision_config":{}})";
   (void)ParseHfConfig(

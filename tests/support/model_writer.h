@@ -13,8 +13,8 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "src/base/tensor.h"
-#include "src/formats/hf_config_writer.h"
 #include "src/formats/shape_table.h"
+#include "tests/support/hf_config_writer.h"
 
 namespace gemma3::testing {
 

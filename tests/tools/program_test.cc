@@ -363,6 +363,28 @@ TEST_F(ProgramTest, TokenizeJsonLinesNamesTheBadLine) {
 
 // ---- inspect, bench, perplexity, logits ----
 
+// A look costs nothing, and a limit is one for model and session together: neither packs anything.
+TEST_F(ProgramTest, InspectAndLimitsWriteNothing) {
+  const char* was = std::getenv("XDG_CACHE_HOME");
+  const std::string before = was ? was : "";
+  ::setenv("XDG_CACHE_HOME", Path("cache").c_str(), 1);
+  const Json json = Json::parse(Run({"inspect", "demo", "--json", "--weights", "int8"}).out);
+  const auto total = json["memory"]["total"].get<size_t>();
+  const auto with_limit = [&](size_t limit) {
+    return Run({"run", "demo", "--weights", "int8", "--max-tokens", "1", "--max-memory",
+                std::to_string(limit), "Hi"});
+  };
+  EXPECT_TRUE(IsError(with_limit(total - 1), 5, "weights"));
+  EXPECT_FALSE(fs::exists(Path("cache")));
+  EXPECT_EQ(with_limit(total).code, 0);
+  EXPECT_TRUE(fs::exists(Path("cache")));
+  if (was) {
+    ::setenv("XDG_CACHE_HOME", before.c_str(), 1);
+  } else {
+    ::unsetenv("XDG_CACHE_HOME");
+  }
+}
+
 TEST_F(ProgramTest, InspectShowsConfigurationTensorsAndMemory) {
   const Outcome text = Run({"inspect", "demo"});
   EXPECT_EQ(text.code, 0);

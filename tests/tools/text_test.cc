@@ -36,13 +36,6 @@ TEST(ParseNumber, ReadsTheWholeTextOrNothing) {
   }
 }
 
-TEST(FormatBytes, UsesBinaryUnits) {
-  EXPECT_EQ(FormatBytes(0), "0 B");
-  EXPECT_EQ(FormatBytes(1023), "1023 B");
-  EXPECT_EQ(FormatBytes(1536), "1.50 KiB");
-  EXPECT_EQ(FormatBytes(312.0 * 1024 * 1024), "312 MiB");
-}
-
 TEST(FormatRate, UsesDecimalUnits) {
   EXPECT_EQ(FormatRate(999, "B/s"), "999 B/s");
   EXPECT_EQ(FormatRate(1.2e12, "FLOP/s"), "1.20 TFLOP/s");

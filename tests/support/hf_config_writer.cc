@@ -1,9 +1,9 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/formats/hf_config_writer.h"
+#include "tests/support/hf_config_writer.h"
 
 #include <nlohmann/json.hpp>
 
-namespace gemma3 {
+namespace gemma3::testing {
 
 std::string HfConfigJson(const ModelConfig& config) {
   const TextConfig& t = config.text;
@@ -88,4 +88,4 @@ std::string HfPreprocessorJson(const ModelConfig& config) {
   return preprocessor.dump(2);
 }
 
-}  // namespace gemma3
+}  // namespace gemma3::testing

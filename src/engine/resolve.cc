@@ -1,0 +1,88 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/engine/resolve.h"
+
+#include <algorithm>
+#include <string>
+
+#include "src/base/status.h"
+#include "src/model/kv_cache.h"
+#include "src/threading/thread_pool.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr size_t kDefaultContext = 8192;
+
+Status OutOfRange(const char* option, const std::string& range, size_t value) {
+  return Fail(ErrorCode::kInvalidArgument, option, " must be ", range, ", not ", value);
+}
+
+}  // namespace
+
+Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options) {
+  ResolvedOptions out;
+  out.session = options;
+  const size_t trained = config.text.max_context;
+  const size_t usual = config.default_context != 0 ? config.default_context : kDefaultContext;
+  out.context = options.context == 0 ? std::min(trained, usual) : options.context;
+  if (out.context > trained) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("context", "at most the trained " + std::to_string(trained), out.context));
+  }
+  constexpr size_t kMaxThreads = ThreadPool::kMaxThreads;
+  if (options.threads > kMaxThreads) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("threads", "at most " + std::to_string(kMaxThreads), options.threads));
+  }
+  out.threads = options.threads == 0 ? ThreadPool::DefaultThreads() : options.threads;
+  constexpr size_t kMaxBatch = 1 << 16;
+  if (options.prefill_batch == 0 || options.prefill_batch > kMaxBatch) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("prefill_batch", "1 to " + std::to_string(kMaxBatch), options.prefill_batch));
+  }
+  out.max_batch = std::min(options.prefill_batch, out.context);
+  // The soft tokens of a picture see each other, so they are computed in one batch.
+  if (config.has_vision) out.max_batch = std::max(out.max_batch, config.vision.tokens_per_image);
+  out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
+  switch (options.kv) {
+    case KvCacheType::kAuto:
+      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+      break;
+    case KvCacheType::kF32:
+      out.kv.local = out.kv.global = KvType::kF32;
+      break;
+    case KvCacheType::kF16:
+      out.kv.local = out.kv.global = KvType::kF16;
+      break;
+    case KvCacheType::kBF16:
+      out.kv.local = out.kv.global = KvType::kBF16;
+      break;
+    case KvCacheType::kInt8:
+      // Windows are small; only what grows with the context is worth the loss.
+      out.kv.local = KvType::kBF16;
+      out.kv.global = KvType::kInt8;
+      break;
+  }
+  // Enough for the begins of the last question and of its answer, if both are longer than a window.
+  out.checkpoint_bytes = options.checkpoint_bytes != 0
+                             ? options.checkpoint_bytes
+                             : 2 * KvCache::ForkBytes(config.text, out.kv);
+  SessionOptions& session = out.session;
+  session.checkpoint_bytes = out.checkpoint_bytes;
+  session.context = out.context;
+  session.threads = out.threads;
+  session.prefill_batch = std::min(options.prefill_batch, out.context);
+  if (session.kv == KvCacheType::kAuto) {
+    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32 : KvCacheType::kBF16;
+  }
+  if (session.pan_and_scan == PanAndScan::kAuto) {
+    session.pan_and_scan = config.pan_and_scan.enabled ? PanAndScan::kOn : PanAndScan::kOff;
+  }
+  if (session.image_newlines == ImageNewlines::kAuto) {
+    const bool googles = config.tokens.start_of_image == SpecialTokens().start_of_image;
+    session.image_newlines = googles ? ImageNewlines::kIds : ImageNewlines::kMerged;
+  }
+  return out;
+}
+
+}  // namespace gemma3

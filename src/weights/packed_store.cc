@@ -1,0 +1,181 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/weights/packed_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "src/base/field_count.h"
+#include "src/base/file_writer.h"
+#include "src/base/hash.h"
+#include "src/base/status.h"
+#include "src/weights/fingerprint.h"
+#include "src/weights/pack.h"
+#include "src/weights/packed_file.h"
+
+namespace gemma3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The rules of what is packed how. A change makes all entries stale.
+constexpr int kRules = 4;
+constexpr HashKey kHashKey = {0x67656D6D6133, 0x7061636B6564};
+constexpr char kHead[] = "lm_head.weight";
+
+std::string HashText(const std::string& text) {
+  const Hash128 hash =
+      SipHash128(kHashKey, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  std::array<char, 33> hex;
+  std::snprintf(hex.data(), hex.size(), "%016llx%016llx",
+                static_cast<unsigned long long>(hash.high),
+                static_cast<unsigned long long>(hash.low));
+  return hex.data();
+}
+
+// Where `data` lies: "file:offset". Tensors that were put in another order lie in no file.
+std::string PlaceOf(const Checkpoint& checkpoint, const std::byte* data) {
+  for (size_t i = 0; i < checkpoint.files.size(); ++i) {
+    const std::span<const std::byte> bytes = checkpoint.files[i]->bytes();
+    const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+    const auto at = reinterpret_cast<uintptr_t>(data);
+    if (at < begin || at >= begin + bytes.size()) continue;
+    return std::to_string(i) + ":" + std::to_string(at - begin);
+  }
+  return "memory";
+}
+
+// How the matrices are stored. The files alone do not say: part of it is in configurations, and
+// part is the reader's doing.
+std::string DescribeMatrices(const Checkpoint& checkpoint) {
+  // A new field: can it change what a matrix is packed to?
+  static_assert(kFieldCount<TensorView> == 6);
+  std::ostringstream text;
+  for (const auto& [name, view] : checkpoint.tensors) {
+    if (view.shape.size() < 2) continue;
+    text << name << " " << InfoOf(view.type).name << " " << ShapeString(view.shape) << " "
+         << view.bytes << " " << PlaceOf(checkpoint, view.data);
+    if (IsMlx(view.type)) {
+      text << " " << InfoOf(view.groups.type).name << " " << view.groups.inputs << " "
+           << PlaceOf(checkpoint, view.groups.scales) << " "
+           << PlaceOf(checkpoint, view.groups.biases);
+    }
+    text << "\n";
+  }
+  return text.str();
+}
+
+const char* FormatName(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kAsStored:
+      return "as stored";
+    case WeightFormat::kBF16:
+      return "bf16";
+    case WeightFormat::kInt8:
+      return "int8";
+    case WeightFormat::kInt4:
+      return "int4";
+  }
+  return "";
+}
+
+// In its access time: whoever has the file mapped takes another modification time for other content
+// (FileMap::CheckUnchanged).
+void MarkUsed(const std::string& path) {
+  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};  // access, modification
+  ::utimensat(AT_FDCWD, path.c_str(), times, 0);  // a file of someone else's keeps its time
+}
+
+}  // namespace
+
+Result<StoreEntry> EntryFor(const Checkpoint& checkpoint, const LoadOptions& options) {
+  GEMMA3_TRY(const std::string files, FingerprintOf(checkpoint));
+  std::ostringstream source;
+  source << files << "; matrices " << HashText(DescribeMatrices(checkpoint)) << " "
+         << FormatName(options.weights) << ", rules " << kRules;
+  StoreEntry entry;
+  entry.source = source.str();
+  entry.path =
+      (fs::path(options.cache_folder) / (HashText(entry.source) + kPackedFileSuffix)).string();
+  return entry;
+}
+
+Result<Checkpoint> WithKeptMatrices(const Checkpoint& checkpoint, const StoreEntry& entry) {
+  GEMMA3_TRY(PackedMatrices kept, OpenPackedMatrices(entry.path));
+  if (kept.source != entry.source) {
+    return Fail(ErrorCode::kBadModel, entry.path, " was made from other files");
+  }
+  Checkpoint out = checkpoint;
+  if (kept.shares_head) {
+    out.tensors.erase(kHead);
+    out.config.text.tie_word_embeddings = true;
+  }
+  for (auto& [name, matrix] : kept.tensors) {
+    const auto it = out.tensors.find(name);
+    if (it == out.tensors.end() || it->second.shape != matrix.shape || matrix.shape.size() < 2) {
+      return Fail(ErrorCode::kBadModel, entry.path, ": the model has no matrix ", name,
+                  " of shape ", ShapeString(matrix.shape));
+    }
+    it->second = std::move(matrix);
+  }
+  out.files.push_back(std::move(kept.file));
+  MarkUsed(entry.path);
+  return out;
+}
+
+Status KeepMatrices(const Checkpoint& checkpoint, const ModelWeights& weights,
+                    const StoreEntry& entry, const ProgressCallback& on_progress) {
+  // If the files have changed meanwhile, who knows what was packed.
+  GEMMA3_CHECK_OK(FingerprintOf(checkpoint));
+  std::error_code error;
+  fs::create_directories(fs::path(entry.path).parent_path(), error);  // writing will say why not
+  PackedMatrices matrices;
+  matrices.source = entry.source;
+  matrices.shares_head = !checkpoint.tensors.contains(kHead);
+  for (const auto& [name, matrix] : weights.rewritten) {
+    matrices.tensors.emplace(name, AsTensor(matrix, checkpoint.tensors.at(name)));
+  }
+  return WritePackedMatrices(entry.path, matrices, on_progress);
+}
+
+void TrimPackedStore(const std::string& folder, size_t max_bytes, const std::string& keep) {
+  struct Entry {
+    fs::path path;
+    time_t used;
+    size_t bytes;
+  };
+  std::vector<Entry> entries;
+  std::vector<fs::path> abandoned;
+  size_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    struct stat info = {};
+    if (::stat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    const std::string name = it->path().filename().string();
+    if (name.find(std::string(kPackedFileSuffix) + ".") != std::string::npos &&
+        IsAbandoned(it->path().string())) {
+      abandoned.push_back(it->path());
+    }
+    if (it->path().extension() != kPackedFileSuffix) continue;
+    const auto bytes = static_cast<size_t>(info.st_size);
+    total += bytes;
+    if (it->path() != keep) entries.push_back({it->path(), info.st_atime, bytes});
+  }
+  for (const fs::path& path : abandoned) fs::remove(path, error);
+  std::ranges::sort(entries, {}, &Entry::used);
+  for (const Entry& entry : entries) {
+    if (total <= max_bytes) break;
+    if (fs::remove(entry.path, error)) total -= entry.bytes;
+  }
+}
+
+}  // namespace gemma3
