@@ -22,13 +22,14 @@ enum class WeightType : uint8_t {
   kF32,
   kF16,
   kBF16,
-  kInt8,      // 8 bits, a scale for 32 inputs
-  kInt4,      // 4 bits, a scale for 32 inputs
-  kInt8Min,   // 8 bits, a scale and a minimum for 32 inputs
-  kInt4Min,   // 4 bits, a scale and a minimum for 32 inputs
-  kInt8K,     // 8 bits, two levels of scales, for 16 and 256 inputs
-  kInt8KMin,  // 8 bits, two levels of scales and minima, for 16 and 256 inputs
-  kInt4K,     // 4 bits, two levels of scales and minima, for 32 and 256 inputs
+  kInt8,       // 8 bits, a scale for 32 inputs
+  kInt4,       // 4 bits, a scale for 32 inputs
+  kInt8Min,    // 8 bits, a scale and a minimum for 32 inputs
+  kInt4Min,    // 4 bits, a scale and a minimum for 32 inputs
+  kInt8K,      // 8 bits, two levels of scales, for 16 and 256 inputs
+  kInt8KMin,   // 8 bits, two levels of scales and minima, for 16 and 256 inputs
+  kInt4K,      // 4 bits, two levels of scales and minima, for 32 and 256 inputs
+  kInt4Table,  // 4 bits that stand for 16 numbers of 8, two levels of scales, for 16 and 256 inputs
 };
 
 // Weights [rows, cols] = [outputs, inputs]; row r holds the weights of output r. Never owns.

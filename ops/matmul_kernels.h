@@ -122,5 +122,6 @@ MatMulKernels Int4MinKernels(size_t cols);
 MatMulKernels Int8KKernels(size_t cols);
 MatMulKernels Int8KMinKernels(size_t cols);
 MatMulKernels Int4KKernels(size_t cols);
+MatMulKernels Int4TableKernels(size_t cols);
 
 }  // namespace gemma3

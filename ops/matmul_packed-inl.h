@@ -74,7 +74,9 @@ class PackedRow {
   float Scale(size_t first) const {
     const std::byte* p = Scales(first);
     if constexpr (!kFormat.super) return Half(p + 2 * r_);
-    return Half(Chunk(first) + 2 * r_) * static_cast<float>(LoadAs<int8_t>(p + r_));
+    float d = Half(Chunk(first) + 2 * r_);
+    if constexpr (kFormat.table) d *= LoadAs<float>(Chunk(first) + PackedFactorOffset(kType));
+    return d * static_cast<float>(LoadAs<int8_t>(p + r_));
   }
   float Min(size_t first) const {
     if constexpr (!kFormat.min) return 0.0f;
@@ -90,6 +92,9 @@ class PackedRow {
     int stored =
         LoadAs<uint8_t>(Chunk(input) + PackedValueOffset(kType) + step * 64 + 4 * r_ + input % 4);
     if constexpr (kFormat.nibbles) stored = quad % 2 == 0 ? stored & 15 : stored >> 4;
+    if constexpr (kFormat.table) {
+      stored = LoadAs<uint8_t>(Chunk(input) + PackedTableOffset(kType) + stored);
+    }
     return stored - kZero;
   }
 
@@ -184,7 +189,11 @@ struct PackedScales {
     const std::byte* p = chunk + PackedScaleOffset(kType) + part * PackedScaleStep(kType);
     if constexpr (kFormat.super) {
       const std::byte* d = chunk + lane * 2;
-      scale = hn::Mul(LoadHalves(d), LoadBytes<int8_t>(p + lane));
+      scale = LoadHalves(d);
+      if constexpr (kFormat.table) {
+        scale = hn::Mul(scale, hn::Set(PF(), LoadAs<float>(chunk + PackedFactorOffset(kType))));
+      }
+      scale = hn::Mul(scale, LoadBytes<int8_t>(p + lane));
       if constexpr (kFormat.min) {
         min = hn::Neg(hn::Mul(LoadHalves(d + kPackedGroupRows * 2),
                               LoadBytes<uint8_t>(p + kPackedGroupRows + lane)));
@@ -234,6 +243,11 @@ HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x
   const PU8 du8;
   const PI8 di8;
 
+  hn::Vec<PU8> table = hn::Zero(du8);
+  if constexpr (kFormat.table) {
+    const std::byte* p = chunks[0] + PackedTableOffset(kType);
+    table = hn::LoadDup128(du8, reinterpret_cast<const uint8_t*>(p));
+  }
   hn::Vec<PI> sum[kRows][kUnits];
   const PackedInput<kType> in(x, b.cols, x_part);
   GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
@@ -250,6 +264,11 @@ HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x
     GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
       const std::byte* p = chunks[u] + at + lanes[u] * 4 + step * 64;
       Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
+      if constexpr (kFormat.table) {
+        GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
+          w[u][q] = hn::TableLookupBytes(table, w[u][q]);
+        }
+      }
     }
     GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
       GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {

@@ -84,6 +84,8 @@ MatMulKernels KernelsFor(WeightType type, size_t cols) {
       return Int8KMinKernels(cols);
     case WeightType::kInt4K:
       return Int4KKernels(cols);
+    case WeightType::kInt4Table:
+      return Int4TableKernels(cols);
   }
   return F32Kernels(cols);
 }

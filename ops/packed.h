@@ -21,21 +21,29 @@
 // scales in a place of their own would be a second stream, which memory serves at two thirds of the
 // speed. A last block without a partner stands in a whole chunk, beside zeros.
 //
-//   type       bits zero  value               carries without loss   bits a weight
-//   kInt8      8    128   scale q             Q8_0, Q5_0, IQ4_NL     8.5
-//   kInt4      4    8     scale q             Q4_0                   4.5
-//   kInt8Min   8    128   scale q + min       Q5_1                   9
-//   kInt4Min   4    0     scale q + min       Q4_1                   5
-//   kInt8K     8    128   (d s) q             Q6_K, Q3_K, IQ4_XS     8.63
-//   kInt8KMin  8    128   (d s) q - (e m)     Q5_K, Q2_K             9.13
-//   kInt4K     4    0     (d s) q - (e m)     Q4_K                   4.63
+//   type        bits zero  value               carries without loss    bits a weight
+//   kInt8       8    128   scale q             Q8_0, Q5_0, IQ4_NL      8.5
+//   kInt4       4    8     scale q             Q4_0                    4.5
+//   kInt8Min    8    128   scale q + min       Q5_1                    9
+//   kInt4Min    4    0     scale q + min       Q4_1                    5
+//   kInt8K      8    128   (d s) q             Q6_K, Q3_K              8.63
+//   kInt8KMin   8    128   (d s) q - (e m)     Q5_K, Q2_K              9.13
+//   kInt4K      4    0     (d s) q - (e m)     Q4_K                    4.63
+//   kInt4Table  4    128   (d f s) T[q]        IQ4_XS, IQ1_*, IQ2_*,   4.63
+//                                              IQ3_*
+//
+// The table T of kInt4Table holds 16 numbers of 8 bits, and f is a power of two. Both are the same
+// in the whole matrix. Values are q then, and T[q] + zero stands in the header. (Weights of the IQ
+// types are signed multiples of 1, 3 or 8 numbers; f carries the eighth in their definitions, which
+// d, often subnormal in f16, could not.)
 //
 // Headers, with 16 rows (r) in each array:
 //   kInt8, kInt4        per block: f16 scale[16]
 //   kInt8Min, kInt4Min  per block: f16 scale[16], f16 min[16]
 //   kInt8K*, kInt4K     f16 d[16], then f16 e[16] if there is a min; then per block (kInt4K) or
-//                       half block of 16 inputs (kInt8K*): i8 s[16], then u8 m[16] if there is a
+//                       half block of 16 inputs (the others): i8 s[16], then u8 m[16] if there is a
 //                       min
+//   kInt4Table          as kInt8K; then u8 T[16] + zero, f32 f
 //
 // Activations of one row: for each block a record of 48 bytes,
 //
@@ -59,6 +67,7 @@ inline constexpr size_t kPackedGroupRows = 16;
 inline constexpr size_t kPackedBlock = 32;   // inputs that are summed as integers, at most
 inline constexpr size_t kPackedSuper = 256;  // inputs with common d and e
 inline constexpr size_t kPackedAlign = 64;   // of the matrix in memory, and of every chunk's parts
+inline constexpr size_t kPackedTable = 16;   // numbers in a table
 
 // The table above, in code.
 struct PackedFormat {
@@ -68,6 +77,7 @@ struct PackedFormat {
   bool super = false;        // d and e over 256 inputs
   bool min = false;          // values have a second term
   size_t scale_inputs = 32;  // inputs with a common scale, 32 or 16
+  bool table = false;        // codes are places in a table
 };
 
 constexpr PackedFormat PackedFormatOf(WeightType type) {
@@ -90,6 +100,8 @@ constexpr PackedFormat PackedFormatOf(WeightType type) {
       return {.packed = true, .super = true, .min = true, .scale_inputs = 16};
     case WeightType::kInt4K:
       return {.packed = true, .nibbles = true, .zero_shift = -1, .super = true, .min = true};
+    case WeightType::kInt4Table:
+      return {.packed = true, .nibbles = true, .super = true, .scale_inputs = 16, .table = true};
   }
   return {};
 }
@@ -120,10 +132,19 @@ constexpr size_t PackedScaleStep(WeightType type) {
   return kPackedGroupRows * (format.super ? 1 : 2) * (format.min ? 2 : 1);
 }
 
-// Bytes of a chunk's header without and with its padding. The latter is the offset of the values.
-constexpr size_t PackedHeaderBytes(WeightType type) {
+// Offset in a chunk of its table, behind the scales, and of the factor behind that.
+constexpr size_t PackedTableOffset(WeightType type) {
   const size_t scales = PackedChunkInputs(type) / PackedFormatOf(type).scale_inputs;
   return PackedScaleOffset(type) + scales * PackedScaleStep(type);
+}
+constexpr size_t PackedFactorOffset(WeightType type) {
+  return PackedTableOffset(type) + kPackedTable;
+}
+
+// Bytes of a chunk's header without and with its padding. The latter is the offset of the values.
+constexpr size_t PackedHeaderBytes(WeightType type) {
+  return PackedFormatOf(type).table ? PackedFactorOffset(type) + sizeof(float)
+                                    : PackedTableOffset(type);
 }
 constexpr size_t PackedValueOffset(WeightType type) {
   return (PackedHeaderBytes(type) + kPackedAlign - 1) / kPackedAlign * kPackedAlign;

@@ -223,6 +223,8 @@ void ReadQ6_K(const std::byte* from, PackedCodes& codes) {
 
 // d, u16 scales_h, scales_l[4], qs[128]; value d (scale - 32) T[n], 16 bytes of qs a block of 32.
 void ReadIq4Xs(const std::byte* from, PackedCodes& codes) {
+  for (size_t i = 0; i < kPackedTable; ++i) codes.table[i] = Signed(kNonLinear[i]);
+  codes.factor = 1;
   codes.d = Half(from);
   const int high = Half(from + 2);
   for (size_t g = 0; g < 8; ++g) {
@@ -230,7 +232,7 @@ void ReadIq4Xs(const std::byte* from, PackedCodes& codes) {
     const int scale = (low | (high >> 2 * g & 3) << 4) - 32;
     codes.scales[2 * g] = codes.scales[2 * g + 1] = static_cast<int8_t>(scale);
     for (size_t l = 0; l < 32; ++l) {
-      codes.stored[32 * g + l] = Signed(kNonLinear[Nibble(from + 8 + 16 * g, l)]);
+      codes.stored[32 * g + l] = static_cast<uint8_t>(Nibble(from + 8 + 16 * g, l));
     }
   }
 }
@@ -291,6 +293,10 @@ void Put(const PackedCodes& codes, WeightType type, size_t b, size_t r, std::byt
       *scale = static_cast<std::byte>(codes.scales[i]);
       if (format.min) scale[kPackedGroupRows] = static_cast<std::byte>(codes.mins[i]);
     }
+  }
+  if (format.table) {
+    std::memcpy(chunk + PackedTableOffset(type), codes.table.data(), kPackedTable);
+    std::memcpy(chunk + PackedFactorOffset(type), &codes.factor, sizeof(float));
   }
   std::byte* to =
       chunk + PackedValueOffset(type) + in_chunk / kPackedBlock * PackedBlockBytes(type) + 4 * r;

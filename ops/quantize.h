@@ -8,6 +8,7 @@
 // `out`.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,11 +23,14 @@ namespace gemma3 {
 // kPackedBlock. The terms are those of the table in ops/packed.h; what a type does not have is not
 // read.
 struct PackedCodes {
-  uint8_t stored[kPackedSuper];      // q + zero
+  uint8_t stored[kPackedSuper];      // q + zero; with a table, q
   uint16_t d;                        // bits of f16: scale, or d
   uint16_t e;                        // bits of f16: min, or e
   int8_t scales[kPackedSuper / 16];  // s, for each scale_inputs inputs
   uint8_t mins[kPackedSuper / 16];   // m, likewise
+  // The same in all blocks of a matrix; a source may set them each time.
+  std::array<uint8_t, kPackedTable> table;  // T + zero
+  float factor;                             // f
 };
 
 // Writes a block of a row to `codes`; called once for each block, by several threads.
@@ -76,13 +80,14 @@ constexpr WeightType PackedTypeOf(BlockFormat format) {
       return WeightType::kInt8Min;
     case BlockFormat::kQ3_K:
     case BlockFormat::kQ6_K:
-    case BlockFormat::kIQ4_XS:
       return WeightType::kInt8K;
     case BlockFormat::kQ2_K:
     case BlockFormat::kQ5_K:
       return WeightType::kInt8KMin;
     case BlockFormat::kQ4_K:
       return WeightType::kInt4K;
+    case BlockFormat::kIQ4_XS:
+      return WeightType::kInt4Table;
   }
   return WeightType::kInt8;
 }

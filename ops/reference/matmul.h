@@ -76,7 +76,13 @@ inline BlockWeights ReadPacked(const MatrixView& w) {
       const size_t b = k % PackedChunkInputs(w.type) / format.scale_inputs;  // within the chunk
       if (format.super) {
         const uint8_t* s = chunk + arrays * 32 + b * arrays * 16 + r;
-        out.scales.push_back(half(chunk + 2 * r) * static_cast<float>(static_cast<int8_t>(s[0])));
+        float d = half(chunk + 2 * r);
+        if (format.table) {
+          float factor;
+          std::memcpy(&factor, chunk + 32 + 16 * 16 + 16, sizeof factor);
+          d *= factor;
+        }
+        out.scales.push_back(d * static_cast<float>(static_cast<int8_t>(s[0])));
         if (format.min) {
           out.mins.push_back(-(half(chunk + 32 + 2 * r) * static_cast<float>(s[16])));
         }
@@ -96,6 +102,7 @@ inline BlockWeights ReadPacked(const MatrixView& w) {
       } else {
         stored = values[quad * 64 + 4 * r + k % 4];
       }
+      if (format.table) stored = chunk_of(k)[32 + 16 * 16 + stored];
       out.quants.push_back(stored - static_cast<int>(zero));
     }
   }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "src/base/large_pages.h"
 #include "src/base/status.h"
@@ -80,7 +81,7 @@ Result<FileIdentity> DescribeRegular(const std::string& path, int descriptor) {
 
 Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
   std::shared_ptr<FileMap> map(new FileMap());
-  map->path_ = path;
+  map->path_ = map->name_ = path;
   map->descriptor_ = OpenForReading(path);
   GEMMA3_TRY(map->identity_, DescribeRegular(path, map->descriptor_));
   const size_t size = map->identity_.size;
@@ -94,16 +95,33 @@ Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
   return map;
 }
 
+std::shared_ptr<const FileMap> FileMap::Part(std::shared_ptr<const FileMap> whole, size_t offset,
+                                             size_t size, std::string name) {
+  std::shared_ptr<FileMap> part(new FileMap());
+  part->path_ = whole->path_;
+  part->name_ = std::move(name);
+  part->bytes_ = whole->bytes_.subspan(offset, size);
+  part->identity_ = whole->identity_;
+  part->identity_.offset = offset;
+  part->whole_ = std::move(whole);
+  return part;
+}
+
 FileMap::~FileMap() {
+  if (whole_) return;  // its map
   if (!bytes_.empty()) FreeLargePages(const_cast<std::byte*>(bytes_.data()), bytes_.size());
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Result<FileIdentity> FileMap::CurrentIdentity() const {
-  return DescribeRegular(path_, descriptor_);
+  if (!whole_) return DescribeRegular(path_, descriptor_);
+  GEMMA3_TRY(FileIdentity now, whole_->CurrentIdentity());
+  now.offset = identity_.offset;
+  return now;
 }
 
 Status FileMap::CheckUnchanged() const {
+  if (whole_) return whole_->CheckUnchanged();
   GEMMA3_TRY(const FileIdentity now, CurrentIdentity());
   // Not the time of change: renaming and deleting set it, too.
   if (now.size == bytes_.size() && now.modified_ns == identity_.modified_ns) return {};

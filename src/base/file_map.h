@@ -33,6 +33,7 @@ struct FileIdentity {
   uint64_t size = 0;
   int64_t modified_ns = 0;  // since 1970
   int64_t changed_ns = 0;   // of content, name or rights
+  uint64_t offset = 0;      // in the file, of a part that is mapped on its own (FileMap::Part)
   auto operator<=>(const FileIdentity&) const = default;
 };
 
@@ -40,12 +41,17 @@ class FileMap {
  public:
   // Maps all of `path`. An empty file maps to an empty span. Errors: kIo, naming the path.
   static Result<std::shared_ptr<const FileMap>> Open(const std::string& path);
+  // A part of a map as a map of its own, which keeps `whole` alive. `name` says which, in messages.
+  // The part lies inside.
+  static std::shared_ptr<const FileMap> Part(std::shared_ptr<const FileMap> whole, size_t offset,
+                                             size_t size, std::string name);
   ~FileMap();
   FileMap(const FileMap&) = delete;
   FileMap& operator=(const FileMap&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return path_; }  // of the file, of a part too
+  const std::string& name() const { return name_; }  // the path; of a part, its name
 
   // When it was mapped, and now. Errors: kIo.
   const FileIdentity& identity() const { return identity_; }
@@ -61,7 +67,8 @@ class FileMap {
 
  private:
   FileMap() = default;
-  std::string path_;
+  std::string path_, name_;
+  std::shared_ptr<const FileMap> whole_;  // of a part: what it is a part of
   int descriptor_ = -1;
   FileIdentity identity_;
   std::span<const std::byte> bytes_;

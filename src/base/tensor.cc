@@ -10,7 +10,7 @@ namespace gemma3 {
 const TensorTypeInfo& InfoOf(TensorType type) {
   // In the order of the enumeration. Block sizes of GGUF's types: ggml-org/ggml,
   // src/ggml-common.h; a block of MLX's is 32 codes.
-  static constexpr std::array<TensorTypeInfo, 38> kInfo = {{
+  static constexpr std::array<TensorTypeInfo, 47> kInfo = {{
       {"F32", 1, 4},
       {"F16", 1, 2},
       {"BF16", 1, 2},
@@ -36,6 +36,14 @@ const TensorTypeInfo& InfoOf(TensorType type) {
       {"Q6_K", 256, 210},
       {"IQ4_NL", 32, 18},
       {"IQ4_XS", 256, 136},
+      {"IQ1_S", 256, 50},
+      {"IQ1_M", 256, 56},
+      {"IQ2_XXS", 256, 66},
+      {"IQ2_XS", 256, 74},
+      {"IQ2_S", 256, 82},
+      {"IQ3_XXS", 256, 98},
+      {"IQ3_S", 256, 110},
+      {"MXFP4", 32, 17},
       {"MLX-2", 32, 8},
       {"MLX-3", 32, 12},
       {"MLX-4", 32, 16},
@@ -49,8 +57,9 @@ const TensorTypeInfo& InfoOf(TensorType type) {
       {"int8-k", 256, 274},
       {"int8-k-min", 256, 292},
       {"int4-k", 256, 148},
+      {"int4-table", 256, 148},
   }};
-  static_assert(kInfo.size() == static_cast<size_t>(TensorType::kPackedInt4K) + 1);
+  static_assert(kInfo.size() == static_cast<size_t>(TensorType::kPackedInt4Table) + 1);
   return kInfo[static_cast<size_t>(type)];
 }
 

@@ -40,6 +40,14 @@ enum class TensorType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
+  kIQ1_S,
+  kIQ1_M,
+  kIQ2_XXS,
+  kIQ2_XS,
+  kIQ2_S,
+  kIQ3_XXS,
+  kIQ3_S,
+  kMXFP4,
   kMlx2,
   kMlx3,
   kMlx4,
@@ -53,6 +61,7 @@ enum class TensorType : uint8_t {
   kPackedInt8K,
   kPackedInt8KMin,
   kPackedInt4K,
+  kPackedInt4Table,
 };
 
 // Elements in a block and bytes of a block; 1 element a block for the plain types.

@@ -4,9 +4,12 @@
 // its bytes `p`; scales are halves in little-endian order at no particular alignment.
 #include "src/formats/dequantize.h"
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "src/base/half.h"
+#include "src/formats/iq_grids.h"
 
 namespace gemma3 {
 namespace {
@@ -158,9 +161,154 @@ void Iq4Xs(const std::byte* p, float* out) {
   }
 }
 
+// --- The IQ types, 256 values: group g = e / 32 holds four entries of 8 elements, l = e % 32 / 8
+// counts them; k is the place in an entry. Signs: 1 is minus. ---
+
+// The seven stored signs of an entry of 8, and the eighth, which makes their number even.
+int SignsOf(uint32_t seven) {
+  return static_cast<int>(seven | (std::popcount(seven) % 2 != 0 ? 0x80u : 0u));
+}
+
+float Signed(float value, int signs, size_t k) { return (signs >> k) & 1 ? -value : value; }
+
+void Iq2Xxs(const std::byte* p, float* out) {
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const std::byte* group = p + 2 + e / 32 * 8;  // four indices, then signs and a scale
+    const size_t l = e % 32 / 8, k = e % 8;
+    const auto word = LoadLittle<uint32_t>(group + 4);
+    const float scale = d * (0.5f + static_cast<float>(word >> 28)) * 0.25f;
+    const int value = kIq2Values[Digit8(kIq2XxsGrid[Byte(group, l)], k)];
+    out[e] = Signed(scale * static_cast<float>(value), SignsOf(word >> 7 * l & 127), k);
+  }
+}
+
+// The scale of IQ2_XS and IQ2_S: four bits for 16 elements.
+float Iq2Scale(float d, const std::byte* scales, size_t e) {
+  const int code = (Byte(scales, e / 32) >> (4 * (e % 32 / 16))) & 15;
+  return d * (0.5f + static_cast<float>(code)) * 0.25f;
+}
+
+void Iq2Xs(const std::byte* p, float* out) {
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const uint32_t word = LoadLittle<uint16_t>(p + 2 + e / 8 * 2);
+    const int value = kIq2Values[Digit8(kIq2XsGrid[word & 511], e % 8)];
+    out[e] = Signed(Iq2Scale(d, p + 66, e) * static_cast<float>(value), SignsOf(word >> 9), e % 8);
+  }
+}
+
+void Iq2S(const std::byte* p, float* out) {
+  const std::byte *qs = p + 2, *signs = p + 34, *qh = p + 66;
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const int high = (Byte(qh, e / 32) >> (2 * (e % 32 / 8))) & 3;
+    const int value = kIq2Values[Digit8(kIq2SGrid[Byte(qs, e / 8) | high << 8], e % 8)];
+    out[e] = Signed(Iq2Scale(d, p + 74, e) * static_cast<float>(value), Byte(signs, e / 8), e % 8);
+  }
+}
+
+void Iq3Xxs(const std::byte* p, float* out) {
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const auto word = LoadLittle<uint32_t>(p + 66 + e / 32 * 4);
+    const float scale = d * (0.5f + static_cast<float>(word >> 28)) * 0.5f;
+    const int value = kIq3XxsValues[Digit4(kIq3XxsGrid[Byte(p + 2, e / 4)], e % 4)];
+    out[e] =
+        Signed(scale * static_cast<float>(value), SignsOf(word >> 7 * (e % 32 / 8) & 127), e % 8);
+  }
+}
+
+void Iq3S(const std::byte* p, float* out) {
+  const std::byte *qs = p + 2, *qh = p + 66, *signs = p + 74, *scales = p + 106;
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const size_t g = e / 32;
+    const int index = Byte(qs, e / 4) | Bit(qh, g, e % 32 / 4) << 8;
+    const int code = (Byte(scales, g / 2) >> (4 * (g % 2))) & 15;
+    const float scale = d * static_cast<float>(1 + 2 * code);
+    const int value = kIq3SValues[Digit4(kIq3SGrid[index], e % 4)];
+    out[e] = Signed(scale * static_cast<float>(value), Byte(signs, e / 8), e % 8);
+  }
+}
+
+// An element of IQ1_S and IQ1_M: the codebook's, moved up or down by an eighth.
+float Iq1(float scale, int index, size_t k, bool down) {
+  const auto value = static_cast<float>(kIq1Values[Digit8(kIq1Grid[index], k)]);
+  return scale * (value + (down ? -0.125f : 0.125f));
+}
+
+void Iq1S(const std::byte* p, float* out) {
+  const float d = Half(p);
+  for (size_t e = 0; e < 256; ++e) {
+    const int word = LoadLittle<uint16_t>(p + 34 + e / 32 * 2);
+    const float scale = d * static_cast<float>(2 * ((word >> 12) & 7) + 1);
+    const int high = (word >> (3 * (e % 32 / 8))) & 7;
+    out[e] = Iq1(scale, Byte(p + 2, e / 8) | high << 8, e % 8, (word >> 15) != 0);
+  }
+}
+
+void Iq1M(const std::byte* p, float* out) {
+  const std::byte *qs = p, *qh = p + 32, *scales = p + 48;
+  const float d = FloatFromHalf(Iq1MScale(p));
+  for (size_t e = 0; e < 256; ++e) {
+    const size_t t = e / 16;  // scales belong to 16 elements
+    const int code = (LoadLittle<uint16_t>(scales + t / 4 * 2) >> (3 * (t % 4))) & 7;
+    const int high = (Byte(qh, t) >> (4 * (e / 8 % 2))) & 15;
+    out[e] = Iq1(d * static_cast<float>(2 * code + 1), Byte(qs, e / 8) | (high & 7) << 8, e % 8,
+                 (high & 8) != 0);
+  }
+}
+
+// A block of 32: 4-bit floats (sign, two bits of exponent, one of mantissa) and a power of two.
+void Mxfp4(const std::byte* p, float* out) {
+  static constexpr float kMagnitudes[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  const int exponent = Byte(p, 0) - 127;
+  for (size_t e = 0; e < 32; ++e) {
+    const int code = Nibble(p + 1, e);
+    const float value = std::ldexp(kMagnitudes[code & 7], exponent);
+    out[e] = code > 8 ? -value : value;  // 8 is zero without a sign
+  }
+}
+
 void F32(const std::byte* p, float* out) { *out = LoadLittle<float>(p); }
 void F16(const std::byte* p, float* out) { *out = Half(p); }
 void Bf16(const std::byte* p, float* out) { *out = FloatFromBf16(LoadLittle<uint16_t>(p)); }
+
+// Where a block has its scale and minimum in f16; -1: nowhere.
+struct ScalePlaces {
+  int d = -1, m = -1;
+};
+
+ScalePlaces ScalePlacesOf(TensorType type) {
+  switch (type) {
+    case TensorType::kQ8_0:
+    case TensorType::kQ4_0:
+    case TensorType::kQ5_0:
+    case TensorType::kIQ4_NL:
+    case TensorType::kIQ4_XS:
+    case TensorType::kIQ1_S:
+    case TensorType::kIQ2_XXS:
+    case TensorType::kIQ2_XS:
+    case TensorType::kIQ2_S:
+    case TensorType::kIQ3_XXS:
+    case TensorType::kIQ3_S:
+      return {0, -1};
+    case TensorType::kQ4_1:
+    case TensorType::kQ5_1:
+    case TensorType::kQ4_K:
+    case TensorType::kQ5_K:
+      return {0, 2};
+    case TensorType::kQ2_K:
+      return {80, 82};
+    case TensorType::kQ3_K:
+      return {108, -1};
+    case TensorType::kQ6_K:
+      return {208, -1};
+    default:
+      return {};
+  }
+}
 
 using BlockFunction = void (*)(const std::byte*, float*);
 
@@ -196,12 +344,52 @@ BlockFunction FunctionOf(TensorType type) {
       return Iq4Nl;
     case TensorType::kIQ4_XS:
       return Iq4Xs;
+    case TensorType::kIQ1_S:
+      return Iq1S;
+    case TensorType::kIQ1_M:
+      return Iq1M;
+    case TensorType::kIQ2_XXS:
+      return Iq2Xxs;
+    case TensorType::kIQ2_XS:
+      return Iq2Xs;
+    case TensorType::kIQ2_S:
+      return Iq2S;
+    case TensorType::kIQ3_XXS:
+      return Iq3Xxs;
+    case TensorType::kIQ3_S:
+      return Iq3S;
+    case TensorType::kMXFP4:
+      return Mxfp4;
     default:
       return nullptr;
   }
 }
 
 }  // namespace
+
+uint16_t Iq1MScale(const std::byte* block) {
+  unsigned bits = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    bits |= (LoadLittle<uint16_t>(block + 48 + 2 * i) >> 12 & 15u) << 4 * i;
+  }
+  return static_cast<uint16_t>(bits);
+}
+
+bool BlocksHaveFiniteScales(TensorType type, const std::byte* blocks, size_t count) {
+  const TensorTypeInfo& info = InfoOf(type);
+  const ScalePlaces places = ScalePlacesOf(type);
+  if (places.d < 0 && type != TensorType::kIQ1_M && type != TensorType::kMXFP4) return true;
+  const auto finite = [](uint16_t half) { return (half & 0x7c00u) != 0x7c00u; };
+  bool all = true;
+  for (const std::byte* end = blocks + count * info.block_bytes; blocks != end;
+       blocks += info.block_bytes) {
+    if (places.d >= 0) all &= finite(LoadLittle<uint16_t>(blocks + places.d));
+    if (places.m >= 0) all &= finite(LoadLittle<uint16_t>(blocks + places.m));
+    if (type == TensorType::kIQ1_M) all &= finite(Iq1MScale(blocks));
+    if (type == TensorType::kMXFP4) all &= blocks[0] != std::byte{0xff};  // NaN in OCP's definition
+  }
+  return all;
+}
 
 bool Dequantize(TensorType type, const std::byte* blocks, size_t count, float* out) {
   const BlockFunction block = FunctionOf(type);

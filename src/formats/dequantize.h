@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "src/base/tensor.h"
 
@@ -15,5 +16,11 @@ namespace gemma3 {
 // gives, as long as the compiler does not fuse multiplications and additions (-ffp-contract=off).
 // Returns false, writing nothing, for other types and other counts.
 bool Dequantize(TensorType type, const std::byte* blocks, size_t count, float* out);
+
+// Whether the scales and minima of `count` blocks are finite numbers. True for types without.
+bool BlocksHaveFiniteScales(TensorType type, const std::byte* blocks, size_t count);
+
+// The scale of a block of IQ1_M, as bits of f16: it is spread over the top bits of other fields.
+uint16_t Iq1MScale(const std::byte* block);
 
 }  // namespace gemma3

@@ -15,6 +15,7 @@
 #include "src/base/half.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/llamafile.h"
 
 namespace gemma3 {
 namespace {
@@ -41,11 +42,29 @@ FileType TensorTypeOf(uint32_t id) {
       "",        "",      "",       "MXFP4", "NVFP4", "Q1_0",   "Q2_0"};
   if (id >= kNames.size()) return {"", std::nullopt};
   const std::string_view name = kNames[id];
-  for (int t = 0; t <= static_cast<int>(TensorType::kIQ4_XS); ++t) {
+  for (int t = 0; t <= static_cast<int>(TensorType::kMXFP4); ++t) {
     const TensorType type = static_cast<TensorType>(t);
     if (!name.empty() && name == InfoOf(type).name) return {kNames[id], type};
   }
   return {kNames[id], std::nullopt};
+}
+
+// Of tensors that are not read. Nothing is guessed about a type without a name, not even its size.
+std::unexpected<Error> RefuseType(const std::string& where, uint32_t id, std::string_view name) {
+  // ggml/include/ggml.h of ikawrakow/ik_llama.cpp, which has taken these ids for types of its own.
+  const bool ik_llama =
+      (id >= 97 && id <= 99) || (id >= 133 && id <= 158) || (id >= 202 && id <= 399);
+  if (ik_llama) {
+    return Fail(ErrorCode::kUnsupported, where, " was quantised for ik_llama.cpp (type ", id,
+                "), which other programs cannot read; use a file made for llama.cpp");
+  }
+  if (!name.empty()) {
+    return Fail(ErrorCode::kUnsupported, where, " has type ", name,
+                ", which this library does not read; use a Q8_0, Q4_0, K or IQ file");
+  }
+  return Fail(ErrorCode::kUnsupported, where, " has type ", id,
+              ", which this library does not know; it may be newer than this program. Use a Q8_0, "
+              "Q4_0, K or IQ file");
 }
 
 const char* TypeName(GgufType type) {
@@ -332,14 +351,7 @@ Result<GgufFile> GgufFile::Parse(std::span<const std::byte> bytes, const std::st
     const auto offset = reader.Number<uint64_t>();
     if (!type_id || !offset) return cut("a tensor description");
     const FileType type = TensorTypeOf(*type_id);
-    if (!type.type) {
-      if (*type.name != '\0') {
-        return Fail(ErrorCode::kUnsupported, file, ": tensor ", shown, " has type ", type.name,
-                    ", which this library does not read; use a Q8_0, Q4_0 or K-quant file");
-      }
-      return Fail(ErrorCode::kBadModel, file, ": tensor ", shown, " has the unknown type ",
-                  *type_id);
-    }
+    if (!type.type) return RefuseType(file + ": tensor " + shown, *type_id, type.name);
     view.type = *type.type;
     const TensorTypeInfo& info = InfoOf(view.type);
     const uint64_t row = view.shape.empty() ? 1 : view.shape.back();
@@ -494,8 +506,8 @@ Result<std::optional<std::vector<int64_t>>> GgufFile::Ints(const std::string& ke
 
 Result<GgufSet> OpenGgufFiles(const std::string& path) {
   namespace fs = std::filesystem;
-  GEMMA3_TRY(auto file, FileMap::Open(path));
-  GEMMA3_TRY(GgufFile part, GgufFile::Parse(file->bytes(), file->path()));
+  GEMMA3_TRY(auto file, OpenGgufBytes(path));
+  GEMMA3_TRY(GgufFile part, GgufFile::Parse(file->bytes(), file->name()));
   GEMMA3_TRY(const auto count_value, part.Uint("split.count"));
   const uint64_t count = count_value.value_or(1);
   if (count <= 1) {
@@ -523,7 +535,7 @@ Result<GgufSet> OpenGgufFiles(const std::string& path) {
                   " is missing");
     }
     GEMMA3_TRY(auto part_file, FileMap::Open(part_path));
-    GEMMA3_TRY(GgufFile gguf, GgufFile::Parse(part_file->bytes(), part_file->path()));
+    GEMMA3_TRY(GgufFile gguf, GgufFile::Parse(part_file->bytes(), part_file->name()));
     GEMMA3_TRY(const auto number, gguf.Uint("split.no"));
     GEMMA3_TRY(const auto part_count, gguf.Uint("split.count"));
     if (number != i || part_count != count) {

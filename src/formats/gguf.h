@@ -88,7 +88,8 @@ struct GgufSet {
   std::vector<std::shared_ptr<const FileMap>> files;
 };
 
-// Opens `path` and, if it is one part of several, all of them. Errors: those of Parse; kBadModel
+// Opens `path`, which may be or name a file in an archive (llamafile.h), and, if it is one part of
+// several, all of them. Errors: those of Parse; kBadModel
 // for a part that is missing, of another model, or out of order, and for a tensor in two parts.
 Result<GgufSet> OpenGgufFiles(const std::string& path);
 

@@ -14,6 +14,7 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/foreign.h"
 
 namespace gemma3 {
 namespace {
@@ -79,6 +80,10 @@ Status CheckArchitecture(const GgufFile& gguf, const TensorMap& tensors) {
     return Fail(
         ErrorCode::kUnsupported, gguf.file(),
         " is a vision part (mmproj); open the model's own file and give this one beside it");
+  }
+  if (const std::string_view what = ForeignArchitecture(*value); !what.empty()) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(), " holds ", what,
+                "; only Gemma 3 can be loaded");
   }
   if (*value != "gemma3") {
     return Fail(ErrorCode::kUnsupported, gguf.file(), " holds a model of architecture \"",

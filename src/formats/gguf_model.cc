@@ -17,6 +17,7 @@
 #include "src/formats/gguf.h"
 #include "src/formats/gguf_config.h"
 #include "src/formats/gguf_vocabulary.h"
+#include "src/formats/llamafile.h"
 #include "src/formats/mmproj_files.h"
 #include "src/formats/shape_table.h"
 #include "src/formats/stray_tensors.h"
@@ -245,6 +246,29 @@ Result<std::optional<Candidate>> ChooseMmproj(const std::string& model, size_t w
   return std::move(*chosen);
 }
 
+// The one of an archive's vision parts that fits. Null: there is none.
+Result<std::optional<Candidate>> ChooseMember(const std::vector<std::string>& members,
+                                              const std::string& model, size_t width,
+                                              Remarks* remarks) {
+  std::optional<Candidate> chosen;
+  for (const std::string& path : members) {
+    auto candidate = TryMmproj(path, model, width);
+    if (!candidate) {
+      remarks->warnings.push_back("the vision part in the archive cannot be used: " +
+                                  candidate.error().message);
+      continue;
+    }
+    if (chosen) {
+      return Fail(ErrorCode::kInvalidArgument, "several files in ", model,
+                  " may be its vision part: ", chosen->path, ", ", path,
+                  "; choose one with --mmproj");
+    }
+    remarks->notes.push_back("vision part: " + path);
+    chosen = *std::move(candidate);
+  }
+  return chosen;
+}
+
 Status AddVision(const std::string& path, const GgufFile& metadata, const OpenOptions& options,
                  Checkpoint* checkpoint) {
   ModelConfig& config = checkpoint->config;
@@ -260,6 +284,13 @@ Status AddVision(const std::string& path, const GgufFile& metadata, const OpenOp
     GEMMA3_TRY(config.vision, ReadSingleFileVisionConfig(metadata));
     config.has_vision = true;
     return {};
+  }
+  // Of an archive, what lies inside; files beside it are of other models.
+  if (const auto members = VisionMembers(path); !members.empty()) {
+    GEMMA3_TRY(auto mmproj,
+               ChooseMember(members, path, config.text.hidden_size, &checkpoint->remarks));
+    if (!mmproj) return {};
+    return AddMmproj(std::move(mmproj->set), mmproj->path, checkpoint);
   }
   GEMMA3_TRY(auto mmproj, ChooseMmproj(path, config.text.hidden_size, &checkpoint->remarks));
   if (!mmproj) return {};

@@ -12,6 +12,7 @@
 #include "src/base/json.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/foreign.h"
 
 namespace gemma3 {
 namespace {
@@ -62,14 +63,9 @@ Status AddIds(const JsonValue& object, const char* key, std::vector<TokenId>* id
   return {};
 }
 
-// The class that a model belongs to, for people; the keys are values of model_type.
+// What a value of model_type means, for people.
 std::string OtherModel(const std::string& model_type) {
-  if (model_type == "gemma") return "Gemma 1";
-  if (model_type == "gemma2") return "Gemma 2";
-  if (model_type.starts_with("gemma3n")) return "Gemma 3n, another architecture";
-  if (model_type.starts_with("gemma4")) return "Gemma 4";
-  if (model_type == "paligemma") return "PaliGemma";
-  if (model_type.starts_with("t5gemma")) return "T5Gemma, an encoder-decoder";
+  if (const auto what = ForeignArchitecture(model_type); !what.empty()) return std::string(what);
   return "a model of type \"" + Shown(model_type, 60) + "\"";
 }
 
@@ -329,9 +325,9 @@ Status ReadProcessor(const JsonValue& processor, HfConfig* result) {
   }
   GEMMA3_TRY(const uint64_t tokens, processor.Uint("image_seq_length", vision.tokens_per_image));
   if (tokens != vision.tokens_per_image) {
-    result->remarks.notes.push_back(processor.Path() + ": image_seq_length is " + std::to_string(tokens) +
-                            "; using mm_tokens_per_image of config.json, " +
-                            std::to_string(vision.tokens_per_image));
+    result->remarks.notes.push_back(
+        processor.Path() + ": image_seq_length is " + std::to_string(tokens) +
+        "; using mm_tokens_per_image of config.json, " + std::to_string(vision.tokens_per_image));
   }
   return {};
 }

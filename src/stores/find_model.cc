@@ -13,6 +13,7 @@
 #include "src/base/ascii.h"
 #include "src/base/file_map.h"
 #include "src/base/home.h"
+#include "src/base/member_path.h"
 #include "src/base/status.h"
 #include "src/stores/model_files.h"
 #include "src/stores/ollama.h"
@@ -240,6 +241,7 @@ Result<std::optional<FoundModel>> AsPath(const std::string& text, Problem* probl
   std::error_code error;
   Name name;
   name.whole = text;
+  if (ParseMemberPath(text)) return FoundModel{.path = text};
   if (!fs::exists(text, error)) {
     std::string_view folder = text;
     SplitTag(&folder, &name.tag);

@@ -25,7 +25,8 @@ struct ModelPlaces {
 ModelPlaces ModelPlacesFromEnvironment();
 
 // An existing file or folder is taken as it is, but for a folder of GGUF files, which stands for
-// the one model in it. Else `name` is looked for, in this order, as
+// the one model in it; so is a file in an archive (base/member_path.h). Else `name` is looked for,
+// in this order, as
 //   org/name or name          in the Hugging Face cache (refs/main, else the newest whole snapshot)
 //   [host/][namespace/]name   in Ollama's store
 //   publisher/model or model  in LM Studio's folder

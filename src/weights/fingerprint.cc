@@ -41,6 +41,7 @@ Result<std::string> FingerprintOf(const Checkpoint& checkpoint) {
     }
     line << (line.tellp() == 0 ? "" : ", ") << now.device << ":" << now.inode << " of " << now.size
          << " bytes, modified " << now.modified_ns << ", changed " << now.changed_ns;
+    if (now.offset != 0) line << ", from byte " << now.offset;
   }
   return line.str();
 }

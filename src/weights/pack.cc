@@ -15,13 +15,14 @@
 #include "src/base/half.h"
 #include "src/formats/dequantize.h"
 #include "src/formats/mlx.h"
+#include "src/weights/pack_iq.h"
 #include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
 namespace {
 
 using PackedPair = std::pair<WeightType, TensorType>;
-constexpr std::array<PackedPair, 7> kPackedTypes = {{
+constexpr std::array<PackedPair, 8> kPackedTypes = {{
     {WeightType::kInt8, TensorType::kPackedInt8},
     {WeightType::kInt4, TensorType::kPackedInt4},
     {WeightType::kInt8Min, TensorType::kPackedInt8Min},
@@ -29,6 +30,7 @@ constexpr std::array<PackedPair, 7> kPackedTypes = {{
     {WeightType::kInt8K, TensorType::kPackedInt8K},
     {WeightType::kInt8KMin, TensorType::kPackedInt8KMin},
     {WeightType::kInt4K, TensorType::kPackedInt4K},
+    {WeightType::kInt4Table, TensorType::kPackedInt4Table},
 }};
 
 using FormatPair = std::pair<TensorType, BlockFormat>;
@@ -55,6 +57,8 @@ std::optional<BlockFormat> BlockFormatOf(TensorType type) {
 // The packed type that carries a stored one without loss; none for floats.
 std::optional<WeightType> LosslessForm(TensorType stored) {
   if (IsMlx(stored)) return MlxPackedType(stored);
+  if (IsIqGrid(stored)) return WeightType::kInt4Table;
+  if (stored == TensorType::kMXFP4) return WeightType::kInt8;
   const std::optional<BlockFormat> format = BlockFormatOf(stored);
   return format ? std::optional(PackedTypeOf(*format)) : std::nullopt;
 }
@@ -145,6 +149,18 @@ bool FloatsAreFinite(const TensorView& matrix, ThreadPool& pool) {
   return finite;
 }
 
+bool HasFiniteScales(const TensorView& matrix, ThreadPool& pool) {
+  if (IsPacked(matrix.type)) return true;
+  const size_t rows = matrix.shape[0];
+  const size_t row_blocks = matrix.bytes / InfoOf(matrix.type).block_bytes / rows;
+  std::atomic<bool> finite = true;
+  pool.ParallelFor(rows, [&](size_t r, size_t) {
+    const std::byte* row = matrix.data + matrix.bytes / rows * r;
+    if (finite && !BlocksHaveFiniteScales(matrix.type, row, row_blocks)) finite = false;
+  });
+  return finite;
+}
+
 TensorType PackedTensorType(WeightType packed) {
   return std::ranges::find(kPackedTypes, packed, &PackedPair::first)->second;
 }
@@ -193,6 +209,13 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
   }
   if (IsMlx(stored.type) && form == MlxPackedType(stored.type)) {
     return PackMlx(stored, out, pool);
+  }
+  if (IsIqGrid(stored.type) && form == WeightType::kInt4Table) {
+    return PackIq(stored, rows, cols, out, pool);
+  }
+  if (stored.type == TensorType::kMXFP4 && form == WeightType::kInt8 &&
+      Mxfp4FitsPacked(stored, pool)) {
+    return PackMxfp4(stored, rows, cols, out, pool);
   }
   // Through floats, a piece at a time; pieces begin at whole groups of packed rows.
   constexpr size_t kPieceElems = 1 << 20;

@@ -23,7 +23,8 @@ enum class MatrixRole {
 
 // The type in memory of a matrix [rows, cols].
 //   kAsStored  floats stay; GGUF's and MLX's block types are repacked without loss (MLX's: if
-//              MlxFitsPacked of pack_mlx.h; else they have to become F32)
+//              MlxFitsPacked of pack_mlx.h; else they have to become F32; MXFP4 if
+//              Mxfp4FitsPacked of pack_iq.h; else it has to become BF16)
 //   kBF16      block types become bf16; floats stay
 //   kInt8      int8
 //   kInt4      int4; the embedding and the output head int8: behind the head no later layer makes
@@ -52,6 +53,10 @@ void DequantizeRow(const TensorView& stored, size_t row, float* out);
 
 // What was rewritten of a stored matrix, as a tensor of the same shape.
 TensorView AsTensor(const MatrixView& rewritten, const TensorView& stored);
+
+// Whether all scales and minima of a matrix of one of GGUF's block types are finite numbers. True
+// for other types.
+bool HasFiniteScales(const TensorView& matrix, ThreadPool& pool);
 
 // Whether a matrix of this stored type is in `form` already.
 bool IsInPlace(TensorType stored, WeightType form);

@@ -29,7 +29,7 @@ constexpr char kTokenizer[] = "gemma3.tokenizer";
 
 // The packed type of that name.
 std::optional<TensorType> PackedTypeByName(std::string_view name) {
-  for (auto type = TensorType::kPackedInt8; type <= TensorType::kPackedInt4K;
+  for (auto type = TensorType::kPackedInt8; type <= TensorType::kPackedInt4Table;
        type = static_cast<TensorType>(static_cast<uint8_t>(type) + 1)) {
     if (name == InfoOf(type).name) return type;
   }

@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
 #include "src/weights/pack.h"
+#include "src/weights/pack_iq.h"
 #include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
@@ -132,6 +133,10 @@ class Loader {
         !MlxFitsPacked(tensor, *pool_)) {
       return WeightType::kF32;
     }
+    if (tensor.type == TensorType::kMXFP4 && options_.weights == WeightFormat::kAsStored &&
+        form == WeightType::kInt8 && !Mxfp4FitsPacked(tensor, *pool_)) {
+      return WeightType::kBF16;
+    }
     if (form == WeightType::kF16 && role == MatrixRole::kTower && HalvesFitBf16(tensor, *pool_)) {
       return WeightType::kBF16;
     }
@@ -181,7 +186,7 @@ class Loader {
     for (size_t first = 0; first < to.rows;) {
       const size_t count = divisible ? std::min(piece_rows, to.rows - first) : to.rows;
       const TensorView piece = divisible ? RowsOf(tensor, first, count) : tensor;
-      if (!FloatsAreFinite(piece, *pool_)) {
+      if (!FloatsAreFinite(piece, *pool_) || !HasFiniteScales(piece, *pool_)) {
         NotFinite(name, tensor);
         return data;
       }

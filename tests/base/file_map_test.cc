@@ -31,6 +31,29 @@ TEST(FileMap, MapsEveryByteOfAnySize) {
   }
 }
 
+TEST(FileMap, PartsKeepTheWholeAndAreToldApart) {
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("file", "0123456789");
+  auto whole = FileMap::Open(path);
+  ASSERT_TRUE(whole);
+  const FileIdentity identity = (*whole)->identity();
+  const auto one = FileMap::Part(*whole, 2, 3, path + "@one");
+  const auto two = FileMap::Part(*whole, 5, 3, path + "@two");
+  whole->reset();
+  EXPECT_EQ(static_cast<char>(one->bytes()[0]), '2');
+  EXPECT_EQ(two->bytes().size(), 3u);
+  EXPECT_EQ(one->path(), path);
+  EXPECT_EQ(one->name(), path + "@one");
+  EXPECT_TRUE(one->CheckUnchanged());
+  EXPECT_NE(one->identity(), two->identity());
+  EXPECT_NE(one->identity(), identity);
+  const auto now = one->CurrentIdentity();
+  ASSERT_TRUE(now);
+  EXPECT_EQ(*now, one->identity());
+  folder.Write("file", "0");
+  EXPECT_FALSE(two->CheckUnchanged());
+}
+
 TEST(FileMap, WhatIsNoFileIsAnErrorWithItsPath) {
   const testing::TempFolder folder;
   const std::string pipe = folder.path() + "/pipe";

@@ -20,8 +20,8 @@ namespace {
 
 struct Case {
   TensorType type;
-  size_t d_at;  // where the scale lies in the block
-  int m_at;     // where the minimum lies; -1: there is none
+  int d_at;  // where the scale lies in the block; -1: nowhere as a half, see SetScale
+  int m_at;  // where the minimum lies; -1: there is none
   double sum, squares;
   std::vector<std::pair<size_t, float>> samples;
 };
@@ -129,20 +129,135 @@ const std::vector<Case>& Cases() {
         {127, 98},
         {128, -292.5f},
         {255, -8}}},
+      {TensorType::kIQ2_XXS,
+       0,
+       -1,
+       381.875,
+       192641.0469,
+       {{0, -29.5625f},
+        {1, 29.5625f},
+        {7, 5.5f},
+        {8, -5.5f},
+        {16, 17.1875f},
+        {32, -26.5625f},
+        {63, -45.6875f},
+        {127, 13.5f},
+        {128, -48.4375f},
+        {200, -4.5f},
+        {255, -40.3125f}}},
+      {TensorType::kIQ2_XS,
+       0,
+       -1,
+       745.25,
+       205665.4531,
+       {{0, -5.5f},
+        {1, 17.1875f},
+        {8, 5.5f},
+        {16, -9.5f},
+        {32, -10.5f},
+        {64, -15.5f},
+        {127, -0.5f},
+        {200, 3.5f},
+        {255, -9.5f}}},
+      {TensorType::kIQ2_S,
+       0,
+       -1,
+       -400.3125,
+       169561.5117,
+       {{0, -72.5625f},
+        {1, 42.1875f},
+        {7, -13.5f},
+        {16, -11.5f},
+        {31, 35.9375f},
+        {63, -45.3125f},
+        {128, -4.6875f},
+        {255, 39.0625f}}},
+      {TensorType::kIQ3_XXS,
+       0,
+       -1,
+       -342,
+       926117.625,
+       {{0, -6.5f},
+        {1, 4.5f},
+        {7, -2.5f},
+        {16, 3.5f},
+        {32, -28.5f},
+        {63, -47.5f},
+        {127, -137.5f},
+        {200, 22.5f},
+        {255, -7.5f}}},
+      {TensorType::kIQ3_S,
+       0,
+       -1,
+       728,
+       1349054,
+       {{0, -40.5f},
+        {1, 121.5f},
+        {8, 67.5f},
+        {16, -94.5f},
+        {32, -16.5f},
+        {64, -17.5f},
+        {127, -42.5f},
+        {200, 137.5f},
+        {255, 112.5f}}},
+      {TensorType::kIQ1_S,
+       0,
+       -1,
+       10,
+       3279,
+       {{0, -1.3125f},
+        {1, 0.1875f},
+        {15, 1.6875f},
+        {32, 0.8125f},
+        {63, -5.6875f},
+        {64, -0.3125f},
+        {127, -0.9375f},
+        {128, -3.9375f},
+        {255, -2.1875f}}},
+      {TensorType::kIQ1_M,
+       -1,
+       -1,
+       20.5,
+       2680.9375,
+       {{0, -0.4375f},
+        {1, 3.0625f},
+        {8, -3.9375f},
+        {16, 0.9375f},
+        {32, -3.0625f},
+        {64, -6.1875f},
+        {200, 0.1875f},
+        {255, -0.9375f}}},
+      {TensorType::kMXFP4, -1, -1, 25, 1137, {{0, 0}, {1, 6}, {7, 3}, {15, -3}, {16, 3}, {31, 6}}},
   };
   return kCases;
+}
+
+void PutHalf(size_t at, uint16_t half, std::vector<std::byte>& bytes) {
+  bytes[at] = static_cast<std::byte>(half & 255);
+  bytes[at + 1] = static_cast<std::byte>(half >> 8);
+}
+
+// Makes the scale of a block this half. MXFP4 has a power of two, which is that of a half, once
+// more times 4.
+void SetScale(const Case& c, uint16_t half, std::vector<std::byte>& bytes) {
+  if (c.type == TensorType::kIQ1_M) {  // four bits each in the top of four words
+    for (size_t i = 0; i < 4; ++i) {
+      bytes[49 + 2 * i] =
+          (bytes[49 + 2 * i] & std::byte{0x0f}) | static_cast<std::byte>((half >> 4 * i & 15) << 4);
+    }
+  } else if (c.type == TensorType::kMXFP4) {
+    bytes[0] = static_cast<std::byte>(std::ilogb(FloatFromHalf(half)) + 2 + 127);
+  } else {
+    PutHalf(static_cast<size_t>(c.d_at), half, bytes);
+  }
 }
 
 // Byte i is 37 i + 11, except for d = 0.5 and the minimum = 0.25.
 std::vector<std::byte> Block(const Case& c) {
   std::vector<std::byte> bytes(InfoOf(c.type).block_bytes);
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(37 * i + 11);
-  const auto put = [&](size_t at, uint16_t half) {
-    bytes[at] = static_cast<std::byte>(half & 255);
-    bytes[at + 1] = static_cast<std::byte>(half >> 8);
-  };
-  put(c.d_at, 0x3800);
-  if (c.m_at >= 0) put(static_cast<size_t>(c.m_at), 0x3400);
+  SetScale(c, 0x3800, bytes);
+  if (c.m_at >= 0) PutHalf(static_cast<size_t>(c.m_at), 0x3400, bytes);
   return bytes;
 }
 
@@ -158,7 +273,8 @@ TEST(Dequantize, GivesTheReferenceValuesOfEveryBlockType) {
       squares += double{value} * value;
     }
     EXPECT_EQ(sum, c.sum) << info.name;
-    EXPECT_EQ(squares, c.squares) << info.name;
+    // Some are written down with ten digits.
+    EXPECT_NEAR(squares, c.squares, 1e-9 * squares) << info.name;
     for (const auto& [e, value] : c.samples) EXPECT_EQ(out[e], value) << info.name << " " << e;
   }
 }
@@ -182,19 +298,48 @@ TEST(Dequantize, ScalesThatAreSubnormalInfiniteOrNan) {
     std::vector<std::byte> block = Block(c);
     std::vector<float> reference(info.block_elems), out(info.block_elems);
     ASSERT_TRUE(Dequantize(c.type, block.data(), out.size(), reference.data()));
-    block[c.d_at] = std::byte{1};  // 2^-24 instead of 2^-1
-    block[c.d_at + 1] = std::byte{0};
+    SetScale(c, 1, block);  // 2^-24 instead of 2^-1
+    EXPECT_TRUE(BlocksHaveFiniteScales(c.type, block.data(), 1));
     ASSERT_TRUE(Dequantize(c.type, block.data(), out.size(), out.data()));
     // Every product is exact at either scale; only adding a minimum rounds.
     if (c.m_at < 0) {
       for (size_t e = 0; e < out.size(); ++e) EXPECT_EQ(out[e], reference[e] * 0x1p-23f);
     }
-    block[c.d_at + 1] = std::byte{0x7c};
-    for (const int mantissa : {0, 1}) {  // infinity, NaN: no crash, and no finite value from NaN
-      block[c.d_at] = static_cast<std::byte>(mantissa);
+    if (c.type == TensorType::kMXFP4) {
+      block[0] = std::byte{0xff};
+      EXPECT_FALSE(BlocksHaveFiniteScales(c.type, block.data(), 1));
+      continue;
+    }
+    for (const uint16_t half :
+         {uint16_t{0x7c00}, uint16_t{0x7c01}, uint16_t{0xfc00}}) {  // infinity, NaN: no crash
+      SetScale(c, half, block);
+      EXPECT_FALSE(BlocksHaveFiniteScales(c.type, block.data(), 1)) << info.name;
       ASSERT_TRUE(Dequantize(c.type, block.data(), out.size(), out.data()));
       for (const float value : out) EXPECT_FALSE(std::isfinite(value)) << info.name;
     }
+  }
+}
+
+TEST(Dequantize, MinimaThatAreNotFinite) {
+  for (const Case& c : Cases()) {
+    if (c.m_at < 0) continue;
+    std::vector<std::byte> two = Block(c);
+    const std::vector<std::byte> good = two;
+    PutHalf(static_cast<size_t>(c.m_at), 0x7e00, two);
+    two.insert(two.begin(), good.begin(), good.end());
+    EXPECT_TRUE(BlocksHaveFiniteScales(c.type, two.data(), 1));
+    EXPECT_FALSE(BlocksHaveFiniteScales(c.type, two.data(), 2)) << InfoOf(c.type).name;
+  }
+}
+
+TEST(Dequantize, SmallestAndLargestScalesOfMxfp4) {
+  std::vector<std::byte> block(17, std::byte{0xf1});  // 0.5 and -6
+  float out[32];
+  for (const int exponent : {0, 1, 254}) {
+    block[0] = static_cast<std::byte>(exponent);
+    ASSERT_TRUE(Dequantize(TensorType::kMXFP4, block.data(), 32, out));
+    EXPECT_EQ(out[0], std::ldexp(0.5f, exponent - 127));
+    EXPECT_EQ(out[31], std::ldexp(-6.0f, exponent - 127));
   }
 }
 

@@ -73,10 +73,12 @@ TEST_F(GgufModel, TheSameModelInBothContainers) {
 
 TEST_F(GgufModel, EveryBlockType) {
   for (const TensorType type :
-       {TensorType::kBF16, TensorType::kQ8_0, TensorType::kQ4_0, TensorType::kQ4_1,
-        TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ2_K, TensorType::kQ3_K,
-        TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kIQ4_NL,
-        TensorType::kIQ4_XS}) {
+       {TensorType::kBF16,   TensorType::kQ8_0,  TensorType::kQ4_0,    TensorType::kQ4_1,
+        TensorType::kQ5_0,   TensorType::kQ5_1,  TensorType::kQ2_K,    TensorType::kQ3_K,
+        TensorType::kQ4_K,   TensorType::kQ5_K,  TensorType::kQ6_K,    TensorType::kIQ4_NL,
+        TensorType::kIQ4_XS, TensorType::kIQ1_S, TensorType::kIQ1_M,   TensorType::kIQ2_XXS,
+        TensorType::kIQ2_XS, TensorType::kIQ2_S, TensorType::kIQ3_XXS, TensorType::kIQ3_S,
+        TensorType::kMXFP4}) {
     const Checkpoint checkpoint = Good(testing::MakeGguf(WideConfig(), 1, {.matrices = type}));
     const TensorView& view = checkpoint.tensors.at("layers.3.mlp.down_proj.weight");
     EXPECT_EQ(view.type, type);

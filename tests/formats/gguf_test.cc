@@ -238,10 +238,18 @@ TEST(Gguf, RefusesWrongTensors) {
   refused("t", {int64_t{1} << 40}, 0, 0, 4, "holds only");
   refused("t", {31}, 2, 0, 18, "no whole blocks");
   refused("t", {128}, 12, 0, 72, "no whole blocks");
-  for (const int32_t type : {-1, 4, 5, 31, 33, 36, 38, 43, 97, INT32_MAX}) {
-    refused("t", {256}, type, 0, 256, "unknown type");
+  for (const int32_t type : {-1, 4, 5, 31, 33, 36, 38, 43, 96, 100, 159, 201, 400, INT32_MAX}) {
+    refused("t", {256}, type, 0, 256,
+            "has type " + std::to_string(static_cast<uint32_t>(type)) +
+                ", which this library does not know",
+            ErrorCode::kUnsupported);
   }
-  for (const int32_t type : {9, 15, 16, 22, 29, 34, 39, 42}) {
+  for (const int32_t type : {97, 133, 137, 144, 158, 202, 337, 399}) {
+    refused("t", {256}, type, 0, 256,
+            "quantised for ik_llama.cpp (type " + std::to_string(type) + ")",
+            ErrorCode::kUnsupported);
+  }
+  for (const int32_t type : {9, 15, 34, 35, 40, 41, 42}) {
     refused("t", {256}, type, 0, 512, "does not read", ErrorCode::kUnsupported);
   }
   refused("t", {8}, 0, 4, 64, "multiple of 32");

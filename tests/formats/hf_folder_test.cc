@@ -446,7 +446,7 @@ TEST(OpenCheckpointFile, OtherFilesSayWhatTheyAre) {
   EXPECT_NE(message("SBS\nxxxx").find(".sbs"), std::string::npos);
   EXPECT_NE(message("\x80\x02xxxx").find("pickle"), std::string::npos);
   EXPECT_NE(message("version https://git-lfs").find("LFS"), std::string::npos);
-  EXPECT_NE(message("").find("no model file"), std::string::npos);
+  EXPECT_NE(message("").find("is empty"), std::string::npos);
   const auto missing = OpenCheckpoint(folder.path() + "/nothing");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::kIo);

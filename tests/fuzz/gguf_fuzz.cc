@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "src/base/remarks.h"
 #include "src/base/spm_proto.h"
 #include "src/formats/dequantize.h"
 #include "src/formats/gguf.h"
@@ -41,11 +42,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   (void)ReadMmprojConfig(*gguf, 32);
   (void)ReadSingleFileVisionConfig(*gguf);
-  Remarks notes;
+  Remarks remarks;
   std::string missing;
-  auto config = ReadGgufTextConfig(*gguf, gguf->tensors(), &notes);
+  auto config = ReadGgufTextConfig(*gguf, gguf->tensors(), &remarks);
   if (!config) return 0;
-  const auto proto = ReadGgufTokenizer(*gguf, &*config, &missing, &notes);
+  const auto proto = ReadGgufTokenizer(*gguf, &*config, &missing, &remarks);
   if (proto && !proto->empty() && !ParseSpmProto(*proto, "fuzz")) std::abort();
   if (!CheckConfig(*config, "fuzz")) return 0;
   if (config->text.layers.size() > 1024) std::abort();

@@ -337,6 +337,32 @@ INSTANTIATE_TEST_SUITE_P(
                     BlockCase{BlockFormat::kIQ4_XS, TensorType::kIQ4_XS, "IQ4_XS", {0}}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST(MatMul, TheTableAndItsFactorAreThoseOfTheMatrix) {
+  const size_t outputs = 21, cols = 512;
+  const auto memory =
+      hwy::AllocateAligned<std::byte>(PackedBytes(WeightType::kInt4Table, outputs, cols));
+  const auto read = [](size_t row, size_t block, PackedCodes& codes) {
+    std::mt19937 rng(static_cast<uint32_t>(100 * row + block));
+    for (uint8_t& stored : codes.stored) stored = rng() % 16;
+    for (int8_t& scale : codes.scales) scale = static_cast<int8_t>(rng());
+    codes.d = static_cast<uint16_t>(rng() % 0x7c00);
+    for (size_t i = 0; i < codes.table.size(); ++i) codes.table[i] = static_cast<uint8_t>(91 * i);
+    codes.factor = 0x1p-20f;
+  };
+  ThreadPool pool(2);
+  Pack(WeightType::kInt4Table, outputs, cols, read, memory.get(), pool);
+  const MatrixView w{WeightType::kInt4Table, outputs, cols, memory.get()};
+  for (const size_t rows : {1, 5, 30}) {
+    const Activations x(rows, cols, 3);
+    const std::vector<float> expected = reference::BlockMatMul(x.View(), reference::ReadPacked(w));
+    ForEveryTarget([&] {
+      std::vector<float> out(rows * outputs);
+      MatMul(x.View(), w, Rows<float>(out.data(), rows, outputs), Compute::kFast, pool);
+      EXPECT_EQ(out, expected);
+    });
+  }
+}
+
 TEST(MatMul, ManyTasksOfMixedTypesEqualSingleOnes) {
   const size_t cols = 256;
   std::vector<Weights> weights;

@@ -160,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 constexpr WeightType kPackedTypes[] = {
     WeightType::kInt8,  WeightType::kInt4,     WeightType::kInt8Min, WeightType::kInt4Min,
-    WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K};
+    WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K,   WeightType::kInt4Table};
 
 // Codes that depend on the place alone, with scales and mins that f16 holds.
 void MakeCodes(const PackedFormat& format, size_t row, size_t block, PackedCodes& codes) {
@@ -174,6 +174,8 @@ void MakeCodes(const PackedFormat& format, size_t row, size_t block, PackedCodes
   codes.e = half();
   for (int8_t& scale : codes.scales) scale = static_cast<int8_t>(rng() % 64);
   for (uint8_t& min : codes.mins) min = rng() % 64;
+  for (size_t i = 0; i < codes.table.size(); ++i) codes.table[i] = static_cast<uint8_t>(37 * i + 5);
+  codes.factor = 0.25f;
 }
 
 float FromHalf(uint16_t bits) {
@@ -201,10 +203,11 @@ TEST(Packing, CodesStandWhereTheLayoutSays) {
     for (size_t at = 0; at < rows * cols; ++at) {
       const size_t row = at / cols, block = at % cols / inputs, i = at % inputs;
       if (i == 0) MakeCodes(format, row, block, codes);
-      ASSERT_EQ(got.quants[at], codes.stored[i] - zero) << row << " " << at % cols;
+      const int stored = format.table ? codes.table[codes.stored[i]] : codes.stored[i];
+      ASSERT_EQ(got.quants[at], stored - zero) << row << " " << at % cols;
       if (i % format.scale_inputs != 0) continue;
       const size_t scale = i / format.scale_inputs;
-      const float s = format.super ? codes.scales[scale] : 1;
+      const float s = (format.super ? codes.scales[scale] : 1) * (format.table ? codes.factor : 1);
       const float m = format.super ? -static_cast<float>(codes.mins[scale]) : 1;
       ASSERT_EQ(got.scales[at / format.scale_inputs], FromHalf(codes.d) * s);
       if (format.min) {

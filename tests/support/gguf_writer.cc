@@ -223,11 +223,38 @@ std::vector<std::byte> RandomBlocks(TensorType type, size_t elements, uint32_t s
     case TensorType::kIQ4_XS:
       largest = 4064;
       break;
+    case TensorType::kIQ1_S:
+    case TensorType::kIQ1_M:
+      largest = 17;
+      break;
+    case TensorType::kIQ2_XXS:
+    case TensorType::kIQ2_XS:
+    case TensorType::kIQ2_S:
+      largest = 167;
+      break;
+    case TensorType::kIQ3_XXS:
+    case TensorType::kIQ3_S:
+      largest = 481;
+      break;
     default:
       break;
   }
   for (size_t b = 0; b < bytes.size(); b += info.block_bytes) {
     const float scale = (0.5f + static_cast<float>(next() % 1000) / 2000) / largest;
+    if (type == TensorType::kMXFP4) {
+      bytes[b] = static_cast<std::byte>(127 - 4 - next() % 8);
+      continue;
+    }
+    if (type == TensorType::kIQ1_M) {  // four bits each in the top of four words
+      std::byte half[2];
+      PutHalf(scale, half);
+      for (size_t i = 0; i < 4; ++i) {
+        const int four = std::to_integer<int>(half[i / 2]) >> 4 * (i % 2) & 15;
+        std::byte& top = bytes[b + 49 + 2 * i];
+        top = (top & std::byte{0x0f}) | static_cast<std::byte>(four << 4);
+      }
+      continue;
+    }
     PutHalf(scale, bytes.data() + b + d_at);
     if (m_at >= 0) {
       // The minimum is subtracted times its own 6- or 4-bit factor in the K types, added in others.
@@ -269,6 +296,22 @@ uint32_t GgufTypeId(TensorType type) {
       return 20;
     case TensorType::kIQ4_XS:
       return 23;
+    case TensorType::kIQ2_XXS:
+      return 16;
+    case TensorType::kIQ2_XS:
+      return 17;
+    case TensorType::kIQ3_XXS:
+      return 18;
+    case TensorType::kIQ1_S:
+      return 19;
+    case TensorType::kIQ3_S:
+      return 21;
+    case TensorType::kIQ2_S:
+      return 22;
+    case TensorType::kIQ1_M:
+      return 29;
+    case TensorType::kMXFP4:
+      return 39;
     case TensorType::kI8:
       return 24;
     case TensorType::kI16:

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdint>
+#include <random>
 #include <vector>
 
 #include "ops/packed.h"
@@ -13,10 +16,12 @@
 namespace gemma3::testing {
 namespace {
 
-constexpr TensorType kBlockTypes[] = {TensorType::kQ8_0, TensorType::kQ4_0,   TensorType::kQ4_1,
-                                      TensorType::kQ5_0, TensorType::kQ5_1,   TensorType::kQ2_K,
-                                      TensorType::kQ3_K, TensorType::kQ4_K,   TensorType::kQ5_K,
-                                      TensorType::kQ6_K, TensorType::kIQ4_NL, TensorType::kIQ4_XS};
+constexpr TensorType kBlockTypes[] = {
+    TensorType::kQ8_0,  TensorType::kQ4_0,    TensorType::kQ4_1,    TensorType::kQ5_0,
+    TensorType::kQ5_1,  TensorType::kQ2_K,    TensorType::kQ3_K,    TensorType::kQ4_K,
+    TensorType::kQ5_K,  TensorType::kQ6_K,    TensorType::kIQ4_NL,  TensorType::kIQ4_XS,
+    TensorType::kIQ1_S, TensorType::kIQ1_M,   TensorType::kIQ2_XXS, TensorType::kIQ2_XS,
+    TensorType::kIQ2_S, TensorType::kIQ3_XXS, TensorType::kIQ3_S,   TensorType::kMXFP4};
 
 TEST(PackTest, BlockTypesLoseNothing) {
   ThreadPool pool(2);
@@ -47,6 +52,40 @@ TEST(PackTest, BlockTypesLoseNothing) {
   }
 }
 
+// Random bytes: all scales that a half can be, subnormal ones and both zeros among them.
+TEST(PackTest, BlockTypesLoseNothingWhateverTheScale) {
+  ThreadPool pool(2);
+  constexpr size_t kRows = 64, kCols = 512;
+  std::mt19937 rng(3);
+  for (const TensorType type : kBlockTypes) {
+    const TensorTypeInfo& info = InfoOf(type);
+    std::vector<std::byte> blocks(kRows * kCols / info.block_elems * info.block_bytes);
+    for (size_t at = 0; at < blocks.size(); at += info.block_bytes) {
+      std::byte* const block = blocks.data() + at;
+      do {
+        for (size_t i = 0; i < info.block_bytes; ++i) block[i] = static_cast<std::byte>(rng());
+        // The exponents that fit; the others are a case of their own.
+        if (type == TensorType::kMXFP4) block[0] = static_cast<std::byte>(104 + rng() % 40);
+      } while (!BlocksHaveFiniteScales(type, block, 1));
+    }
+    const TensorView view{
+        .type = type, .shape = {kRows, kCols}, .data = blocks.data(), .bytes = blocks.size()};
+    const WeightType form = FormOf(type, kRows, kCols, MatrixRole::kLayer, WeightFormat::kAsStored);
+    AlignedBuffer<std::byte> packed(FormBytes(form, kRows, kCols));
+    PackMatrix(view, kRows, kCols, form, packed.data(), pool);
+    std::vector<float> row(kCols), expected(kCols);
+    for (size_t r = 0; r < kRows; ++r) {
+      UnpackRow({form, kRows, kCols, packed.data()}, r, row.data());
+      ASSERT_TRUE(
+          Dequantize(type, blocks.data() + blocks.size() / kRows * r, kCols, expected.data()));
+      for (size_t c = 0; c < kCols; ++c) {
+        ASSERT_EQ(std::bit_cast<uint32_t>(row[c]), std::bit_cast<uint32_t>(expected[c]))
+            << info.name << " " << r << " " << c << ": " << row[c] << " " << expected[c];
+      }
+    }
+  }
+}
+
 TEST(PackTest, FormsFollowTheWishAndTheWidth) {
   const auto form = [](TensorType type, size_t cols, WeightFormat wanted,
                        MatrixRole role = MatrixRole::kLayer) {
@@ -68,7 +107,7 @@ TEST(PackTest, FormsFollowTheWishAndTheWidth) {
 TEST(PackTest, PackedTypesHaveTwoNames) {
   for (const WeightType type :
        {WeightType::kInt8, WeightType::kInt4, WeightType::kInt8Min, WeightType::kInt4Min,
-        WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K}) {
+        WeightType::kInt8K, WeightType::kInt8KMin, WeightType::kInt4K, WeightType::kInt4Table}) {
     EXPECT_EQ(PackedWeightType(PackedTensorType(type)), type);
     EXPECT_TRUE(IsPacked(PackedTensorType(type)));
   }

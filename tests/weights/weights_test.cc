@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "src/base/half.h"
+#include "src/formats/dequantize.h"
+#include "tests/support/gguf_writer.h"
 #include "tests/support/tiny_model.h"
 
 namespace gemma3 {
@@ -199,6 +201,72 @@ TEST(LoadWeightsTest, HalvesOfTheTowerThatAreBf16BecomeBf16) {
   EXPECT_EQ(Unpacked(layer.fc2.w), Rounded(values[1], TensorType::kF16));
   // Text stays in the file, where it need not be copied.
   EXPECT_EQ(model.weights.text.layers[0].gate.type, WeightType::kF16);
+}
+
+// A model of 256 wide rows whose first gate is of a block type.
+struct BlockModel {
+  BlockModel(TensorType type, const std::vector<std::byte>& blocks) : model(Config()) {
+    TensorView& view = model.checkpoint.tensors.at("layers.0.mlp.gate_proj.weight");
+    view.type = type;
+    view.data = blocks.data();
+    view.bytes = blocks.size();
+  }
+  static ModelConfig Config() {
+    ModelConfig config = testing::TinyTextConfig();
+    config.text.hidden_size = 256;
+    return config;
+  }
+  static size_t Elements() { return 256 * Config().text.intermediate_size; }
+  Result<ModelWeights> Load(const LoadOptions& options = {}) {
+    ThreadPool pool(2);
+    return LoadWeights(model.checkpoint, options, pool);
+  }
+  TinyModel model;
+};
+
+TEST(LoadWeightsTest, ScalesOfAnySizeInMxfp4StayWhatTheyAre) {
+  const size_t elements = BlockModel::Elements();
+  for (const int exponent : {0, 1, 103, 104, 143, 144, 254}) {
+    std::vector<std::byte> blocks = testing::RandomBlocks(TensorType::kMXFP4, elements, 1);
+    blocks[17 * 3] = static_cast<std::byte>(exponent);
+    for (const bool zeros : {false, true}) {
+      if (zeros) std::fill_n(blocks.begin() + 17 * 3 + 1, 16, std::byte{0x80});
+      std::vector<float> expected(elements);
+      ASSERT_TRUE(Dequantize(TensorType::kMXFP4, blocks.data(), elements, expected.data()));
+      const auto loaded = BlockModel(TensorType::kMXFP4, blocks).Load();
+      ASSERT_TRUE(loaded) << loaded.error().message;
+      const MatrixView& gate = loaded->text.layers[0].gate;
+      const bool fits = zeros || (exponent >= 104 && exponent <= 143);
+      EXPECT_EQ(gate.type, fits ? WeightType::kInt8 : WeightType::kBF16) << exponent;
+      EXPECT_EQ(Unpacked(gate), expected) << exponent;
+    }
+  }
+}
+
+TEST(LoadWeightsTest, ScalesThatAreNotFiniteAreRefused) {
+  const size_t elements = BlockModel::Elements();
+  for (const TensorType type : {TensorType::kQ8_0, TensorType::kIQ1_S, TensorType::kIQ1_M,
+                                TensorType::kIQ2_XXS, TensorType::kIQ2_XS, TensorType::kIQ2_S,
+                                TensorType::kIQ3_XXS, TensorType::kIQ3_S, TensorType::kMXFP4}) {
+    std::vector<std::byte> blocks = testing::RandomBlocks(type, elements, 1);
+    const size_t last = blocks.size() - InfoOf(type).block_bytes;
+    if (type == TensorType::kMXFP4) {
+      blocks[last] = std::byte{0xff};
+    } else if (type == TensorType::kIQ1_M) {
+      blocks[last + 55] = std::byte{0x7c};  // the top four bits of the scale, and
+      blocks[last + 53] = std::byte{0xc0};  // the next
+    } else {
+      blocks[last + 1] = std::byte{0x7c};
+    }
+    for (const WeightFormat wanted : {WeightFormat::kAsStored, WeightFormat::kInt8}) {
+      const auto loaded = BlockModel(type, blocks).Load({.weights = wanted});
+      ASSERT_FALSE(loaded) << InfoOf(type).name;
+      EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
+      EXPECT_NE(loaded.error().message.find("layers.0.mlp.gate_proj.weight holds values that are infinite"),
+                std::string::npos)
+          << loaded.error().message;
+    }
+  }
 }
 
 TEST(LoadWeightsTest, AMissingTensorIsNamed) {
