@@ -166,7 +166,7 @@ TEST(Foreign, Folders) {
            {{"g.gguf.part1of2", "g.gguf.part2of2"}, "join all pieces", ErrorCode::kBadModel},
            // These have words of their own elsewhere.
            {{"config.json", "pytorch_model.bin"}, "only PyTorch .bin files"},
-           {{"adapter_config.json", "adapter_model.bin"}, "LoRA adapter"},
+           {{"adapter_config.json", "adapter_model.bin"}, "adapter (LoRA)"},
            {{"x.incomplete"}, "unfinished download", ErrorCode::kBadModel},
        }) {
     const std::string path = folder.path() + "/" + std::to_string(++number);

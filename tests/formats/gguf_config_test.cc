@@ -154,7 +154,7 @@ TEST(GgufConfig, OtherModelsSayWhatTheyAre) {
     return writer;
   };
   unsupported(architecture("llama"), "llama");
-  unsupported(architecture("gemma3n"), "gemma3n");
+  unsupported(architecture("gemma3n"), "Gemma 3n");
   unsupported(architecture("clip"), "vision part");
   const ModelConfig tiny = testing::TinyTextConfig();
   ModelConfig rnj = tiny;
