@@ -9,8 +9,8 @@ namespace gemma3 {
 
 const TensorTypeInfo& InfoOf(TensorType type) {
   // In the order of the enumeration. Block sizes of GGUF's types: ggml-org/ggml,
-  // src/ggml-common.h; a block of MLX's is 32 codes.
-  static constexpr std::array<TensorTypeInfo, 47> kInfo = {{
+  // src/ggml-common.h.
+  static constexpr std::array<TensorTypeInfo, 43> kInfo = {{
       {"F32", 1, 4},
       {"F16", 1, 2},
       {"BF16", 1, 2},
@@ -24,6 +24,7 @@ const TensorTypeInfo& InfoOf(TensorType type) {
       {"U32", 1, 4},
       {"U64", 1, 8},
       {"BOOL", 1, 1},
+      {"F8_E4M3", 1, 1},
       {"Q8_0", 32, 34},
       {"Q4_0", 32, 18},
       {"Q4_1", 32, 20},
@@ -44,12 +45,7 @@ const TensorTypeInfo& InfoOf(TensorType type) {
       {"IQ3_XXS", 256, 98},
       {"IQ3_S", 256, 110},
       {"MXFP4", 32, 17},
-      {"MLX-2", 32, 8},
-      {"MLX-3", 32, 12},
-      {"MLX-4", 32, 16},
-      {"MLX-5", 32, 20},
-      {"MLX-6", 32, 24},
-      {"MLX-8", 32, 32},
+      {"codes", 1, 1},
       {"int8", 32, 34},
       {"int4", 32, 18},
       {"int8-min", 32, 36},
@@ -63,22 +59,13 @@ const TensorTypeInfo& InfoOf(TensorType type) {
   return kInfo[static_cast<size_t>(type)];
 }
 
-size_t GroupBytes(const TensorView& tensor) {
-  if (!IsMlx(tensor.type)) return 0;
-  const MlxGroups& groups = tensor.groups;
-  return tensor.shape[0] * (tensor.shape[1] / groups.inputs) * InfoOf(groups.type).block_bytes;
-}
-
 TensorView RowsOf(const TensorView& matrix, size_t first, size_t count) {
   const size_t rows = matrix.shape[0];
   TensorView part = matrix;
   part.shape[0] = count;
   part.data += matrix.bytes / rows * first;
   part.bytes = matrix.bytes / rows * count;
-  if (IsMlx(matrix.type)) {
-    part.groups.scales += GroupBytes(matrix) / rows * first;
-    part.groups.biases += GroupBytes(matrix) / rows * first;
-  }
+  if (matrix.grouped) part.first_row += first;
   return part;
 }
 

@@ -6,14 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace gemma3 {
 
-// Element types of both containers (safetensors and GGUF). The block types are GGUF's and MLX's
-// (src/formats/mlx.h); the packed ones are this project's (ops/packed.h), whole matrices at a time.
+// Element types of both containers (safetensors and GGUF). The block types are GGUF's; the codes
+// are those of quantised Hugging Face folders, whose layouts are described by a GroupedCodes
+// (src/formats/grouped_codes.h); the packed ones are this project's (ops/packed.h). Of these two a
+// tensor is a whole matrix.
 enum class TensorType : uint8_t {
   kF32,
   kF16,
@@ -28,6 +31,7 @@ enum class TensorType : uint8_t {
   kU32,
   kU64,
   kBool,
+  kF8_E4M3,
   kQ8_0,
   kQ4_0,
   kQ4_1,
@@ -48,12 +52,7 @@ enum class TensorType : uint8_t {
   kIQ3_XXS,
   kIQ3_S,
   kMXFP4,
-  kMlx2,
-  kMlx3,
-  kMlx4,
-  kMlx5,
-  kMlx6,
-  kMlx8,
+  kGroupedCodes,
   kPackedInt8,
   kPackedInt4,
   kPackedInt8Min,
@@ -76,18 +75,7 @@ const TensorTypeInfo& InfoOf(TensorType type);
 // they are.
 constexpr bool IsPacked(TensorType type) { return type >= TensorType::kPackedInt8; }
 
-constexpr bool IsMlx(TensorType type) {
-  return type >= TensorType::kMlx2 && type <= TensorType::kMlx8;
-}
-
-// What the codes of an MLX matrix are multiplied with and added to, in arrays of their own: one
-// scale and one bias for a group of inputs. Lifetime and alignment as in TensorView.
-struct MlxGroups {
-  TensorType type = TensorType::kBF16;  // of both arrays
-  size_t inputs = 0;                    // of a group
-  const std::byte* scales = nullptr;    // [rows, cols / inputs]
-  const std::byte* biases = nullptr;    // the same
-};
+struct GroupedCodes;
 
 // Never owns: `data` points into a mapped file that whoever made the view keeps alive. It need not
 // be aligned to the element size.
@@ -97,16 +85,16 @@ struct TensorView {
   const std::byte* data = nullptr;
   size_t bytes = 0;
   const std::string* file = nullptr;  // for messages; lives as long as the data
-  MlxGroups groups = {};              // of MLX's types only
+  // Of kGroupedCodes only: how to read it, and which of the rows described there is the first here.
+  // `data` and `bytes` are those of the codes, in whatever order they lie.
+  std::shared_ptr<const GroupedCodes> grouped = {};
+  size_t first_row = 0;
 };
 
 using TensorMap = std::map<std::string, TensorView>;
 
-// Bytes of each of the arrays in `groups`; 0 for other types than MLX's.
-size_t GroupBytes(const TensorView& tensor);
-
 // The rows [first, first + count) of a matrix that is not packed; its columns gather all dimensions
-// but the first.
+// but the first. Of grouped codes, `data` is then a share of the codes and not those of the rows.
 TensorView RowsOf(const TensorView& matrix, size_t first, size_t count);
 
 // "[256, 1152]".

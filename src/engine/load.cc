@@ -10,6 +10,7 @@
 #include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/chat_defaults.h"
+#include "src/formats/grouped_codes.h"
 #include "src/weights/head.h"
 #include "src/weights/pack.h"
 #include "src/weights/packed_file.h"
@@ -93,7 +94,7 @@ Result<Checkpoint> OpenModelFiles(const FoundModel& found, const LoadOptions& op
 std::vector<TensorInfo> ListTensors(const Checkpoint& checkpoint) {
   std::vector<TensorInfo> list;
   for (const auto& [name, view] : checkpoint.tensors) {
-    list.push_back({name, InfoOf(view.type).name, view.shape, view.bytes + 2 * GroupBytes(view),
+    list.push_back({name, StoredType(view), view.shape, StoredBytes(view),
                     view.file ? *view.file : std::string()});
   }
   return list;

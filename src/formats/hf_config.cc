@@ -95,27 +95,6 @@ Status CheckArchitecture(const JsonValue& root) {
               "\"; only Gemma3ForCausalLM and Gemma3ForConditionalGeneration can be loaded");
 }
 
-// A quantised variant keeps its weights in other forms, and names the one who made it as
-// quant_method. MLX does not, and writes the same settings under both keys.
-Status ReadQuantization(const JsonValue& root, HfConfig* result) {
-  auto quantization = root.Find("quantization");
-  if (!quantization) quantization = root.Find("quantization_config");
-  if (!quantization) return {};
-  const auto method = quantization->Find("quant_method");
-  if (!method && (quantization->Find("group_size") || quantization->Find("bits"))) {
-    GEMMA3_TRY(result->mlx, ParseMlxQuantization(*quantization));
-    return {};
-  }
-  std::string name = "an unnamed method";
-  if (method && method->IsString()) {
-    GEMMA3_TRY(name, method->AsString());
-  }
-  return Fail(ErrorCode::kUnsupported, quantization->Path(), ": the weights are quantised by ",
-              Shown(name, 60),
-              "; load the original BF16 model (and quantise it while loading), a GGUF file or an "
-              "MLX folder");
-}
-
 struct Rope {
   float theta;
   float factor;
@@ -342,7 +321,7 @@ Result<HfConfig> ParseHfConfig(const HfConfigTexts& texts, const std::string& fo
   GEMMA3_CHECK_OK(CheckArchitecture(root));
 
   HfConfig result;
-  GEMMA3_CHECK_OK(ReadQuantization(root, &result));
+  GEMMA3_TRY(result.quantization, ParseHfQuantization(root));
   ModelConfig& config = result.config;
   const auto text_config = root.Find("text_config");
   if (text_config && !text_config->IsObject()) {

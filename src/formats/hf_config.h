@@ -5,14 +5,13 @@
 // that published files rely on.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "src/base/remarks.h"
-#include "src/formats/mlx.h"
+#include "src/formats/hf_quantization.h"
 
 namespace gemma3 {
 
@@ -26,14 +25,14 @@ struct HfConfigTexts {
 
 struct HfConfig {
   ModelConfig config;  // name is empty; has_vision says what the configuration promises
-  std::optional<MlxQuantization> mlx = {};
+  HfQuantization quantization = {};
   Remarks remarks = {};
 };
 
 // `folder` names the model in messages. Sizes are not yet checked against limits: CheckConfig does
 // that once the embedding's true rows are known.
-// Errors: kBadModel for damaged files; kUnsupported, saying what it is, for other models, for
-// variants of the architecture that Gemma 3 does not use, and for quantised weights but MLX's.
+// Errors: kBadModel for damaged files; kUnsupported, saying what it is, for other models and for
+// variants of the architecture that Gemma 3 does not use.
 Result<HfConfig> ParseHfConfig(const HfConfigTexts& texts, const std::string& folder);
 
 }  // namespace gemma3

@@ -13,11 +13,13 @@
 #include <string_view>
 #include <utility>
 
+#include "src/base/json.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/chat_templates.h"
 #include "src/formats/hf_config.h"
 #include "src/formats/hf_names.h"
+#include "src/formats/hf_quantization.h"
 #include "src/formats/hf_tokenizer.h"
 #include "src/formats/hf_weight_files.h"
 #include "src/formats/mlx.h"
@@ -171,6 +173,17 @@ Status TakeTensors(TensorMap tensors, const std::string& folder, Checkpoint* che
   return {};
 }
 
+// GPTQ's tools may write the settings into a file of their own.
+Status ReadQuantizeConfig(const fs::path& folder, HfQuantization* quantization) {
+  if (quantization->present) return {};
+  const fs::path path = folder / "quantize_config.json";
+  GEMMA3_TRY(const std::string text, ReadIfThere(path));
+  if (text.empty()) return {};
+  GEMMA3_TRY(const JsonValue settings, JsonValue::Parse(text, path.string()));
+  GEMMA3_TRY(*quantization, ParseQuantizeConfig(settings));
+  return {};
+}
+
 }  // namespace
 
 Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::string& weights_file,
@@ -199,8 +212,14 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::strin
   checkpoint.remarks.Append(remarks);
   checkpoint.norms_store_offset = true;
   checkpoint.files = std::move(weights.files);
-  GEMMA3_CHECK_OK(JoinMlxTensors(config.mlx, shown + "/config.json", &weights.tensors));
-  GEMMA3_CHECK_OK(TakeTensors(std::move(weights.tensors), shown, &checkpoint));
+  GEMMA3_CHECK_OK(ReadQuantizeConfig(folder, &config.quantization));
+  GEMMA3_CHECK_OK(
+      JoinQuantizedModules(config.quantization, shown, &weights.tensors, &checkpoint.remarks));
+  if (Status taken = TakeTensors(std::move(weights.tensors), shown, &checkpoint); !taken) {
+    Error error = std::move(taken).error();
+    error.message += ExplainMethod(config.quantization, shown);
+    return std::unexpected(std::move(error));
+  }
   GEMMA3_TRY(HfTokenizer tokenizer, ReadHfTokenizer(folder, checkpoint.config.text.vocab_size,
                                                     &checkpoint.remarks, headers_only));
   checkpoint.tokenizer_proto = std::move(tokenizer.proto);

@@ -2,7 +2,7 @@
 //
 // A Hugging Face model folder: weights in one safetensors file or in shards, under any of the
 // prefixes that published checkpoints use, with the configuration and tokenizer beside them; also
-// folders of MLX, quantised or not (mlx.h).
+// folders of MLX (mlx.h), and quantised ones of other tools (hf_quantization.h).
 #pragma once
 
 #include <string>

@@ -2,32 +2,19 @@
 #include "src/formats/mlx.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "src/base/checked.h"
-#include "src/base/half.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/grouped_codes.h"
 
 namespace gemma3 {
 namespace {
 
-constexpr std::array<std::pair<uint64_t, TensorType>, 6> kTypes = {{
-    {2, TensorType::kMlx2},
-    {3, TensorType::kMlx3},
-    {4, TensorType::kMlx4},
-    {5, TensorType::kMlx5},
-    {6, TensorType::kMlx6},
-    {8, TensorType::kMlx8},
-}};
-
-std::optional<TensorType> TypeOf(uint64_t bits) {
-  const auto it = std::ranges::find(kTypes, bits, &std::pair<uint64_t, TensorType>::first);
-  return it == kTypes.end() ? std::nullopt : std::optional(it->second);
-}
+constexpr uint64_t kBits[] = {2, 3, 4, 5, 6, 8};
 
 constexpr char kInstead[] =
     "; load the original BF16 model (and quantise it while loading) or a GGUF file";
@@ -43,7 +30,7 @@ Result<MlxSettings> ReadSettings(const JsonValue& object, const MlxSettings& fal
   MlxSettings settings;
   GEMMA3_TRY(settings.bits, object.Uint("bits", fallback.bits));
   GEMMA3_TRY(settings.group_size, object.Uint("group_size", fallback.group_size));
-  if (!TypeOf(settings.bits)) {
+  if (std::ranges::find(kBits, settings.bits) == std::end(kBits)) {
     return Fail(ErrorCode::kUnsupported, object.Path(), ": bits is ", settings.bits,
                 ", and MLX has 2, 3, 4, 5, 6 and 8", kInstead);
   }
@@ -57,12 +44,6 @@ Result<MlxSettings> ReadSettings(const JsonValue& object, const MlxSettings& fal
 
 bool IsFloat(TensorType type) {
   return type == TensorType::kBF16 || type == TensorType::kF16 || type == TensorType::kF32;
-}
-
-float FloatAt(TensorType type, const std::byte* array, size_t i) {
-  if (type == TensorType::kF32) return LoadLittle<float>(array + 4 * i);
-  const auto bits = LoadLittle<uint16_t>(array + 2 * i);
-  return type == TensorType::kF16 ? FloatFromHalf(bits) : FloatFromBf16(bits);
 }
 
 // The tensors of one module.
@@ -97,10 +78,24 @@ class Module {
                     config, "); found ", InfoOf(view->type).name, " ", ShapeString(view->shape));
       }
     }
+    const size_t scale_bytes = InfoOf(scales.type).block_bytes;
+    GroupedCodes grouped;
+    grouped.name = "MLX-" + std::to_string(settings.bits);
+    grouped.codes = {.data = weight.data,
+                     .bits = settings.bits,
+                     .string_step = weight.shape[1] * sizeof(uint32_t)};
+    grouped.group_inputs = settings.group_size;
+    grouped.groups = cols / settings.group_size;
+    grouped.scale_type = scales.type;
+    grouped.scales = scales.data;
+    grouped.scale_row_step = grouped.groups * scale_bytes;
+    grouped.scale_group_step = scale_bytes;
+    grouped.biases = biases.data;
+    grouped.others = {{scales.data, scales.bytes}, {biases.data, biases.bytes}};
     TensorView joined = weight;
-    joined.type = *TypeOf(settings.bits);  // one of them: ReadSettings
+    joined.type = TensorType::kGroupedCodes;
     joined.shape = {rows, cols};
-    joined.groups = {scales.type, settings.group_size, scales.data, biases.data};
+    joined.grouped = std::make_shared<GroupedCodes>(std::move(grouped));
     return joined;
   }
 
@@ -134,8 +129,9 @@ Result<MlxQuantization> ParseMlxQuantization(const JsonValue& quantization) {
   return result;
 }
 
-Status JoinMlxTensors(const std::optional<MlxQuantization>& quantization, const std::string& config,
-                      TensorMap* tensors) {
+Result<size_t> JoinMlxTensors(const std::optional<MlxQuantization>& quantization,
+                              const std::string& config, TensorMap* tensors) {
+  size_t joined = 0;
   constexpr std::string_view kScales = ".scales";
   std::vector<std::string> modules;
   for (const auto& [name, view] : *tensors) {
@@ -152,12 +148,13 @@ Status JoinMlxTensors(const std::optional<MlxQuantization>& quantization, const 
     const auto exception = quantization->modules.find(module);
     const MlxSettings& settings =
         exception == quantization->modules.end() ? quantization->usual : exception->second;
-    GEMMA3_TRY(TensorView joined, Module(*tensors, module).Join(settings, config));
+    GEMMA3_TRY(TensorView view, Module(*tensors, module).Join(settings, config));
     tensors->erase(module + ".scales");
     tensors->erase(module + ".biases");
-    tensors->at(module + ".weight") = std::move(joined);
+    tensors->at(module + ".weight") = std::move(view);
+    ++joined;
   }
-  return {};
+  return joined;
 }
 
 std::shared_ptr<const std::vector<std::byte>> MakeChannelsFirst(std::span<const uint64_t> shape,
@@ -180,35 +177,6 @@ std::shared_ptr<const std::vector<std::byte>> MakeChannelsFirst(std::span<const 
   kernel->shape.assign(shape.begin(), shape.end());
   kernel->data = bytes->data();
   return bytes;
-}
-
-MlxGroup MlxGroupOf(const TensorView& matrix, size_t row, size_t block) {
-  const MlxGroups& groups = matrix.groups;
-  const size_t i = row * (matrix.shape[1] / groups.inputs) + block * kMlxBlock / groups.inputs;
-  return {FloatAt(groups.type, groups.scales, i), FloatAt(groups.type, groups.biases, i)};
-}
-
-void ReadMlxCodes(const TensorView& matrix, size_t row, size_t block, uint8_t* codes) {
-  const size_t block_bytes = InfoOf(matrix.type).block_bytes;
-  const size_t bits = block_bytes * 8 / kMlxBlock;
-  const std::byte* from = matrix.data + (row * (matrix.shape[1] / kMlxBlock) + block) * block_bytes;
-  // Eight codes are as many bytes as there are bits.
-  for (size_t i = 0; i < kMlxBlock; i += 8, from += bits) {
-    uint64_t eight = 0;
-    std::memcpy(&eight, from, bits);
-    for (size_t k = 0; k < 8; ++k) {
-      codes[i + k] = static_cast<uint8_t>((eight >> (k * bits)) & ((1u << bits) - 1));
-    }
-  }
-}
-
-void DequantizeMlxRow(const TensorView& matrix, size_t row, float* out) {
-  std::array<uint8_t, kMlxBlock> codes;
-  for (size_t block = 0; block < matrix.shape[1] / kMlxBlock; ++block) {
-    const MlxGroup group = MlxGroupOf(matrix, row, block);
-    ReadMlxCodes(matrix, row, block, codes.data());
-    for (const uint8_t code : codes) *out++ = group.scale * static_cast<float>(code) + group.bias;
-  }
 }
 
 }  // namespace gemma3

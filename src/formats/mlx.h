@@ -43,32 +43,17 @@ struct MlxQuantization {
 // group sizes; kBadModel for wrong types.
 Result<MlxQuantization> ParseMlxQuantization(const JsonValue& quantization);
 
-// Makes the three tensors of each quantised module one, X.weight, of type kMlx<bits> and shape
-// [rows, cols]. `config` names the file that `quantization` is from. Errors: kBadModel, naming file
-// and tensor, for tensors that do not belong together, or to `quantization`.
-Status JoinMlxTensors(const std::optional<MlxQuantization>& quantization, const std::string& config,
-                      TensorMap* tensors);
+// Makes the three tensors of each quantised module one, X.weight, of grouped codes
+// (grouped_codes.h) and shape [rows, cols]. `config` names the file that `quantization` is from.
+// Errors: kBadModel, naming file and tensor, for tensors that do not belong together, or to
+// `quantization`. Returns how many modules there were.
+Result<size_t> JoinMlxTensors(const std::optional<MlxQuantization>& quantization,
+                              const std::string& config, TensorMap* tensors);
 
 // MLX keeps the kernel of a convolution as [out, row, column, channel]; everyone else, and `shape`,
 // as [out, channel, row, column]. If `kernel` shows by its shape to be MLX's, makes it a view of
 // the returned bytes, in the usual order. Else leaves it and returns null.
 std::shared_ptr<const std::vector<std::byte>> MakeChannelsFirst(std::span<const uint64_t> shape,
                                                                 TensorView* kernel);
-
-// ---- The values of a matrix of MLX's types
-
-inline constexpr size_t kMlxBlock = 32;  // columns in as many words as there are bits
-
-// Scale and bias of the blocks of a row.
-struct MlxGroup {
-  float scale, bias;
-};
-MlxGroup MlxGroupOf(const TensorView& matrix, size_t row, size_t block);
-
-// Writes the kMlxBlock codes of a block of a row.
-void ReadMlxCodes(const TensorView& matrix, size_t row, size_t block, uint8_t* codes);
-
-// Writes a row as floats: scale * q + bias, each operation rounded to f32, as MLX does.
-void DequantizeMlxRow(const TensorView& matrix, size_t row, float* out);
 
 }  // namespace gemma3

@@ -26,7 +26,7 @@ namespace {
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // of the reference reader
 constexpr size_t kMaxIndexBytes = 64 << 20;
 
-constexpr std::array<std::pair<std::string_view, TensorType>, 13> kReadable = {{
+constexpr std::array<std::pair<std::string_view, TensorType>, 14> kReadable = {{
     {"F32", TensorType::kF32},
     {"F16", TensorType::kF16},
     {"BF16", TensorType::kBF16},
@@ -40,12 +40,12 @@ constexpr std::array<std::pair<std::string_view, TensorType>, 13> kReadable = {{
     {"U32", TensorType::kU32},
     {"U64", TensorType::kU64},
     {"BOOL", TensorType::kBool},
+    {"F8_E4M3", TensorType::kF8_E4M3},
 }};
 
 // Valid in the container, but nothing here computes with them.
-constexpr std::array<std::string_view, 9> kUnreadable = {"F8_E4M3",     "F8_E5M2",     "F8_E8M0",
-                                                         "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3",
-                                                         "F6_E3M2",     "F4",          "C64"};
+constexpr std::array<std::string_view, 8> kUnreadable = {
+    "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4", "C64"};
 
 struct Entry {
   std::string name;

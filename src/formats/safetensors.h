@@ -23,7 +23,7 @@ namespace gemma3 {
 // messages and becomes TensorView::file; both must outlive the views.
 // Errors: kBadModel for every rule the file breaks (header length, UTF-8, JSON, repeated names,
 // holes, overlaps, sizes, truncation, bytes left over); kUnsupported for an element type that is
-// valid but that this library does not read (8-bit floats and smaller, complex).
+// valid but that this library does not read (8-bit floats but E4M3, smaller ones, complex).
 Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::string& file);
 
 // Tensors of one or more files, and the maps that keep them alive.

@@ -142,17 +142,18 @@ Status CheckTensors(const ShapeTable& table, const TensorMap& tensors, const std
       return Fail(ErrorCode::kBadModel, file, ": tensor ", name, " should have shape ",
                   ShapeString(shape), ", found ", ShapeString(view.shape));
     }
-    const bool blocks = info.block_elems > 1;
+    const bool blocks = info.block_elems > 1 || view.grouped;
     if (!IsFloat(view.type) && !(blocks && shape.size() == 2)) {
       return Fail(
           ErrorCode::kBadModel, file, ": tensor ", name, " should be ",
-          shape.size() == 2 ? "BF16, F16, F32 or quantised as in GGUF or MLX" : "BF16, F16 or F32",
+          shape.size() == 2 ? "BF16, F16, F32 or quantised" : "BF16, F16 or F32",
           ", found ", info.name);
     }
     uint64_t elements = 1;
     for (uint64_t n : shape) elements *= n;  // bounded by CheckConfig
-    // Packed matrices carry padding; whoever made the view has checked its bytes.
-    if (IsPacked(view.type)) continue;
+    // Packed matrices carry padding, codes have layouts of their own; whoever made the view has
+    // checked its bytes.
+    if (IsPacked(view.type) || view.grouped) continue;
     if (shape.back() % info.block_elems != 0 ||
         elements / info.block_elems * info.block_bytes != view.bytes) {
       return Fail(ErrorCode::kBadModel, file, ": tensor ", name, " of shape ", ShapeString(shape),

@@ -6,16 +6,14 @@
 #include <cstddef>
 #include <cstring>
 
+#include "src/formats/grouped_codes.h"
 #include "src/weights/pack.h"
 
 namespace gemma3 {
 namespace {
 
 bool SameBytes(const TensorView& a, const TensorView& b) {
-  const size_t groups = GroupBytes(a);
-  return std::memcmp(a.data, b.data, a.bytes) == 0 &&
-         (groups == 0 || (std::memcmp(a.groups.scales, b.groups.scales, groups) == 0 &&
-                          std::memcmp(a.groups.biases, b.groups.biases, groups) == 0));
+  return std::memcmp(a.data, b.data, a.bytes) == 0;
 }
 
 // `floats` has room for two rows.
@@ -26,9 +24,14 @@ bool SameRow(const TensorView& a, const TensorView& b, size_t row, float* floats
   return std::equal(floats, floats + cols, floats + cols);
 }
 
+// Whether the same bytes mean the same values. What groups of codes have in common is compared
+// here.
 bool HasSameForm(const TensorView& a, const TensorView& b) {
-  return a.type == b.type &&
-         (!IsMlx(a.type) || (a.groups.type == b.groups.type && a.groups.inputs == b.groups.inputs));
+  if (a.type != b.type || a.bytes != b.bytes) return false;
+  if (!a.grouped) return true;
+  return HasSameLayout(*a.grouped, *b.grouped) &&
+         std::ranges::equal(a.grouped->others, b.grouped->others,
+                            [](auto of_a, auto of_b) { return std::ranges::equal(of_a, of_b); });
 }
 
 // Of matrices of one shape.
@@ -58,11 +61,7 @@ bool SameValues(const Checkpoint& checkpoint, const TensorView& a, const TensorV
       if (!equal) same.store(false, std::memory_order_relaxed);
     });
     for (const TensorView& piece : {RowsOf(a, first, count), RowsOf(b, first, count)}) {
-      for (const auto& file : checkpoint.files) {
-        file->Release({piece.data, piece.bytes});
-        file->Release({piece.groups.scales, GroupBytes(piece)});
-        file->Release({piece.groups.biases, GroupBytes(piece)});
-      }
+      for (const auto& file : checkpoint.files) file->Release({piece.data, piece.bytes});
     }
   }
   return same;

@@ -14,9 +14,9 @@
 #include "ops/quantize.h"
 #include "src/base/half.h"
 #include "src/formats/dequantize.h"
-#include "src/formats/mlx.h"
+#include "src/formats/grouped_codes.h"
+#include "src/weights/pack_codes.h"
 #include "src/weights/pack_iq.h"
-#include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
 namespace {
@@ -54,9 +54,8 @@ std::optional<BlockFormat> BlockFormatOf(TensorType type) {
   return it == kBlockFormats.end() ? std::nullopt : std::optional(it->second);
 }
 
-// The packed type that carries a stored one without loss; none for floats.
+// The packed type that carries a block type without loss; none for others.
 std::optional<WeightType> LosslessForm(TensorType stored) {
-  if (IsMlx(stored)) return MlxPackedType(stored);
   if (IsIqGrid(stored)) return WeightType::kInt4Table;
   if (stored == TensorType::kMXFP4) return WeightType::kInt8;
   const std::optional<BlockFormat> format = BlockFormatOf(stored);
@@ -83,15 +82,17 @@ WeightType FloatForm(TensorType stored) {
 
 }  // namespace
 
-WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
+WeightType FormOf(const TensorView& stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted) {
-  if (IsPacked(stored)) return PackedWeightType(stored);
-  const std::optional<WeightType> lossless = LosslessForm(stored);
-  const WeightType floats = FloatForm(stored);
+  if (IsPacked(stored.type)) return PackedWeightType(stored.type);
+  const std::optional<WeightType> lossless =
+      stored.grouped ? LikelyFormOf(stored) : LosslessForm(stored.type);
+  const WeightType floats = FloatForm(stored.type);
   if (role == MatrixRole::kTable) return lossless ? WeightType::kF32 : floats;
 
   WeightType packed = floats;
   if (wanted == WeightFormat::kAsStored && lossless) packed = *lossless;
+  if (wanted == WeightFormat::kAsStored && stored.grouped) return packed;
   if (wanted == WeightFormat::kInt8) packed = WeightType::kInt8;
   if (wanted == WeightFormat::kInt4) {
     packed = role == MatrixRole::kEmbedding ? WeightType::kInt8 : WeightType::kInt4;
@@ -100,7 +101,7 @@ WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
 }
 
 void DequantizeRow(const TensorView& stored, size_t row, float* out) {
-  if (IsMlx(stored.type)) return DequantizeMlxRow(stored, row, out);
+  if (stored.grouped) return DequantizeCodesRow(stored, row, out);
   size_t cols = 1;
   for (size_t i = 1; i < stored.shape.size(); ++i) cols *= stored.shape[i];
   const TensorTypeInfo& info = InfoOf(stored.type);
@@ -110,6 +111,7 @@ void DequantizeRow(const TensorView& stored, size_t row, float* out) {
 
 bool IsInPlace(TensorType stored, WeightType form) {
   if (IsPacked(stored)) return form == PackedWeightType(stored);
+  if (stored == TensorType::kGroupedCodes) return false;
   return !LosslessForm(stored) && form == FloatForm(stored);
 }
 
@@ -150,7 +152,7 @@ bool FloatsAreFinite(const TensorView& matrix, ThreadPool& pool) {
 }
 
 bool HasFiniteScales(const TensorView& matrix, ThreadPool& pool) {
-  if (IsPacked(matrix.type)) return true;
+  if (IsPacked(matrix.type) || matrix.grouped) return true;
   const size_t rows = matrix.shape[0];
   const size_t row_blocks = matrix.bytes / InfoOf(matrix.type).block_bytes / rows;
   std::atomic<bool> finite = true;
@@ -206,9 +208,6 @@ void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType f
   }
   if (const auto format = BlockFormatOf(stored.type); format && form == PackedTypeOf(*format)) {
     return Repack(stored.data, *format, rows, cols, out, pool);
-  }
-  if (IsMlx(stored.type) && form == MlxPackedType(stored.type)) {
-    return PackMlx(stored, out, pool);
   }
   if (IsIqGrid(stored.type) && form == WeightType::kInt4Table) {
     return PackIq(stored, rows, cols, out, pool);

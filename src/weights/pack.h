@@ -22,17 +22,17 @@ enum class MatrixRole {
 };
 
 // The type in memory of a matrix [rows, cols].
-//   kAsStored  floats stay; GGUF's and MLX's block types are repacked without loss (MLX's: if
-//              MlxFitsPacked of pack_mlx.h; else they have to become F32; MXFP4 if
-//              Mxfp4FitsPacked of pack_iq.h; else it has to become BF16)
-//   kBF16      block types become bf16; floats stay
+//   kAsStored  floats stay; GGUF's block types are repacked without loss (MXFP4 if Mxfp4FitsPacked of
+//              pack_iq.h; else it has to become BF16), and so are grouped codes, whose values decide
+//              how (pack_codes.h): here they get the likely form
+//   kBF16      block types and codes become bf16; floats stay
 //   kInt8      int8
 //   kInt4      int4; the embedding and the output head int8: behind the head no later layer makes
 //   up
 //              for an error, and published 4-bit files spare both as well
 // Matrices whose width is no multiple of 32 cannot be packed and stay floats; packed ones stay as
 // they are.
-WeightType FormOf(TensorType stored, size_t rows, size_t cols, MatrixRole role,
+WeightType FormOf(const TensorView& stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted);
 
 // Whether all values of an F16 matrix are numbers of BF16 too, as in files that were made from
@@ -65,7 +65,7 @@ bool IsInPlace(TensorType stored, WeightType form);
 size_t FormBytes(WeightType form, size_t rows, size_t cols);
 
 // Writes the matrix to out, FormBytes(...) long and aligned to 64. Memory beside it: a piece of
-// floats of a few megabytes.
+// floats of a few megabytes. Grouped codes are requantised: PackCodes keeps them.
 void PackMatrix(const TensorView& stored, size_t rows, size_t cols, WeightType form, std::byte* out,
                 ThreadPool& pool);
 

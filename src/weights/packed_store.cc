@@ -18,6 +18,7 @@
 #include "src/base/file_writer.h"
 #include "src/base/hash.h"
 #include "src/base/status.h"
+#include "src/formats/grouped_codes.h"
 #include "src/weights/fingerprint.h"
 #include "src/weights/pack.h"
 #include "src/weights/packed_file.h"
@@ -58,16 +59,18 @@ std::string PlaceOf(const Checkpoint& checkpoint, const std::byte* data) {
 // part is the reader's doing.
 std::string DescribeMatrices(const Checkpoint& checkpoint) {
   // A new field: can it change what a matrix is packed to?
-  static_assert(kFieldCount<TensorView> == 6);
+  static_assert(kFieldCount<TensorView> == 7);
   std::ostringstream text;
   for (const auto& [name, view] : checkpoint.tensors) {
     if (view.shape.size() < 2) continue;
     text << name << " " << InfoOf(view.type).name << " " << ShapeString(view.shape) << " "
          << view.bytes << " " << PlaceOf(checkpoint, view.data);
-    if (IsMlx(view.type)) {
-      text << " " << InfoOf(view.groups.type).name << " " << view.groups.inputs << " "
-           << PlaceOf(checkpoint, view.groups.scales) << " "
-           << PlaceOf(checkpoint, view.groups.biases);
+    if (view.grouped) {
+      const GroupedCodes& grouped = *view.grouped;
+      text << " " << grouped.name << " " << grouped.group_inputs << " " << grouped.groups << " "
+           << grouped.group_of_input.size() << " " << InfoOf(grouped.scale_type).name << " "
+           << grouped.scale_rows << " " << grouped.zero;
+      for (const auto& other : grouped.others) text << " " << PlaceOf(checkpoint, other.data());
     }
     text << "\n";
   }

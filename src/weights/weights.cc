@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -12,9 +13,10 @@
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
+#include "src/formats/grouped_codes.h"
 #include "src/weights/pack.h"
+#include "src/weights/pack_codes.h"
 #include "src/weights/pack_iq.h"
-#include "src/weights/pack_mlx.h"
 
 namespace gemma3 {
 namespace {
@@ -26,7 +28,7 @@ class Loader {
   // Without a pool nothing is read or made, only planned.
   Loader(const Checkpoint& checkpoint, const LoadOptions& options, ThreadPool* pool)
       : checkpoint_(checkpoint), options_(options), pool_(pool) {
-    for (const auto& [name, tensor] : checkpoint.tensors) total_bytes_ += tensor.bytes;
+    for (const auto& [name, tensor] : checkpoint.tensors) total_bytes_ += StoredBytes(tensor);
   }
 
   // As f32, with `offset` added to every element.
@@ -64,8 +66,18 @@ class Loader {
     // Kernels of convolutions stay in floats: packed matrices have two dimensions.
     const WeightFormat wanted =
         tensor->shape.size() == 2 ? options_.weights : WeightFormat::kAsStored;
-    out.type = FormOf(tensor->type, out.rows, out.cols, role, wanted);
+    out.type = FormOf(*tensor, out.rows, out.cols, role, wanted);
     if (pool_) out.type = FormOfValues(*tensor, out.type, role);
+    bool keeps_codes = false;
+    if (pool_ && tensor->grouped) {
+      const Result<WeightType> exact = ExactFormOf(*tensor, name, *pool_);
+      if (!exact) {
+        status_ = std::unexpected(exact.error());
+        return {};
+      }
+      if (wanted == WeightFormat::kAsStored && role != MatrixRole::kTable) out.type = *exact;
+      keeps_codes = IsPacked(out.type) && out.type == *exact;
+    }
     // Files written before the format padded its header can hold odd addresses.
     const size_t alignment =
         IsPacked(tensor->type) ? kPackedAlign : InfoOf(tensor->type).block_bytes;
@@ -77,10 +89,10 @@ class Loader {
       if (!Own(FormBytes(out.type, out.rows, out.cols))) return {};
       plan_.packs |= role != MatrixRole::kTable && !IsInPlace(tensor->type, out.type);
       if (!pool_) return out;
-      out.data = Rewrite(name, *tensor, out);
+      out.data = Rewrite(name, *tensor, out, keeps_codes);
       if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
     }
-    done_bytes_ += tensor->bytes;
+    done_bytes_ += StoredBytes(*tensor);
     if (options_.on_progress && !rewritten_.empty() &&
         !options_.on_progress({Progress::Stage::kWeights, done_bytes_, total_bytes_})) {
       if (status_) status_ = Fail(ErrorCode::kCancelled, "cancelled by the caller");
@@ -129,10 +141,6 @@ class Loader {
  private:
   // The form where it depends on the values.
   WeightType FormOfValues(const TensorView& tensor, WeightType form, MatrixRole role) {
-    if (IsMlx(tensor.type) && form == MlxPackedType(tensor.type) &&
-        !MlxFitsPacked(tensor, *pool_)) {
-      return WeightType::kF32;
-    }
     if (tensor.type == TensorType::kMXFP4 && options_.weights == WeightFormat::kAsStored &&
         form == WeightType::kInt8 && !Mxfp4FitsPacked(tensor, *pool_)) {
       return WeightType::kBF16;
@@ -176,7 +184,8 @@ class Loader {
 
   // Packs a matrix in pieces and gives the source pages of each back, so that the largest matrix
   // (the embedding) is never in memory twice.
-  const void* Rewrite(const std::string& name, const TensorView& tensor, const MatrixView& to) {
+  const void* Rewrite(const std::string& name, const TensorView& tensor, const MatrixView& to,
+                      bool keeps_codes) {
     std::byte* data = buffers_->Add(FormBytes(to.type, to.rows, to.cols));
     constexpr size_t kPieceElems = size_t{16} << 20;
     const size_t piece_rows =
@@ -190,15 +199,24 @@ class Loader {
         NotFinite(name, tensor);
         return data;
       }
-      PackMatrix(piece, count, to.cols, to.type, data + FormBytes(to.type, first, to.cols), *pool_);
-      for (const auto& file : checkpoint_.files) {
-        file->Release({piece.data, piece.bytes});
-        file->Release({piece.groups.scales, GroupBytes(piece)});
-        file->Release({piece.groups.biases, GroupBytes(piece)});
+      std::byte* out = data + FormBytes(to.type, first, to.cols);
+      if (keeps_codes) {
+        PackCodes(piece, to.type, out, *pool_);
+      } else {
+        PackMatrix(piece, count, to.cols, to.type, out, *pool_);
       }
+      Release({piece.data, piece.bytes});
       first += count;
     }
+    if (tensor.grouped) {
+      Release({tensor.data, tensor.bytes});  // the pieces were not the rows if columns come first
+      for (const auto& other : tensor.grouped->others) Release(other);
+    }
     return data;
+  }
+
+  void Release(std::span<const std::byte> bytes) const {
+    for (const auto& file : checkpoint_.files) file->Release(bytes);
   }
 
   const Checkpoint& checkpoint_;

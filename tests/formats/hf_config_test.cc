@@ -282,15 +282,6 @@ TEST(HfConfig, OtherModelsSayWhatTheyAre) {
   unsupported(Flat(R"("rope_scaling":{"rope_type":"yarn","factor":8})"), "yarn");
   unsupported(Flat(R"("rope_parameters":{"sliding_attention":{"rope_type":"linear","factor":8}})"),
               "local layers");
-  unsupported(Flat(R"("quantization_config":{"quant_method":"bitsandbytes"})"), "bitsandbytes");
-  unsupported(Flat(R"("quantization_config":{"quant_method":"gptq","bits":4,"group_size":128})"),
-              "gptq");
-  unsupported(Flat(R"("quantization_config":{"quant_method":"awq","bits":4,"group_size":128})"),
-              "awq");
-  unsupported(Flat(R"("quantization_config":{"quant_method":"compressed-tensors"})"),
-              "compressed-tensors");
-  unsupported(Flat(R"("quantization_config":{})"), "an unnamed method");
-  unsupported(Flat(R"("quantization":{"group_size":64,"bits":4,"mode":"mxfp8"})"), "mxfp8");
   EXPECT_TRUE(Parse(Flat(R"("final_logit_softcapping":0,"attn_logit_softcapping":null,
                             "attention_bias":false,"use_bidirectional_attention":false)")));
 }
@@ -302,11 +293,11 @@ TEST(HfConfig, MlxWritesItsQuantisationTwice) {
         "\"quantization\":" + settings + ",\"quantization_config\":" + settings}) {
     const auto config = Parse(Flat(member));
     ASSERT_TRUE(config) << config.error().message;
-    ASSERT_TRUE(config->mlx);
-    EXPECT_EQ(config->mlx->usual.bits, 3u);
-    EXPECT_EQ(config->mlx->usual.group_size, 32u);
+    ASSERT_TRUE(config->quantization.mlx);
+    EXPECT_EQ(config->quantization.mlx->usual.bits, 3u);
+    EXPECT_EQ(config->quantization.mlx->usual.group_size, 32u);
   }
-  EXPECT_FALSE(Parse(Flat(""))->mlx);
+  EXPECT_FALSE(Parse(Flat(""))->quantization.present);
 }
 
 TEST(HfConfig, DamagedFilesAreErrors) {

@@ -11,6 +11,7 @@
 #include "src/base/half.h"
 #include "src/base/status.h"
 #include "src/formats/dequantize.h"
+#include "src/formats/mlx.h"
 #include "src/formats/safetensors.h"
 
 namespace gemma3::testing {
@@ -108,15 +109,13 @@ void AddMlx(const std::string& module, const MlxMatrix& matrix, TensorBank* bank
 }
 
 TensorView MlxView(const std::string& module, const MlxMatrix& matrix, const TensorBank& bank) {
-  TensorView view = bank.views().at(module + ".weight");
-  for (const TensorType type : {TensorType::kMlx2, TensorType::kMlx3, TensorType::kMlx4,
-                                TensorType::kMlx5, TensorType::kMlx6, TensorType::kMlx8}) {
-    if (InfoOf(type).block_bytes == 4 * matrix.bits) view.type = type;
+  TensorMap tensors;
+  for (const char* part : {".weight", ".scales", ".biases"}) {
+    tensors[module + part] = bank.views().at(module + part);
   }
-  view.shape = {matrix.rows, matrix.cols};
-  view.groups = {matrix.scale_type, matrix.group_size, bank.views().at(module + ".scales").data,
-                 bank.views().at(module + ".biases").data};
-  return view;
+  const MlxQuantization settings{{matrix.bits, matrix.group_size}, {}};
+  if (!JoinMlxTensors(settings, "", &tensors)) return {};
+  return tensors.at(module + ".weight");
 }
 
 Status WriteMlxFolder(const std::string& from, const std::string& to,

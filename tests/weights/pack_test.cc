@@ -36,7 +36,8 @@ TEST(PackTest, BlockTypesLoseNothing) {
     view.data = blocks.data();
     view.bytes = blocks.size();
     for (const MatrixRole role : {MatrixRole::kLayer, MatrixRole::kEmbedding}) {
-      const WeightType form = FormOf(type, kRows, kCols, role, WeightFormat::kAsStored);
+      const WeightType form = FormOf(TensorView{.type = type, .shape = {}}, kRows, kCols, role,
+                                     WeightFormat::kAsStored);
       EXPECT_TRUE(CanPack(form, kRows, kCols)) << InfoOf(type).name;
       AlignedBuffer<std::byte> packed(FormBytes(form, kRows, kCols));
       PackMatrix(view, kRows, kCols, form, packed.data(), pool);
@@ -70,7 +71,8 @@ TEST(PackTest, BlockTypesLoseNothingWhateverTheScale) {
     }
     const TensorView view{
         .type = type, .shape = {kRows, kCols}, .data = blocks.data(), .bytes = blocks.size()};
-    const WeightType form = FormOf(type, kRows, kCols, MatrixRole::kLayer, WeightFormat::kAsStored);
+    const WeightType form = FormOf(TensorView{.type = type, .shape = {}}, kRows, kCols,
+                                   MatrixRole::kLayer, WeightFormat::kAsStored);
     AlignedBuffer<std::byte> packed(FormBytes(form, kRows, kCols));
     PackMatrix(view, kRows, kCols, form, packed.data(), pool);
     std::vector<float> row(kCols), expected(kCols);
@@ -89,7 +91,7 @@ TEST(PackTest, BlockTypesLoseNothingWhateverTheScale) {
 TEST(PackTest, FormsFollowTheWishAndTheWidth) {
   const auto form = [](TensorType type, size_t cols, WeightFormat wanted,
                        MatrixRole role = MatrixRole::kLayer) {
-    return FormOf(type, 64, cols, role, wanted);
+    return FormOf(TensorView{.type = type, .shape = {}}, 64, cols, role, wanted);
   };
   EXPECT_EQ(form(TensorType::kBF16, 64, WeightFormat::kAsStored), WeightType::kBF16);
   EXPECT_EQ(form(TensorType::kBF16, 64, WeightFormat::kInt8), WeightType::kInt8);
