@@ -207,7 +207,7 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
     session_options.context = std::min(longest + options.decode + 1, config.text.max_context);
   }
   Findings report(options.json, out);
-  const HostInfo host = DescribeHost();
+  GEMMA3_TRY(const HostInfo host, DescribeHost());
   const size_t threads =
       session_options.threads == 0 ? host.default_threads : session_options.threads;
   report.Add("model", config.name, "model           " + config.name);

@@ -242,7 +242,6 @@ void Chat::SendPendingPictures() {
 template <class Call>
 void Chat::Answer(const Call& call) {
   ProgressLine progress;
-  const GenerationOptions generation = ForOneAnswer(settings_);
   const TextCallback on_text = [&](std::string_view text) {
     progress.Erase();
     return out_.Write(text);
@@ -253,7 +252,7 @@ void Chat::Answer(const Call& call) {
   };
   const Result<GenerationResult> result = [&] {
     const CancelOnInterrupt scope(session_);
-    return call(generation, on_text, on_progress);
+    return call(settings_.generation, on_text, on_progress);
   }();
   progress.Erase();
   if (!result) {
@@ -344,8 +343,8 @@ void Chat::System(std::string_view text) {
     Say(system.empty() ? "no system text\n" : SanitizeForTerminal(system) + "\n");
     return;
   }
+  if (const Status set = session_.SetSystem(text); !set) return NoteFailure(Report(set.error()));
   settings_.system = std::string(text);
-  session_.SetSystem(*settings_.system);
   last_.reset();
 }
 
@@ -387,7 +386,10 @@ void Chat::Set(std::string_view arguments) {
     }
   }
   if (changed.system != settings_.system) {
-    session_.SetSystem(changed.system.value_or(opened_.model.config().system));
+    const std::string text = changed.system.value_or(opened_.model.config().system);
+    if (const Status set = session_.SetSystem(text); !set) {
+      return NoteFailure(Report(set.error()));
+    }
     last_.reset();
   }
   settings_ = std::move(changed);

@@ -66,7 +66,7 @@ Status Examine(const Settings& settings, const std::string& name, bool as_json, 
     opened = *std::move(loaded);
   }
   const Model* model = opened ? &opened->model : nullptr;
-  const HostInfo host = DescribeHost();
+  GEMMA3_TRY(const HostInfo host, DescribeHost());
   const SessionOptions& session = settings.session;
   const size_t threads = session.threads == 0 ? host.default_threads : session.threads;
   GEMMA3_TRY(const MachineLimits limits, MeasureLimits(model, session));

@@ -85,6 +85,8 @@ nlohmann::ordered_json ToJson(const ModelInfo& model, size_t context, const Memo
   json["generation"] = {{"temperature", config.generation.temperature},
                         {"top_k", config.generation.top_k},
                         {"top_p", config.generation.top_p},
+                        {"min_p", config.generation.min_p},
+                        {"repeat_penalty", config.generation.repeat_penalty},
                         {"stop_tokens", config.generation.stop_tokens}};
   json["generation"]["stop"] = config.generation.stop;
   json["chat_template"] = config.chat_template.name;
@@ -136,8 +138,9 @@ std::string ToText(const ModelInfo& model, size_t context, const MemoryPlan& pla
   } else {
     text += "  vision      none\n";
   }
-  text += Format("  sampling    temperature %g, top-k %d, top-p %g\n",
-                 config.generation.temperature, config.generation.top_k, config.generation.top_p);
+  text += Format("  sampling    temperature %g, top-k %d, top-p %g, min-p %g, repeat-penalty %g\n",
+                 config.generation.temperature, config.generation.top_k, config.generation.top_p,
+                 config.generation.min_p, config.generation.repeat_penalty);
   const ChatTemplate& chat = config.chat_template;
   text += "  chat        " + (chat.name.empty() ? "no template" : chat.name);
   if (!chat.languages.empty()) text += Format(", %zu languages", chat.languages.size());

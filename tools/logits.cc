@@ -133,19 +133,18 @@ Status Compute(const Model& model, SessionOptions options, const std::string& in
 
 int LogitsCommand(int argc, const char* const* argv) {
   Settings settings;
-  // The reference outputs that this command is compared with come from a model that was cast to
-  // bf16 as a whole (tests/data/reference/make_reference.py), which rounds its rotary frequencies.
-  // Answers are never computed so: everywhere else f32 is the default.
-  settings.session.rope_frequencies = RopeFrequencies::kBF16;
-  std::string input, output;
+  std::string input, output, reference = "f32";
   bool hidden = false;
   Args args(
       "logits", "MODEL --input IN.safetensors --output OUT.safetensors",
       "Reads input_ids (I64 [tokens]) and, for pictures, pixel_values (F32 [n, 3, S, S], in\n"
-      "the order of the image blocks in input_ids). Writes logits (F32 [tokens, vocab]). For\n"
-      "outputs of a model that was not cast to bf16 as a whole: --rope-frequencies f32.");
+      "the order of the image blocks in input_ids). Writes logits (F32 [tokens, vocab]), as a\n"
+      "model in float32 has them; to compare with one that was cast to bf16: --reference bf16.");
   args.AddText("--input", "FILE", &input, "safetensors file to read");
   args.AddText("--output", "FILE", &output, "safetensors file to write");
+  args.AddText("--reference", "bf16|f32", &reference,
+               "what the other implementation rounded: bf16, the embedding's scale and the rotary "
+               "frequencies, with model.to(bfloat16); f32 (default), neither");
   args.AddFlag("--hidden", &hidden,
                "also write hidden_first (behind the first layer) and hidden_final (behind the last "
                "norm)");
@@ -154,6 +153,11 @@ int LogitsCommand(int argc, const char* const* argv) {
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
   if (input.empty() || output.empty()) return args.UsageError("needs --input and --output");
+  if (reference != "f32" && reference != "bf16") {
+    return args.UsageError("--reference takes bf16 or f32, not \"" + reference + "\"");
+  }
+  settings.session.reference =
+      reference == "bf16" ? ReferenceRounding::kBF16 : ReferenceRounding::kF32;
 
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -40,6 +39,7 @@ Setting Make(std::string name, std::string value, Group group, std::string help,
 
 std::string ToText(float value) { return Format("%g", value); }
 std::string ToText(int value) { return std::to_string(value); }
+std::string ToText(size_t value) { return std::to_string(value); }
 template <class T>
 std::string ToText(const std::optional<T>& value) {
   return value ? ToText(*value) : "default";
@@ -68,7 +68,7 @@ Setting Whole(std::string name, std::string value_name, Group group, std::string
               std::string range, uint64_t min, uint64_t max, Field field) {
   Setting setting =
       Make(std::move(name), std::move(value_name), group, std::move(help), std::move(range), field);
-  setting.get = [field](const Settings& s) { return std::to_string(field(s)); };
+  setting.get = [field](const Settings& s) { return ToText(field(s)); };
   setting.set = [field, min, max](Settings& s, std::string_view text) {
     const std::optional<uint64_t> value = ParseSize(text);
     if (!value || *value < min || *value > max) return false;
@@ -140,22 +140,19 @@ Setting Seed() {
       "a whole number of at most 64 bits, or random",
       [](auto& s) -> auto& { return s.generation.seed; });
   setting.get = [](const Settings& s) {
-    return s.fixed_seed ? std::to_string(s.generation.seed) : "random";
+    return s.generation.seed ? std::to_string(*s.generation.seed) : "random";
   };
   setting.set = [](Settings& s, std::string_view text) {
-    uint64_t value = 0;
-    if (text != "random") {
-      const char* const end = text.data() + text.size();
-      const auto [rest, error] = std::from_chars(text.data(), end, value);
-      if (error != std::errc() || rest != end) return false;
+    if (text == "random") {
+      s.generation.seed = {};
+      return true;
     }
-    s.fixed_seed = text != "random";
+    uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc() || rest != end) return false;
     s.generation.seed = value;
     return true;
-  };
-  setting.reset = [](Settings& s) {
-    s.fixed_seed = false;
-    s.generation.seed = 0;
   };
   return setting;
 }
@@ -242,8 +239,7 @@ std::vector<Setting> MakeTable() {
   table.push_back(Real(
       "top-p", Group::kSampling,
       "keep the likeliest tokens up to this probability in sum; 1 keeps all",
-      "a number above 0, at most 1", 0, 1, true,
-      [](auto& s) -> auto& { return s.generation.top_p; }));
+      "a number from 0 to 1", 0, 1, false, [](auto& s) -> auto& { return s.generation.top_p; }));
   table.push_back(Real(
       "min-p", Group::kSampling, "drop tokens below this share of the likeliest; 0 is off",
       "a number from 0 to 1", 0, 1, false, [](auto& s) -> auto& { return s.generation.min_p; }));
@@ -252,7 +248,8 @@ std::vector<Setting> MakeTable() {
       "a number above 0", 0, kMaxFloat, true,
       [](auto& s) -> auto& { return s.generation.repeat_penalty; }));
   table.push_back(Whole(
-      "repeat-last-n", "N", Group::kSampling, "how many recent tokens the penalty looks at",
+      "repeat-last-n", "N", Group::kSampling,
+      "how many recent tokens the penalty looks at; default: 64, all with the model's own penalty",
       "a whole number of at least 0", 0, kMaxSize,
       [](auto& s) -> auto& { return s.generation.repeat_last_n; }));
   table.push_back(Seed());
@@ -272,8 +269,7 @@ std::vector<Setting> MakeTable() {
   table.push_back(Stop());
   table.push_back(Choice<bool>(
       "show-thought", Group::kAnswer, "print what the model thinks before it answers (MedGemma)",
-      {{"on", true}, {"off", false}},
-      [](auto& s) -> auto& { return s.generation.show_thought; }));
+      {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.generation.show_thought; }));
   // Pictures.
   table.push_back(Choice<Alpha>(
       "alpha", Group::kPictures, "transparency: drop it as the model's own code does, or a ground",
@@ -321,10 +317,6 @@ std::vector<Setting> MakeTable() {
        {"ids", ImageNewlines::kIds},
        {"merged", ImageNewlines::kMerged}},
       [](auto& s) -> auto& { return s.session.image_newlines; }));
-  table.push_back(Choice<RopeFrequencies>(
-      "rope-frequencies", Group::kSession, "bf16: as models cast to bf16 as a whole compute",
-      {{"f32", RopeFrequencies::kF32}, {"bf16", RopeFrequencies::kBF16}},
-      [](auto& s) -> auto& { return s.session.rope_frequencies; }));
   // Model.
   table.push_back(Choice<WeightFormat>(
       "weights", Group::kModel, "keep the weights in this form",
@@ -399,13 +391,6 @@ Status ApplySetting(Settings& settings, std::string_view name, std::string_view 
   return {};
 }
 
-GenerationOptions ForOneAnswer(const Settings& settings) {
-  GenerationOptions options = settings.generation;
-  // 32 random bits: enough to differ, short to type again, and exact in any JSON reader.
-  if (!settings.fixed_seed) options.seed = std::random_device{}();
-  return options;
-}
-
 Settings WithModelDefaults(const Settings& settings, const ModelConfig& config) {
   Settings resolved = settings;
   const GenerationDefaults& defaults = config.generation;
@@ -416,6 +401,8 @@ Settings WithModelDefaults(const Settings& settings, const ModelConfig& config) 
   if (!generation.temperature) generation.temperature = defaults.temperature;
   if (!generation.top_k) generation.top_k = defaults.top_k;
   if (!generation.top_p) generation.top_p = defaults.top_p;
+  if (!generation.min_p) generation.min_p = defaults.min_p;
+  if (!generation.repeat_penalty) generation.repeat_penalty = defaults.repeat_penalty;
   return resolved;
 }
 

@@ -24,9 +24,8 @@ struct Settings {
   LoadOptions load;   // but for the cache folder: see `cache`
   bool cache = true;  // keep packed weights in the user's cache folder
   SessionOptions session;
-  GenerationOptions generation;  // but for the seed, see below
+  GenerationOptions generation;
   ImageOptions images;
-  bool fixed_seed = false;            // false: each answer draws its own seed
   std::optional<std::string> system;  // unset: what the model's store wants, usually none
   std::string from, to;               // languages of a translation request
 };
@@ -65,9 +64,6 @@ const Setting* FindSetting(std::string_view name);
 // unknown name (with the nearest) or a value out of range (with the range).
 Status ApplySetting(Settings& settings, std::string_view name, std::string_view value,
                     bool allow_default);
-
-// Options for one answer: a seed is drawn unless one was fixed.
-GenerationOptions ForOneAnswer(const Settings& settings);
 
 // What is used where `settings` leaves a choice to the model.
 Settings WithModelDefaults(const Settings& settings, const ModelConfig& config);

@@ -74,7 +74,9 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   if (!options.raw) WarnAboutChat(opened->model, Translates(settings));
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
-  if (settings.system) session->SetSystem(*settings.system);
+  if (settings.system) {
+    if (const Status set = session->SetSystem(*settings.system); !set) return Report(set.error());
+  }
 
   ProgressLine progress;
   const auto on_text = [&](std::string_view text) {
@@ -85,7 +87,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     progress.Update(state);
     return true;
   };
-  const GenerationOptions generation = ForOneAnswer(settings);
+  const GenerationOptions& generation = settings.generation;
   Result<GenerationResult> result = [&] {
     const CancelOnInterrupt scope(*session);
     if (options.raw) return session->Complete(parts, generation, on_text, on_progress);

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gemma3/tokenizer.h"
@@ -121,7 +122,8 @@ Result<std::string> ConvertLine(const Tokenizer& tokenizer, const std::string& l
       }
       ids.push_back(id.get<TokenId>());
     }
-    const nlohmann::json text = tokenizer.Decode(ids);
+    GEMMA3_TRY(std::string decoded, tokenizer.Decode(ids));
+    const nlohmann::json text = std::move(decoded);
     return text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }
   if (!json.is_string()) return Fail(ErrorCode::kInvalidArgument, "not a JSON string");
@@ -188,7 +190,9 @@ int TokenizeCommand(int argc, const char* const* argv) {
   if (decode) {
     const auto ids = ParseIds(text);
     if (!ids) return Report(ids.error());
-    out.Write(tokenizer->Decode(*ids));
+    const auto decoded = tokenizer->Decode(*ids);
+    if (!decoded) return Report(decoded.error());
+    out.Write(*decoded);
     if (out.is_terminal()) out.EndLine();
   } else {
     const auto ids = tokenizer->Encode(text);

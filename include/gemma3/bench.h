@@ -26,7 +26,8 @@ struct HostInfo {
   double quota_cpus = 0;                  // processor time that the cgroup grants; 0: no limit
   size_t default_threads = 0;             // what SessionOptions::threads = 0 stands for
 };
-HostInfo DescribeHost();
+// Errors: kOutOfMemory.
+Result<HostInfo> DescribeHost();
 
 // Rates that all threads of a session reach together, best of several short runs (about two
 // seconds in all).

@@ -17,7 +17,7 @@ using TokenId = int32_t;
 enum class LayerKind : uint8_t { kLocal, kGlobal };
 
 // Token ids with a meaning to the model. They enter a prompt only through the chat template and
-// image expansion, never by encoding text.
+// image expansion, never by encoding text. -1: the model has none.
 struct SpecialTokens {
   TokenId pad = 0;
   TokenId eos = 1;
@@ -73,13 +73,15 @@ struct PanAndScanConfig {
   float min_ratio_to_activate = 1.2f;
 };
 
-// What generation_config.json recommends; Gemma's published values where it is silent.
+// What generation_config.json recommends; Gemma's published values where it is silent. Of a file
+// that says do_sample false, the temperature is 0.
 struct GenerationDefaults {
   float temperature = 1.0f;
   int top_k = 64;
   float top_p = 0.95f;
   float min_p = 0;
   float repeat_penalty = 1;
+  // Of raw text. Chats also end where the vocabulary's marks say that the turn is over.
   std::vector<TokenId> stop_tokens = {1, 106};
   std::optional<size_t> repeat_last_n = {};  // where a store says it
   std::vector<std::string> stop = {};        // where a store says some

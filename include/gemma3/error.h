@@ -19,7 +19,7 @@ enum class ErrorCode {
   kBadImage,         // an image is damaged, too large, or of an unknown format
   kIo,               // the operating system refused to read or write a file
   kCancelled,        // the caller asked to stop
-  kInternal,         // a bug in this library
+  kInternal,         // a bug in this library, or numbers that overflowed (damaged weights)
 };
 
 // One sentence that says what happened, where (file, tensor, option), and what to do about it.

@@ -16,17 +16,22 @@
 namespace gemma3 {
 
 // Every field has the same name as its command-line flag (max_tokens = --max-tokens) and its /set
-// name in the chat. An unset optional means: what the model's generation_config.json recommends,
-// else Gemma's published 1.0 / 64 / 0.95.
+// name in the chat. An unset optional of the first five means: what the model's
+// generation_config.json recommends, else GenerationDefaults.
 struct GenerationOptions {
   std::optional<float> temperature = {};  // >= 0; 0 is greedy
   std::optional<int> top_k = {};          // >= 0; 0 keeps all tokens
-  std::optional<float> top_p = {};        // (0, 1]; 1 keeps all tokens
-  float min_p = 0;            // [0, 1]; drops tokens below min_p * the likeliest's probability
-  float repeat_penalty = 1;   // > 0; 1 is off. Divides positive, multiplies negative logits
-  size_t repeat_last_n = 64;  // how many of the latest tokens the penalty looks at
-  uint64_t seed = 0;          // the same seed gives the same text
-  size_t max_tokens = 0;      // 0: until the model stops or the context is full
+  std::optional<float> top_p = {};        // [0, 1]; 1 keeps all tokens, 0 the likeliest alone
+  std::optional<float> min_p = {};  // [0, 1]; drops what is below min_p * the largest probability
+  // > 0; 1 is off. Divides positive, multiplies negative logits of the latest tokens.
+  std::optional<float> repeat_penalty = {};
+  // How many tokens the penalty looks back on. Unset: 64 with a repeat_penalty that is set here;
+  // the whole text, prompt included, with the model's own, as it is defined there.
+  std::optional<size_t> repeat_last_n = {};
+  // The same seed gives the same text. Unset: another one for each answer; GenerationResult::seed
+  // says which.
+  std::optional<uint64_t> seed = {};
+  size_t max_tokens = 0;               // 0: until the model stops or the context is full
   std::vector<std::string> stop = {};  // the answer ends before the first of these; none is empty
   bool show_thought = false;  // the text callback gets the thought, too, as the model writes it
 };
@@ -89,7 +94,7 @@ struct GenerationResult {
   size_t cached_tokens = 0;   // of these, tokens already in the cache
   size_t tokens = 0;          // generated, the end-of-turn token included
   size_t images_encoded = 0;  // crops included; pictures that were cached cost nothing
-  uint64_t seed = 0;
+  uint64_t seed = 0;          // that was used
   Timings timings;
 };
 

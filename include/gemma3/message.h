@@ -20,7 +20,7 @@ enum class Role { kSystem, kUser, kModel };
 // characters and can never become a control token.
 struct Part {
   std::string text;
-  std::shared_ptr<const Image> image;  // set: this part is the picture and text is unused
+  std::shared_ptr<const Image> image;  // set: this part is the picture, and text must be empty
 
   static Part Text(std::string_view text) { return {std::string(text), nullptr}; }
   static Part Picture(Image image) { return {"", std::make_shared<const Image>(std::move(image))}; }

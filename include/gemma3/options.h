@@ -60,11 +60,14 @@ struct MemoryPlan {
   size_t total() const { return weights + kv_cache + activations + vision + tokenizer + program; }
 };
 
-// Precision of the rotary embedding's inverse frequencies. Gemma 3 is defined, and its official
-// code runs, with f32. A PyTorch model that was cast as a whole (model.to(torch.bfloat16)) has
-// rounded them to bf16 along with its weights, and its outputs differ by about a percent of their
-// spread; kBF16 reproduces such outputs, for comparison only.
-enum class RopeFrequencies { kF32, kBF16 };
+// Which of two constants are rounded to bf16: the scale of the embedding, sqrt(hidden_size), and
+// the rotary embedding's inverse frequencies. The outputs of models that differ in it differ by up
+// to a percent of their spread, so that comparing implementations needs to know.
+enum class ReferenceRounding {
+  kPublished,  // the scale alone, as the models were trained and as Google's code runs them
+  kF32,        // neither: a PyTorch model loaded in float32
+  kBF16,       // both: a PyTorch model that was cast as a whole, model.to(torch.bfloat16)
+};
 
 // How the blank lines around a picture become tokens. kIds: as ids of their own, never joined with
 // newlines of the text, as Google trained Gemma 3. kMerged: joined with the text beside them, as
@@ -84,7 +87,7 @@ struct SessionOptions {
   size_t checkpoint_bytes = 0;
   size_t max_memory_bytes = 0;          // 0: no limit; else session creation fails with the plan
   PanAndScan pan_and_scan = PanAndScan::kAuto;
-  RopeFrequencies rope_frequencies = RopeFrequencies::kF32;
+  ReferenceRounding reference = ReferenceRounding::kPublished;  // for comparisons only
   ImageNewlines image_newlines = ImageNewlines::kAuto;
 };
 

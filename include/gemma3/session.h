@@ -71,13 +71,16 @@ class Session {
   // Appends `message` to the conversation and answers it; the answer is appended as well. On any
   // error, and on cancellation before the first answer token, the conversation is as it was before.
   // Errors: kContextTooLong with the numbers; kInvalidArgument (bad option, roles out of order, not
-  // UTF-8); kUnsupported (a picture for a text-only model); kCancelled.
+  // UTF-8, a part with both text and picture); kUnsupported (a picture for a text-only model);
+  // kCancelled; kInternal (logits that are not finite, from damaged weights or an overflow: the same
+  // of every call that computes some).
   Result<GenerationResult> Send(const Message& message, const GenerationOptions& options = {},
                                 const TextCallback& on_text = {},
                                 const ProgressCallback& on_progress = {});
 
   // Answers `messages` as a whole conversation, replacing the session's own. What the cache already
-  // holds of it is reused. Roles must alternate user/model after an optional system message.
+  // holds of it is reused. Roles must alternate user/model after an optional system message, and the
+  // last message be the user's.
   Result<GenerationResult> Generate(std::span<const Message> messages,
                                     const GenerationOptions& options = {},
                                     const TextCallback& on_text = {},
@@ -90,7 +93,8 @@ class Session {
                                     const TextCallback& on_text = {},
                                     const ProgressCallback& on_progress = {});
 
-  // Answers the last user message anew. Errors: kInvalidArgument where there is none.
+  // Answers the last user message anew: in other words, unless the options are greedy or their seed
+  // is that of the answer. Errors: kInvalidArgument where there is none.
   Result<GenerationResult> Regenerate(const GenerationOptions& options = {},
                                       const TextCallback& on_text = {},
                                       const ProgressCallback& on_progress = {});
@@ -99,8 +103,9 @@ class Session {
   bool Undo();
   // Starts over; a system message stays.
   void Clear();
-  // Sets, or with an empty text removes, the system message; clears the conversation.
-  void SetSystem(std::string_view text);
+  // Sets, or with an empty text removes, the system message; clears the conversation. Errors:
+  // kOutOfMemory; the conversation is then as it was.
+  Status SetSystem(std::string_view text);
 
   std::span<const Message> messages() const;
   // Of the conversation as it is now, whether it has been computed or not; a system message counts
@@ -128,7 +133,7 @@ class Session {
   Result<std::vector<float>> Logits(const TokenInput& input, HiddenStates* hidden = nullptr);
 
   // Greedy or sampled continuation of raw ids; stops only at max_tokens (required) or a full
-  // context. Forgets the conversation.
+  // context, and refuses stop strings. Forgets the conversation.
   Result<std::vector<TokenId>> ContinueIds(const TokenInput& input,
                                            const GenerationOptions& options);
 

@@ -35,7 +35,8 @@ class Tokenizer {
 
   // The text of the ids. Control tokens that models do not write to be read have none (see
   // IsControl); ids outside the vocabulary give U+FFFD, as do byte tokens that do not form UTF-8.
-  std::string Decode(std::span<const TokenId> ids) const;
+  // Errors: kOutOfMemory.
+  Result<std::string> Decode(std::span<const TokenId> ids) const;
 
   // The bytes that one token adds to the text: what a streaming decoder concatenates. May be part
   // of a UTF-8 character, or empty as in Decode.

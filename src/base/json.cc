@@ -112,8 +112,34 @@ class MemberScanner {
   bool damaged_ = false;
 };
 
+// Puts quotes around Python's NaN, Infinity and -Infinity. Outside strings, JSON has no word that
+// begins with a capital.
+std::string QuotePythonNumbers(std::string_view text) {
+  std::string quoted;
+  size_t copied = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == 'N' || c == 'I' || c == '-') {
+      for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
+        if (!text.substr(i).starts_with(word)) continue;
+        quoted.append(text.substr(copied, i - copied)).append("\"").append(word).append("\"");
+        i += word.size() - 1;
+        copied = i + 1;
+        break;
+      }
+    }
+  }
+  return quoted.append(text.substr(copied));
+}
+
 // Short enough for a message, whatever the file holds.
-std::string Excerpt(const Json& node) {
+std::string ExcerptOf(const Json& node) {
   if (node.is_object()) return "an object";
   if (node.is_array()) return "an array";
   return Shown(node.dump(-1, ' ', false, Json::error_handler_t::replace), 60);
@@ -145,6 +171,8 @@ Result<JsonValue> JsonValue::Parse(std::string_view text, const std::string& whe
     return Fail(ErrorCode::kBadModel, where, ": JSON is nested deeper than ", options.max_depth,
                 " levels");
   }
+  std::string quoted;
+  if (options.python_numbers) text = quoted = QuotePythonNumbers(text);
   auto document = std::make_shared<Document>();
   document->where = where;
   try {
@@ -208,10 +236,13 @@ bool JsonValue::IsNumber() const { return Node(node_).is_number(); }
 bool JsonValue::IsUnsigned() const { return Node(node_).is_number_unsigned(); }
 bool JsonValue::IsBool() const { return Node(node_).is_boolean(); }
 
+bool JsonValue::SameAs(const JsonValue& other) const { return Node(node_) == Node(other.node_); }
+std::string JsonValue::Excerpt() const { return ExcerptOf(Node(node_)); }
+
 Result<uint64_t> JsonValue::AsUint() const {
   if (IsUnsigned()) return Node(node_).get<uint64_t>();
   return Fail(ErrorCode::kBadModel, Path(), " should be a whole number of at least 0, found ",
-              Excerpt(Node(node_)));
+              ExcerptOf(Node(node_)));
 }
 
 Result<int64_t> JsonValue::AsInt() const {
@@ -219,7 +250,7 @@ Result<int64_t> JsonValue::AsInt() const {
   const bool fits = node.is_number_integer() &&
                     (!node.is_number_unsigned() || node.get<uint64_t>() <= uint64_t{INT64_MAX});
   if (fits) return node.get<int64_t>();
-  return Fail(ErrorCode::kBadModel, Path(), " should be a whole number, found ", Excerpt(node));
+  return Fail(ErrorCode::kBadModel, Path(), " should be a whole number, found ", ExcerptOf(node));
 }
 
 Result<double> JsonValue::AsDouble() const {
@@ -228,18 +259,18 @@ Result<double> JsonValue::AsDouble() const {
     if (std::isfinite(value)) return value;
   }
   return Fail(ErrorCode::kBadModel, Path(), " should be a finite number, found ",
-              Excerpt(Node(node_)));
+              ExcerptOf(Node(node_)));
 }
 
 Result<bool> JsonValue::AsBool() const {
   if (IsBool()) return Node(node_).get<bool>();
   return Fail(ErrorCode::kBadModel, Path(), " should be true or false, found ",
-              Excerpt(Node(node_)));
+              ExcerptOf(Node(node_)));
 }
 
 Result<std::string> JsonValue::AsString() const {
   if (IsString()) return Node(node_).get<std::string>();
-  return Fail(ErrorCode::kBadModel, Path(), " should be a string, found ", Excerpt(Node(node_)));
+  return Fail(ErrorCode::kBadModel, Path(), " should be a string, found ", ExcerptOf(Node(node_)));
 }
 
 size_t JsonValue::size() const {
@@ -270,6 +301,13 @@ std::optional<JsonValue> JsonValue::Find(std::string_view key) const {
   if (it == node.end() || it->is_null()) return std::nullopt;
   const std::string name(key);
   return JsonValue(document_, &*it, path_.empty() ? name : path_ + "." + name);
+}
+
+bool JsonValue::HasNull(std::string_view key) const {
+  const Json& node = Node(node_);
+  if (!node.is_object()) return false;
+  const auto it = node.find(key);
+  return it != node.end() && it->is_null();
 }
 
 Result<uint64_t> JsonValue::Uint(std::string_view key, uint64_t fallback) const {

@@ -19,6 +19,9 @@ namespace gemma3 {
 struct JsonOptions {
   size_t max_depth = 32;               // of arrays and objects inside each other
   bool reject_duplicate_keys = false;  // else the last one counts
+  // NaN, Infinity and -Infinity, which are no JSON but which Python writes, are read as strings of
+  // that spelling: who needs a number there refuses them, nobody else minds.
+  bool python_numbers = false;
 };
 
 // One value of a parsed document, with the way to it for messages. Cheap to copy; copies share the
@@ -48,6 +51,9 @@ class JsonValue {
   bool IsUnsigned() const;  // a whole number >= 0 written without a point or exponent
   bool IsBool() const;
 
+  bool SameAs(const JsonValue& other) const;  // by value: 8 and 8.0 are the same
+  std::string Excerpt() const;                // short and printable, for messages
+
   // Typed reading of this value. Errors: kBadModel naming Path() and what was found.
   Result<uint64_t> AsUint() const;  // 1.0 and 1e3 are refused
   Result<int64_t> AsInt() const;
@@ -62,6 +68,7 @@ class JsonValue {
 
   // The member `key` of an object; nothing when it is missing or null, or this is no object.
   std::optional<JsonValue> Find(std::string_view key) const;
+  bool HasNull(std::string_view key) const;  // the member is there, and null
 
   // Typed members. A missing or null one gives `fallback`.
   Result<uint64_t> Uint(std::string_view key, uint64_t fallback) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,9 @@ namespace gemma3 {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// How far a penalty of the caller's looks back: llama.cpp's number.
+constexpr size_t kRepeatLastN = 64;
 
 // Where a value came from, for messages.
 template <class T>
@@ -28,6 +32,8 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
   const float temperature = options.temperature.value_or(defaults.temperature);
   const int top_k = options.top_k.value_or(defaults.top_k);
   const float top_p = options.top_p.value_or(defaults.top_p);
+  const float min_p = options.min_p.value_or(defaults.min_p);
+  const float penalty = options.repeat_penalty.value_or(defaults.repeat_penalty);
   // Comparisons are written so that NaN fails them.
   if (!(temperature >= 0 && temperature < kInfinity)) {
     return Fail(kInvalid, "temperature must be a number of at least 0 (0 is greedy), not ",
@@ -37,25 +43,31 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
     return Fail(kInvalid, "top_k must be at least 0 (0 keeps all tokens), not ", top_k,
                 Origin(options.top_k));
   }
-  if (!(top_p > 0 && top_p <= 1)) {
-    return Fail(kInvalid, "top_p must be above 0 and at most 1 (1 keeps all tokens), not ", top_p,
-                Origin(options.top_p));
+  if (!(top_p >= 0 && top_p <= 1)) {
+    return Fail(kInvalid, "top_p must be between 0 (the likeliest alone) and 1 (all tokens), not ",
+                top_p, Origin(options.top_p));
   }
-  if (!(options.min_p >= 0 && options.min_p <= 1)) {
-    return Fail(kInvalid, "min_p must be between 0 (off) and 1, not ", options.min_p);
+  if (!(min_p >= 0 && min_p <= 1)) {
+    return Fail(kInvalid, "min_p must be between 0 (off) and 1, not ", min_p,
+                Origin(options.min_p));
   }
-  if (!(options.repeat_penalty > 0 && options.repeat_penalty < kInfinity)) {
-    return Fail(kInvalid, "repeat_penalty must be a number above 0 (1 is off), not ",
-                options.repeat_penalty);
+  if (!(penalty > 0 && penalty < kInfinity)) {
+    return Fail(kInvalid, "repeat_penalty must be a number above 0 (1 is off), not ", penalty,
+                Origin(options.repeat_penalty));
   }
+  // The model's own penalty is transformers', which looks at the whole text.
+  const size_t look_back =
+      options.repeat_penalty ? kRepeatLastN
+                             : defaults.repeat_last_n.value_or(std::numeric_limits<size_t>::max());
   return SamplingSettings{
       .temperature = temperature,
       .top_k = static_cast<size_t>(top_k),
       .top_p = top_p,
-      .min_p = options.min_p,
-      .repeat_penalty = options.repeat_penalty,
-      .repeat_last_n = options.repeat_last_n,
-      .seed = options.seed,
+      .min_p = min_p,
+      .repeat_penalty = penalty,
+      .repeat_last_n = options.repeat_last_n.value_or(look_back),
+      // 32 random bits: enough to differ, short to type again, and exact in any JSON reader.
+      .seed = options.seed ? *options.seed : std::random_device{}(),
   };
 }
 

@@ -6,7 +6,8 @@
 // in falling order of their logits, lower ids first on ties, and every filter keeps a prefix of
 // them:
 //   top-k  the k likeliest; their probabilities are then renormalised,
-//   top-p  those before which less than p of the probability lies (the likeliest always stays),
+//   top-p  those before which less than p of the probability lies (the likeliest always stays, and
+//          with p = 0 alone, as in transformers and llama.cpp),
 //   min-p  those at least min_p times as probable as the likeliest.
 // The draw takes the first token whose cumulative probability exceeds a uniform random number.
 // All of this is in double, in this order, so the same logits and seed give the same tokens on
@@ -58,8 +59,9 @@ struct SamplingSettings {
   uint64_t seed = 0;
 };
 
-// Fills unset options from the defaults. Errors: kInvalidArgument for the first option out of its
-// range, naming it, its range, the value, and whether it came from generation_config.json.
+// Fills unset options from the defaults, and draws a seed where none is set. Errors:
+// kInvalidArgument for the first option out of its range, naming it, its range, the value, and
+// whether it came from generation_config.json.
 Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
                                          const GenerationDefaults& defaults);
 
@@ -80,6 +82,8 @@ class Sampler {
   // A logit of NaN is never drawn. Where there are no probabilities it returns the first logit of
   // +inf, or the lowest allowed id if no allowed logit is a number above -inf.
   TokenId Sample(std::span<float> logits, std::span<const TokenId> history);
+
+  uint64_t seed() const { return settings_.seed; }  // that was set, or drawn
 
  private:
   Sampler(const SamplingSettings& settings, size_t vocab_limit, std::vector<TokenId> banned,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/base/status.h"
+#include "src/chat/answer_marks.h"
 #include "src/decode/thought.h"
 #include "src/text/utf8.h"
 
@@ -24,23 +25,21 @@ class Stopwatch {
 
 }  // namespace
 
-Result<AnswerLoop> AnswerLoop::Create(const Model& model, const GenerationOptions& options) {
+Result<AnswerLoop> AnswerLoop::Create(const Model& model, const GenerationOptions& options,
+                                      Prompt prompt) {
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   const ModelConfig& config = model.config();
-  // What the model must not say: marks of its input, and rows of the embedding table that stand for
-  // no token (published tables are padded).
-  const std::vector<TokenId> banned = {config.tokens.pad, config.tokens.bos,
-                                       config.tokens.start_of_image, config.tokens.end_of_image,
-                                       config.tokens.image_soft_token};
+  AnswerMarks marks = prompt == Prompt::kChat ? ChatAnswerMarks(config, *tokenizer)
+                                              : RawAnswerMarks(config, *tokenizer);
+  // Rows of the embedding table beyond the vocabulary stand for no token: published tables are
+  // padded.
   const size_t vocab_limit = std::min(config.text.vocab_size, tokenizer->vocab_size());
-  GEMMA3_TRY(Sampler sampler, Sampler::Create(options, config.generation, vocab_limit, banned));
-  GEMMA3_TRY(StopStrings stops, StopStrings::Create(options.stop.empty() ? config.generation.stop : options.stop));
-  return AnswerLoop(model, options, std::move(sampler), std::move(stops));
-}
-
-bool AnswerLoop::IsStop(TokenId id) const {
-  const auto& stops = model_.config().generation.stop_tokens;
-  return std::ranges::find(stops, id) != stops.end();
+  GEMMA3_TRY(Sampler sampler,
+             Sampler::Create(options, config.generation, vocab_limit, marks.banned));
+  GEMMA3_TRY(StopStrings stops,
+             StopStrings::Create(options.stop.empty() ? config.generation.stop : options.stop));
+  return AnswerLoop(model, options, vocab_limit, std::move(marks.stop), std::move(sampler),
+                    std::move(stops));
 }
 
 Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& prompt,
@@ -49,7 +48,7 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
                                          GenerationResult result,
                                          std::vector<TokenId>* answer_ids) {
   const Tokenizer& tokenizer = **model_.tokenizer();
-  result.seed = options_.seed;
+  result.seed = sampler_.seed();
   result.prompt_tokens = prompt.ids.size();
 
   const Stopwatch prefill_time;
@@ -82,9 +81,10 @@ Result<GenerationResult> AnswerLoop::Run(Runner& runner, const TokenSequence& pr
 
   bool wanted = true;  // by the callback
   for (;;) {
+    GEMMA3_CHECK_OK(runner.CheckFinite(logits.first(vocab_limit_)));
     const TokenId id = sampler_.Sample(logits, history);
     ++result.tokens;
-    if (IsStop(id)) {
+    if (std::ranges::find(stop_tokens_, id) != stop_tokens_.end()) {
       result.stop_reason = StopReason::kEndOfTurn;
       break;
     }
@@ -140,11 +140,16 @@ Result<std::vector<TokenId>> ContinueSequence(Runner& runner, const ModelConfig&
   if (options.max_tokens == 0) {
     return Fail(ErrorCode::kInvalidArgument, "max_tokens must be set to continue raw ids");
   }
+  if (!options.stop.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "stop strings end text; raw ids are continued without any");
+  }
   GEMMA3_TRY(Sampler sampler,
              Sampler::Create(options, config.generation, config.text.vocab_size, {}));
   GEMMA3_TRY(std::span<float> logits, runner.Prefill({.sequence = &sequence}));
   std::vector<TokenId> history = sequence.ids;
   for (;;) {
+    GEMMA3_CHECK_OK(runner.CheckFinite(logits));
     history.push_back(sampler.Sample(logits, history));
     if (history.size() - sequence.ids.size() == options.max_tokens) break;
     if (runner.size() == runner.context()) break;

@@ -47,19 +47,21 @@ std::span<const std::byte> WeightMemory(const LoadedModel& model) {
 
 }  // namespace
 
-HostInfo DescribeHost() {
-  const CpuInfo cpus = DescribeCpus();
-  HostInfo info;
-  info.simd_target = SimdTargetName();
-  info.simd_targets = SimdTargetNames();
-  info.native_bf16 = HasNativeBf16Dot();
-  info.native_int8 = HasInt8Dot();
-  info.online_cpus = cpus.online_cpus;
-  info.allowed_cpus = cpus.allowed_cpus;
-  info.allowed_cores = cpus.allowed_cores;
-  info.quota_cpus = cpus.quota_cpus;
-  info.default_threads = ThreadPool::DefaultThreads();
-  return info;
+Result<HostInfo> DescribeHost() {
+  return Guarded("describe this machine", "", []() -> Result<HostInfo> {
+    const CpuInfo cpus = DescribeCpus();
+    HostInfo info;
+    info.simd_target = SimdTargetName();
+    info.simd_targets = SimdTargetNames();
+    info.native_bf16 = HasNativeBf16Dot();
+    info.native_int8 = HasInt8Dot();
+    info.online_cpus = cpus.online_cpus;
+    info.allowed_cpus = cpus.allowed_cpus;
+    info.allowed_cores = cpus.allowed_cores;
+    info.quota_cpus = cpus.quota_cpus;
+    info.default_threads = ThreadPool::DefaultThreads();
+    return info;
+  });
 }
 
 Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& options) {
@@ -83,26 +85,28 @@ Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& op
 }
 
 Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {
-  GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
-  const TextWeights& text = model.impl().weights.text;
-  const TextConfig& config = model.config().text;
-  ModelWork work;
-  work.decode_weight_bytes = MatrixBytes(text.head);
-  for (const LayerWeights& w : text.layers) {
-    for (const MatrixView& matrix : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down}) {
-      work.decode_weight_bytes += MatrixBytes(matrix);
+  return Guarded("count the work", "", [&]() -> Result<ModelWork> {
+    GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
+    const TextWeights& text = model.impl().weights.text;
+    const TextConfig& config = model.config().text;
+    ModelWork work;
+    work.decode_weight_bytes = MatrixBytes(text.head);
+    for (const LayerWeights& w : text.layers) {
+      for (const MatrixView& matrix : {w.q, w.k, w.v, w.o, w.gate, w.up, w.down}) {
+        work.decode_weight_bytes += MatrixBytes(matrix);
+      }
     }
-  }
-  const auto position_bytes = [&](KvType type) {
-    return KvPageBytes(type, config.num_kv_heads, config.head_dim) / kKvTile;
-  };
-  work.global_kv_bytes = position_bytes(resolved.kv.global);
-  work.local_kv_bytes = position_bytes(resolved.kv.local);
-  work.text = MultiplyOf(text.layers[0].gate, resolved);
-  if (model.config().has_vision) {
-    work.vision = MultiplyOf(model.impl().weights.vision.layers[0].fc1.w, resolved);
-  }
-  return work;
+    const auto position_bytes = [&](KvType type) {
+      return KvPageBytes(type, config.num_kv_heads, config.head_dim) / kKvTile;
+    };
+    work.global_kv_bytes = position_bytes(resolved.kv.global);
+    work.local_kv_bytes = position_bytes(resolved.kv.local);
+    work.text = MultiplyOf(text.layers[0].gate, resolved);
+    if (model.config().has_vision) {
+      work.vision = MultiplyOf(model.impl().weights.vision.layers[0].fc1.w, resolved);
+    }
+    return work;
+  });
 }
 
 }  // namespace gemma3

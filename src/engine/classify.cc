@@ -75,6 +75,7 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, ImageEncoder* e
     };
     GEMMA3_TRY(const std::span<float> logits,
                runner.Prefill({.sequence = &sequence, .on_progress = watch_prompt}));
+    GEMMA3_CHECK_OK(runner.CheckFinite(logits));
     all.done = begin + tokens;
     scores.push_back({policies[i].label, ProbabilityOfYes(logits, answers)});
   }

@@ -26,14 +26,17 @@ double LogSumExpInDouble(std::span<const float> x) {
 // Reads sequence.ids[from..); what stands before them is in the cache already, unless from is 0.
 Status ReadPiece(Runner& runner, const TokenSequence& sequence, size_t from, size_t vocab,
                  const LogitsCallback& on_logits) {
+  bool finite = true;
   const auto on_batch = [&](size_t first, Rows<const float> residual, const float*) {
-    ForEachLogits(runner, residual, [&](size_t row, std::span<const float> logits) {
-      if (first + row >= from) on_logits(first + row, logits.first(vocab));
-    });
+    finite = finite &&
+             ForEachLogits(runner, residual, vocab, [&](size_t row, std::span<const float> logits) {
+               if (first + row >= from) on_logits(first + row, logits.first(vocab));
+             });
   };
   GEMMA3_TRY(std::span<float> last,
              runner.Prefill({.sequence = &sequence, .on_batch = on_batch, .on_batch_from = from}));
   (void)last;
+  if (!finite) return std::unexpected(runner.NotFinite());
   return {};
 }
 

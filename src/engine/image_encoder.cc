@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "src/base/finite.h"
 #include "src/base/status.h"
 #include "src/image/preprocess.h"
 
@@ -50,14 +51,21 @@ void ImageEncoder::Trim() {
   std::erase_if(entries_, [](const Entry& entry) { return entry.rows.expired(); });
 }
 
-Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
-                                                 const VisionTower::LayerCallback& on_layer) {
+Status ImageEncoder::CheckPixels(std::span<const float> pixels) const {
   const size_t expected = config_.num_channels * config_.image_size * config_.image_size;
   if (pixels.size() != expected) {
     return Fail(ErrorCode::kInvalidArgument, "pixel_values of a picture must be [",
                 config_.num_channels, ", ", config_.image_size, ", ", config_.image_size,
                 "], that is ", expected, " values, not ", pixels.size());
   }
+  if (!AllFinite(pixels)) {
+    return Fail(ErrorCode::kInvalidArgument, "pixel_values holds a number that is infinite or NaN");
+  }
+  return {};
+}
+
+Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
+                                                 const VisionTower::LayerCallback& on_layer) {
   auto rows = std::make_shared<std::vector<float>>(config_.tokens_per_image * text_hidden_);
   const Status encoded =
       tower_.Encode(pixels, Rows<float>(rows->data(), config_.tokens_per_image, text_hidden_),

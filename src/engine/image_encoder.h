@@ -36,7 +36,11 @@ class ImageEncoder {
                                             Progress& progress, const ProgressCallback& on_progress,
                                             Report& report);
 
-  // Soft tokens of a tower input, [channels, image_size, image_size]. Nothing is remembered.
+  // Errors: kInvalidArgument for a tower input that is not [channels, image_size, image_size], or
+  // not finite.
+  Status CheckPixels(std::span<const float> pixels) const;
+
+  // Soft tokens of a tower input that is sound. Nothing is remembered.
   Result<SoftTokenRows> EncodePixels(std::span<const float> pixels,
                                      const VisionTower::LayerCallback& on_layer);
 

@@ -9,6 +9,7 @@
 #include "src/base/bytes_text.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/chat/answer_marks.h"
 #include "src/engine/chat_defaults.h"
 #include "src/formats/grouped_codes.h"
 #include "src/weights/head.h"
@@ -130,6 +131,9 @@ Result<std::shared_ptr<LoadedModel>> LoadModelFiles(const FoundModel& found,
     model->tokenizer_missing = model->checkpoint.tokenizer_missing;
   } else {
     GEMMA3_TRY(Tokenizer tokenizer, Tokenizer::FromProto(model->checkpoint.tokenizer_proto));
+    for (std::string& note : StopTokenNotes(model->checkpoint.config, tokenizer)) {
+      model->checkpoint.remarks.notes.push_back(model->path + ": " + std::move(note));
+    }
     model->tokenizer = std::move(tokenizer);
     model->checkpoint.tokenizer_proto = {};  // the tokenizer keeps what it needs
   }

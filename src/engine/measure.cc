@@ -7,6 +7,7 @@
 #include <random>
 
 #include "ops/select.h"
+#include "src/base/finite.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -17,18 +18,24 @@ constexpr size_t kLogitRows = 32;
 
 }  // namespace
 
-void ForEachLogits(Runner& runner, Rows<const float> residual, const LogitsCallback& fn) {
-  const size_t vocab = runner.config().text.vocab_size;
+bool ForEachLogits(Runner& runner, Rows<const float> residual, size_t vocab,
+                   const LogitsCallback& fn) {
+  const size_t rows = runner.config().text.vocab_size;
   std::vector<float> normed(kLogitRows * residual.cols);
-  std::vector<float> logits(kLogitRows * vocab);
+  std::vector<float> logits(kLogitRows * rows);
   for (size_t begin = 0; begin < residual.rows; begin += kLogitRows) {
     const size_t count = std::min(kLogitRows, residual.rows - begin);
     const Rows<float> normed_rows(normed.data(), count, residual.cols);
-    const Rows<float> logit_rows(logits.data(), count, vocab);
+    const Rows<float> logit_rows(logits.data(), count, rows);
     runner.transformer().FinalNorm(residual.Slice(begin, count), normed_rows, runner.pool());
     runner.transformer().Logits(normed_rows, logit_rows, runner.pool());
-    for (size_t r = 0; r < count; ++r) fn(begin + r, std::span(logit_rows.row(r), vocab));
+    for (size_t r = 0; r < count; ++r) {
+      const std::span<const float> row(logit_rows.row(r), rows);
+      if (!AllFinite(row.first(vocab))) return false;
+      fn(begin + r, row);
+    }
   }
+  return true;
 }
 
 Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequence,
@@ -41,6 +48,7 @@ Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequen
     hidden->first.resize(tokens * width);
     hidden->last.resize(tokens * width);
   }
+  bool finite = true;
   const auto on_batch = [&](size_t first, Rows<const float> residual, const float* first_layer) {
     if (hidden) {
       std::memcpy(&hidden->first[first * width], first_layer,
@@ -48,15 +56,18 @@ Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequen
       runner.transformer().FinalNorm(
           residual, Rows<float>(&hidden->last[first * width], residual.rows, width), runner.pool());
     }
-    ForEachLogits(runner, residual, [&](size_t row, std::span<const float> values) {
-      std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));
-    });
+    finite =
+        finite &&
+        ForEachLogits(runner, residual, vocab, [&](size_t row, std::span<const float> values) {
+          std::ranges::copy(values, logits.begin() + static_cast<ptrdiff_t>((first + row) * vocab));
+        });
   };
   GEMMA3_TRY(std::span<float> last, runner.Prefill({.sequence = &sequence,
                                                     .on_progress = {},
                                                     .on_batch = on_batch,
                                                     .want_first_layer = hidden != nullptr}));
   (void)last;
+  if (!finite) return std::unexpected(runner.NotFinite());
   return logits;
 }
 
@@ -74,6 +85,7 @@ Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const To
                                 const ProgressCallback& on_progress) {
   GEMMA3_TRY(const size_t window, ScoreWindow(ids, runner.context()));
   ScoreResult result;
+  bool finite = true;
   for (size_t begin = 0; begin < ids.size(); begin += window) {
     const std::span<const TokenId> targets =
         ids.subspan(begin, std::min(window, ids.size() - begin));
@@ -81,13 +93,15 @@ Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const To
     sequence.ids.push_back(runner.config().tokens.bos);
     sequence.ids.insert(sequence.ids.end(), targets.begin(), targets.end());
     const auto on_batch = [&](size_t first, Rows<const float> residual, const float*) {
-      ForEachLogits(runner, residual, [&](size_t row, std::span<const float> logits) {
-        const size_t position = first + row;
-        if (position >= targets.size()) return;  // predicts what lies behind
-        const float logit = logits[static_cast<size_t>(targets[position])];
-        result.sum_log_probability += logit - LogSumExp(logits.first(vocab));
-        ++result.tokens;
-      });
+      finite =
+          finite &&
+          ForEachLogits(runner, residual, vocab, [&](size_t row, std::span<const float> logits) {
+            const size_t position = first + row;
+            if (position >= targets.size()) return;  // predicts what lies behind
+            const float logit = logits[static_cast<size_t>(targets[position])];
+            result.sum_log_probability += logit - LogSumExp(logits.first(vocab));
+            ++result.tokens;
+          });
     };
     const auto watch = [&](const Progress& p) {
       return !on_progress || on_progress({Progress::Stage::kPrefill,
@@ -96,6 +110,7 @@ Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const To
     GEMMA3_TRY(std::span<float> last,
                runner.Prefill({.sequence = &sequence, .on_progress = watch, .on_batch = on_batch}));
     (void)last;
+    if (!finite) return std::unexpected(runner.NotFinite());
   }
   return result;
 }

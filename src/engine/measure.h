@@ -17,9 +17,12 @@ namespace gemma3 {
 using LogitsCallback = std::function<void(size_t row, std::span<const float> logits)>;
 
 // Calls fn for each row of the residual stream, [rows, hidden], without holding all logits at once.
-void ForEachLogits(Runner& runner, Rows<const float> residual, const LogitsCallback& fn);
+// Ends at a row of which one of the first `vocab` is not finite: false. Rows of the table beyond
+// the vocabulary may hold anything.
+bool ForEachLogits(Runner& runner, Rows<const float> residual, size_t vocab,
+                   const LogitsCallback& fn);
 
-// Logits of every position, [ids, vocab].
+// Logits of every position, [ids, vocab]. Errors: kInternal for logits that are no numbers.
 Result<std::vector<float>> AllLogits(Runner& runner, const TokenSequence& sequence,
                                      HiddenStates* hidden);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/base/finite.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
@@ -15,8 +16,7 @@ Runner::Runner(const LoadedModel& model, const ResolvedOptions& options)
       checkpoint_bytes_(options.checkpoint_bytes),
       pool_(options.threads),
       workspace_(pool_),
-      transformer_(config_.text, model.weights.text, options.compute,
-                   options.session.rope_frequencies),
+      transformer_(config_.text, model.weights.text, options.compute, options.session.reference),
       now_{.cache = KvCache(std::make_shared<KvPool>(
                config_.text, options.kv,
                KvCache::MostBytes(config_.text, options.kv, context_, options.max_batch) +
@@ -33,6 +33,20 @@ void Runner::Clear() {
   now_.checkpoints.clear();
   now_.cache.Truncate(0);
   now_.held = {};
+}
+
+Error Runner::NotFinite() {
+  // Pages are zeroed when they are taken, so that forgetting is enough.
+  if (!before_) Clear();
+  return Fail(ErrorCode::kInternal,
+              "the model's logits are not finite (infinite, or not a number): its weights are "
+              "damaged, or numbers grew too large on the way; is the download complete?")
+      .error();
+}
+
+Status Runner::CheckFinite(std::span<const float> logits) {
+  if (AllFinite(logits)) return {};
+  return std::unexpected(NotFinite());
 }
 
 void Runner::Begin() {

@@ -66,6 +66,12 @@ class Runner {
   void RollBack();
   void Commit() { before_.reset(); }
 
+  // The error for logits that are no numbers. Whatever led there stands in the cache: forgets all
+  // of it, unless RollBack will.
+  Error NotFinite();
+  // Errors: that one.
+  Status CheckFinite(std::span<const float> logits);
+
   size_t size() const { return now_.held.ids.size(); }  // tokens in the cache
   size_t context() const { return context_; }
   const ModelConfig& config() const { return config_; }

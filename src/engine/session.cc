@@ -112,6 +112,12 @@ Status Session::Impl::FindPictures(std::span<const Part> parts, Layout& layout) 
   const ModelConfig& config = model.config();
   for (const Part& part : parts) {
     if (!part.image) continue;
+    if (!part.text.empty()) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          "a part has text and a picture; make it two parts, in the order in which the model "
+          "is to see them");
+    }
     if (!encoder) {
       return Fail(ErrorCode::kUnsupported, model.path(),
                   " is a text-only model and cannot look at pictures; use a model with a vision "
@@ -224,7 +230,10 @@ Result<GenerationResult> Session::Impl::Answer(Result<Layout> layout,
                 prompt_tokens + 1, " (the model was trained for ", model.config().text.max_context,
                 ")");
   }
-  GEMMA3_TRY(AnswerLoop loop, AnswerLoop::Create(model, generation));
+  // Only a chat asks for the answer's ids.
+  GEMMA3_TRY(AnswerLoop loop,
+             AnswerLoop::Create(model, generation,
+                                answer_ids ? AnswerLoop::Prompt::kChat : AnswerLoop::Prompt::kRaw));
   GenerationResult result;
   GEMMA3_TRY(const TokenSequence sequence, EncodePictures(*std::move(layout), on_progress, result));
   return loop.Run(runner, sequence, on_text, on_progress, std::move(result), answer_ids);
@@ -234,6 +243,10 @@ Result<GenerationResult> Session::Impl::AnswerConversation(Conversation next,
                                                            const GenerationOptions& generation,
                                                            const TextCallback& on_text,
                                                            const ProgressCallback& on_progress) {
+  if (!next.messages.empty() && next.messages.back().role == Role::kModel) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "the conversation ends with the model's turn: there is no question to answer");
+  }
   std::vector<TokenId> answer_ids;
   runner.Begin();
   auto answered = Answer(LayOut(next), generation, on_text, on_progress, &answer_ids);
@@ -255,16 +268,17 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Session::Create(const Model& model, const SessionOptions& options) {
-  GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
-  GEMMA3_TRY(const MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
-  try {
-    return Session(std::make_unique<Impl>(model, resolved));
-  } catch (const std::bad_alloc&) {
-    return Fail(ErrorCode::kOutOfMemory, "not enough memory for this session: ", DescribePlan(plan),
-                "; use a smaller context (now ", resolved.context, " tokens)");
-  } catch (const std::exception& e) {
-    return Fail(ErrorCode::kInternal, "cannot start the session: ", e.what());
-  }
+  return Guarded("start the session", "", [&]() -> Result<Session> {
+    GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
+    GEMMA3_TRY(const MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
+    try {
+      return Session(std::make_unique<Impl>(model, resolved));
+    } catch (const std::bad_alloc&) {
+      return Fail(ErrorCode::kOutOfMemory,
+                  "not enough memory for this session: ", DescribePlan(plan),
+                  "; use a smaller context (now ", resolved.context, " tokens)");
+    }
+  });
 }
 
 Result<GenerationResult> Session::Send(const Message& message, const GenerationOptions& options,
@@ -340,10 +354,13 @@ void Session::Clear() {
   conversation.Truncate(system ? 1 : 0);
 }
 
-void Session::SetSystem(std::string_view text) {
-  impl_->conversation = {};
-  if (text.empty()) return;
-  impl_->conversation.messages.push_back(Message::System(text));
+Status Session::SetSystem(std::string_view text) {
+  return Guarded("set the system message", "", [&]() -> Status {
+    Impl::Conversation next;
+    if (!text.empty()) next.messages.push_back(Message::System(text));
+    impl_->conversation = std::move(next);
+    return {};
+  });
 }
 
 namespace {
@@ -398,7 +415,7 @@ void Session::Cancel() noexcept {
 // ---- Raw input and measurement
 // -------------------------------------------------------------------
 
-// Finds the runs of soft tokens and encodes a picture for each.
+// Finds the runs of soft tokens and, when all is well, encodes a picture for each.
 Result<TokenSequence> Session::Impl::Sequence(const TokenInput& input) {
   const ModelConfig& config = model.config();
   TokenSequence sequence{input.ids, {}, {}};
@@ -424,9 +441,7 @@ Result<TokenSequence> Session::Impl::Sequence(const TokenInput& input) {
                     whole ? "more pictures than pixel_values"
                           : "a run of image tokens that is not a multiple of tokens_per_image");
       }
-      GEMMA3_TRY(SoftTokenRows rows, encoder->EncodePixels(input.pixel_values[index],
-                                                           [&](size_t) { return !runner.cancel; }));
-      sequence.images.push_back({i, count, std::move(rows)});
+      sequence.images.push_back({i, count, nullptr});
       i += count - 1;
     } else if (id < 0 || static_cast<size_t>(id) >= config.text.vocab_size) {
       return Fail(ErrorCode::kInvalidArgument, "input_ids[", i, "] is ", id,
@@ -436,6 +451,14 @@ Result<TokenSequence> Session::Impl::Sequence(const TokenInput& input) {
   if (sequence.images.size() != input.pixel_values.size()) {
     return Fail(ErrorCode::kInvalidArgument, "input_ids has places for ", sequence.images.size(),
                 " pictures, pixel_values holds ", input.pixel_values.size());
+  }
+  for (const std::vector<float>& pixels : input.pixel_values) {
+    GEMMA3_CHECK_OK(encoder->CheckPixels(pixels));
+  }
+  for (size_t i = 0; i < sequence.images.size(); ++i) {
+    GEMMA3_TRY(sequence.images[i].rows, encoder->EncodePixels(input.pixel_values[i], [&](size_t) {
+      return !runner.cancel;
+    }));
   }
   return sequence;
 }
@@ -487,6 +510,13 @@ Result<Comparison> Session::Compare(Session& other, std::string_view text,
     }
     const size_t vocab =
         std::min(impl_->TokensKnown(*tokenizer), other.impl_->TokensKnown(*other_tokenizer));
+    for (const TokenId id : ids) {
+      if (static_cast<size_t>(id) >= vocab) {
+        return Fail(ErrorCode::kBadModel, "token ", id, " of the text is outside the ", vocab,
+                    " embeddings of ", impl_->model.path(), " or ", other.impl_->model.path(),
+                    ": the tokenizer belongs to another model");
+      }
+    }
     return CompareTokens(impl_->runner, other.impl_->runner, vocab, ids, on_progress);
   });
 }

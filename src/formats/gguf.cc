@@ -412,6 +412,13 @@ Error GgufFile::Wrong(const std::string& key, const GgufValue& value, const char
       .error();
 }
 
+std::vector<std::string> GgufFile::Keys() const {
+  std::vector<std::string> keys;
+  keys.reserve(values_.size());
+  for (const auto& [key, value] : values_) keys.push_back(key);
+  return keys;
+}
+
 Result<std::optional<uint64_t>> GgufFile::Uint(const std::string& key) const {
   const GgufValue* value = Find(key);
   if (!value) return std::nullopt;

@@ -61,6 +61,7 @@ class GgufFile {
 
   bool Has(const std::string& key) const { return values_.contains(key); }
   const GgufValue* Find(const std::string& key) const;
+  std::vector<std::string> Keys() const;  // sorted
 
   // Typed values; nothing where the key is missing. Integers of every width are accepted for Uint
   // if not negative; floats also from integers. Errors: kBadModel, naming file, key and what it is.

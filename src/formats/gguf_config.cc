@@ -5,35 +5,22 @@
 #include "src/formats/gguf_config.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/foreign.h"
+#include "src/formats/gguf_keys.h"
+#include "src/formats/known_sizes.h"
 
 namespace gemma3 {
 namespace {
 
 constexpr uint64_t kMaxLayers = 1024;  // before a vector of that size is made
-
-// The published models, known by shape: files state some of their settings wrongly or not at all.
-struct KnownSize {
-  size_t layers, hidden;
-  size_t window, context;
-  float rope_factor;
-};
-constexpr std::array<KnownSize, 5> kKnownSizes = {{
-    {18, 640, 512, 32768, 1},
-    {26, 1152, 512, 32768, 1},
-    {34, 2560, 1024, 131072, 8},
-    {48, 3840, 1024, 131072, 8},
-    {62, 5376, 1024, 131072, 8},
-}};
 
 Result<size_t> Required(const GgufFile& gguf, const std::string& key) {
   GEMMA3_TRY(const auto value, gguf.Uint(key));
@@ -44,6 +31,36 @@ Result<size_t> Required(const GgufFile& gguf, const std::string& key) {
 Result<size_t> UintOr(const GgufFile& gguf, const std::string& key, size_t fallback) {
   GEMMA3_TRY(const auto value, gguf.Uint(key));
   return static_cast<size_t>(value.value_or(fallback));
+}
+
+// A size that some files state for each layer; Gemma 3 has the same in all. Nothing where the key
+// is missing.
+Result<std::optional<size_t>> SizeOfAllLayers(const GgufFile& gguf, const std::string& key,
+                                              size_t num_layers) {
+  const GgufValue* value = gguf.Find(key);
+  if (!value) return std::nullopt;
+  if (!value->is_array) {
+    GEMMA3_TRY(const auto number, gguf.Uint(key));
+    return static_cast<size_t>(*number);
+  }
+  GEMMA3_TRY(const auto sizes, gguf.Ints(key));
+  if (sizes->size() != num_layers) {
+    return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key, " has ", sizes->size(),
+                " entries for ", num_layers, " layers");
+  }
+  if (sizes->front() < 0 ||
+      std::ranges::any_of(*sizes, [&](int64_t size) { return size != sizes->front(); })) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key,
+                " differs between layers, which Gemma 3 does not have");
+  }
+  return static_cast<size_t>(sizes->front());
+}
+
+Result<size_t> RequiredOfAllLayers(const GgufFile& gguf, const std::string& key,
+                                   size_t num_layers) {
+  GEMMA3_TRY(const auto size, SizeOfAllLayers(gguf, key, num_layers));
+  if (!size) return Fail(ErrorCode::kBadModel, gguf.file(), ": the key ", key, " is missing");
+  return *size;
 }
 
 // The first of `keys` that is there.
@@ -126,27 +143,70 @@ Status ReadLayers(const GgufFile& gguf, TextConfig* text) {
   return {};
 }
 
-Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text, Remarks* remarks) {
-  GEMMA3_TRY(text->rope_theta_global,
-             FloatOr(gguf, {"gemma3.rope.freq_base", "gemma3.rope.global.freq_base"}, 1e6f));
-  GEMMA3_TRY(text->rope_theta_local,
-             FloatOr(gguf, {"gemma3.rope.freq_base_swa", "gemma3.rope.local.freq_base"}, 1e4f));
+// The factor of global layers that the file states: 1 for a scaling of type "none", and nothing
+// where it is silent. Old converters wrote rope.scale_linear; llama.cpp takes 0 for silence.
+Result<std::optional<float>> StatedRopeFactor(const GgufFile& gguf) {
   GEMMA3_TRY(const auto type, gguf.String("gemma3.rope.scaling.type"));
   if (type && *type != "linear" && *type != "none") {
     return Fail(ErrorCode::kUnsupported, gguf.file(), ": gemma3.rope.scaling.type is \"",
                 Shown(*type, 60), "\"; Gemma 3 uses \"linear\"");
   }
-  GEMMA3_TRY(const auto stated, gguf.Float("gemma3.rope.scaling.factor"));
-  text->rope_factor_global = stated && type != "none" ? static_cast<float>(*stated) : 1;
-  if (known && text->rope_factor_global != known->rope_factor) {
-    if (stated || known->rope_factor != 1) {
-      remarks->notes.push_back(gguf.file() + ": RoPE scaling of global layers set to " +
-                               std::to_string(static_cast<int>(known->rope_factor)) +
-                               ", that of a model of this size (the file " +
-                               (stated ? "says otherwise" : "is silent") + ")");
+  std::optional<double> factor;
+  for (const char* key : {"gemma3.rope.scaling.factor", "gemma3.rope.scale_linear"}) {
+    GEMMA3_TRY(const auto value, gguf.Float(key));
+    if (!value || *value == 0) continue;
+    if (factor && *factor != *value) {
+      return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.rope.scaling.factor is ", *factor,
+                  ", but ", key, " is ", *value, ": which of them is meant?");
     }
-    text->rope_factor_global = known->rope_factor;
+    factor = value;
   }
+  if (type == "none") return 1.0f;
+  if (!factor) return std::nullopt;
+  return static_cast<float>(*factor);
+}
+
+// The file is believed but for known mistakes: the first uploads of the large sizes leave the
+// factor out, and some of the small ones state that of the large, without the context that it would
+// be for.
+Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text, Remarks* remarks) {
+  GEMMA3_TRY(text->rope_theta_global,
+             FloatOr(gguf, {"gemma3.rope.freq_base", "gemma3.rope.global.freq_base"},
+                     kPublishedThetaGlobal));
+  GEMMA3_TRY(text->rope_theta_local,
+             FloatOr(gguf, {"gemma3.rope.freq_base_swa", "gemma3.rope.local.freq_base"},
+                     kPublishedThetaLocal));
+  WarnOfBaseFrequencies(*text, gguf.file(), remarks);
+  GEMMA3_TRY(const auto stated, StatedRopeFactor(gguf));
+  text->rope_factor_global = stated.value_or(known ? known->rope_factor : 1);
+  if (!known) return {};
+  const auto whole = [](float factor) {
+    std::ostringstream out;
+    out << factor;
+    return std::move(out).str();
+  };
+  const std::string published = whole(known->rope_factor);
+  if (!stated) {
+    if (known->rope_factor == 1) return {};
+    remarks->notes.push_back(gguf.file() + ": RoPE scaling of global layers set to " + published +
+                             ", that of the published model of this size (the file is silent)");
+    return {};
+  }
+  if (*stated == known->rope_factor) return {};
+  constexpr float kFactorOfLargeSizes = 8;
+  if (*stated == kFactorOfLargeSizes && text->max_context <= known->context) {
+    text->rope_factor_global = known->rope_factor;
+    remarks->warnings.push_back(gguf.file() + ": RoPE scaling of global layers set to " +
+                                published +
+                                ", that of the published model of this size; the file "
+                                "says " +
+                                whole(*stated) + ", a known mistake of converters");
+    return {};
+  }
+  remarks->warnings.push_back(gguf.file() + ": RoPE scaling of global layers by " + whole(*stated) +
+                              ", as the file says; the published model of this "
+                              "size has " +
+                              published);
   return {};
 }
 
@@ -154,12 +214,14 @@ Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known, Remarks* re
   for (const char* key : {"gemma3.final_logit_softcapping", "gemma3.attn_logit_softcapping"}) {
     GEMMA3_TRY(const auto cap, gguf.Float(key));
     if (!cap || *cap == 0) continue;
-    if (!known) {
+    const bool first_1b = known && known->layers == 26 && *cap == 30 &&
+                          key == std::string_view("gemma3.final_logit_softcapping");
+    if (!first_1b) {
       return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key, " is ", *cap,
                   "; Gemma 3 does not cap logits and this library does not compute it");
     }
     remarks->notes.push_back(gguf.file() + ": ignored " + key +
-                             ", which early files state by mistake");
+                             ", which the first uploads of the 1B model state by mistake");
   }
   return {};
 }
@@ -218,30 +280,35 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
   TextConfig& text = config.text;
   GEMMA3_TRY(text.num_layers, Required(gguf, "gemma3.block_count"));
   GEMMA3_TRY(text.hidden_size, Required(gguf, "gemma3.embedding_length"));
-  GEMMA3_TRY(text.intermediate_size, Required(gguf, "gemma3.feed_forward_length"));
-  GEMMA3_TRY(text.num_heads, Required(gguf, "gemma3.attention.head_count"));
-  GEMMA3_TRY(text.num_kv_heads, UintOr(gguf, "gemma3.attention.head_count_kv", text.num_heads));
-  if (text.num_layers == 0 || text.num_layers > kMaxLayers || text.num_heads == 0) {
-    return Fail(ErrorCode::kBadModel, gguf.file(), ": ", text.num_layers, " layers of ",
-                text.num_heads, " heads; expected 1 to ", kMaxLayers, " layers and a head");
+  if (text.num_layers == 0 || text.num_layers > kMaxLayers) {
+    return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.block_count is ", text.num_layers,
+                ", expected 1 to ", kMaxLayers);
   }
   if (text.num_layers == 32) {
     return Fail(ErrorCode::kUnsupported, gguf.file(),
                 ": a model of 32 layers that calls itself gemma3 (Rnj-1 does) is no Gemma 3");
   }
-  const auto known_at =
-      std::find_if(kKnownSizes.begin(), kKnownSizes.end(), [&](const KnownSize& size) {
-        return size.layers == text.num_layers && size.hidden == text.hidden_size;
-      });
-  const KnownSize* known = known_at == kKnownSizes.end() ? nullptr : &*known_at;
+  GEMMA3_TRY(text.intermediate_size,
+             RequiredOfAllLayers(gguf, "gemma3.feed_forward_length", text.num_layers));
+  GEMMA3_TRY(text.num_heads,
+             RequiredOfAllLayers(gguf, "gemma3.attention.head_count", text.num_layers));
+  if (text.num_heads == 0) {
+    return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.attention.head_count is 0");
+  }
+  GEMMA3_TRY(const auto kv_heads,
+             SizeOfAllLayers(gguf, "gemma3.attention.head_count_kv", text.num_layers));
+  text.num_kv_heads = kv_heads.value_or(text.num_heads);
+  const KnownSize* known = FindKnownSize(text);
 
-  GEMMA3_TRY(text.head_dim,
-             UintOr(gguf, "gemma3.attention.key_length", text.num_layers == 62 ? 128 : 256));
-  GEMMA3_TRY(const size_t value_length,
-             UintOr(gguf, "gemma3.attention.value_length", text.head_dim));
-  if (value_length != text.head_dim || text.head_dim == 0) {
+  GEMMA3_TRY(const auto key_length, gguf.Uint("gemma3.attention.key_length"));
+  GEMMA3_TRY(const auto value_length, gguf.Uint("gemma3.attention.value_length"));
+  text.head_dim = key_length     ? *key_length
+                  : value_length ? *value_length
+                                 : uint64_t{text.num_layers == 62 ? 128u : 256u};
+  if (value_length.value_or(text.head_dim) != text.head_dim || text.head_dim == 0) {
     return Fail(ErrorCode::kBadModel, gguf.file(), ": key_length is ", text.head_dim,
-                " and value_length ", value_length, "; expected the same number above 0");
+                " and value_length ", value_length.value_or(text.head_dim),
+                "; expected the same number above 0");
   }
   // No key states the attention scale. The 27b model divides by hidden size over heads.
   const double scalar = known && known->layers == 62
@@ -252,7 +319,8 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
 
   GEMMA3_TRY(text.max_context,
              UintOr(gguf, "gemma3.context_length", known ? known->context : 131072));
-  if (known && text.max_context == 8192) {
+  // The first uploads of the large sizes.
+  if (known && known->context == 131072 && text.max_context == 8192) {
     text.max_context = known->context;
     remarks->notes.push_back(gguf.file() + ": trained context set to " +
                              std::to_string(known->context) +
@@ -281,6 +349,7 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
                 ": tensor token_embd.weight is missing or no matrix");
   }
   text.vocab_size = embedding->second.shape[0];
+  GEMMA3_CHECK_OK(CheckGgufKeys(gguf, text, remarks));
   return config;
 }
 

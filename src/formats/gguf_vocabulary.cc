@@ -25,11 +25,13 @@ TokenId FindPiece(std::span<const std::string_view> tokens, std::string_view tex
   return it == tokens.end() ? fallback : static_cast<TokenId>(it - tokens.begin());
 }
 
-// An id key. 2^32 - 1 is how a u32 says -1: there is none.
+// An id key. -1, which a u32 says as 2^32 - 1, means that there is none.
 Status ReadId(const GgufFile& gguf, const std::string& key, size_t limit,
               std::optional<TokenId>* id) {
+  GEMMA3_TRY(const auto number, gguf.Float(key));
+  if (!number || *number == -1) return {};
   GEMMA3_TRY(const auto value, gguf.Uint(key));
-  if (!value || *value == std::numeric_limits<uint32_t>::max()) return {};
+  if (*value == std::numeric_limits<uint32_t>::max()) return {};
   if (*value >= limit) {
     return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key, " is ", *value,
                 ", outside the vocabulary of ", limit);
@@ -145,6 +147,7 @@ Result<std::string> ReadGgufTokenizer(const GgufFile& gguf, ModelConfig* config,
   GEMMA3_TRY(const auto more, gguf.Ints(prefix + "eos_token_ids"));
   for (size_t i = 0; more && i < std::min<size_t>(more->size(), 1024); ++i) {
     const int64_t id = (*more)[i];
+    if (id == -1) continue;
     if (id < 0 || static_cast<uint64_t>(id) >= count) {
       return Fail(ErrorCode::kBadModel, gguf.file(), ": ", prefix, "eos_token_ids[", i, "] is ", id,
                   ", outside the vocabulary of ", count);

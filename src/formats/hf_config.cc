@@ -6,60 +6,64 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <optional>
+#include <span>
 
 #include "src/base/json.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/formats/foreign.h"
+#include "src/formats/hf_generation.h"
+#include "src/formats/hf_keys.h"
+#include "src/formats/hf_processor.h"
+#include "src/formats/hf_rope.h"
+#include "src/formats/hf_source.h"
+#include "src/formats/known_sizes.h"
 
 namespace gemma3 {
 namespace {
 
 constexpr uint64_t kMaxLayers = 1024;  // before a vector of that size is made
 
-Result<float> Float(const JsonValue& object, const char* key, double fallback) {
-  GEMMA3_TRY(const double value, object.Double(key, fallback));
-  const float narrow = static_cast<float>(value);
-  if (!std::isfinite(narrow)) {
-    return Fail(ErrorCode::kBadModel, object.Path(), ": ", key, " is ", value,
-                ", which is too large");
-  }
-  return narrow;
+// A file of transformers: an object, in Python's dialect of JSON.
+Result<JsonValue> Parse(const std::string& text, const std::string& file) {
+  GEMMA3_TRY(JsonValue value, JsonValue::Parse(text, file, {.python_numbers = true}));
+  if (value.IsObject()) return value;
+  return Fail(ErrorCode::kBadModel, file, " should hold a JSON object");
 }
 
 Result<TokenId> Id(const JsonValue& value) {
-  GEMMA3_TRY(const uint64_t id, value.AsUint());
-  if (id > uint64_t{std::numeric_limits<TokenId>::max()}) {
-    return Fail(ErrorCode::kBadModel, value.Path(), " is ", id, ", too large for a token id");
+  GEMMA3_TRY(const int64_t id, value.AsInt());
+  if (id < -1 || id > int64_t{std::numeric_limits<TokenId>::max()}) {
+    return Fail(ErrorCode::kBadModel, value.Path(), " is ", id, ", which is no token id");
   }
   return static_cast<TokenId>(id);
 }
 
-// Reads the id under the first of `keys` that is there.
-Status ReadId(const JsonValue& object, std::initializer_list<const char*> keys, TokenId* id) {
-  for (const char* key : keys) {
-    if (const auto value = object.Find(key)) {
-      GEMMA3_TRY(*id, Id(*value));
-      return {};
+// The id that the first of the objects states, which says more than those behind it. -1 and null
+// mean that there is none: the default stays. Training tools write all kinds of things here, and
+// none of these ids is needed to compute.
+void ReadId(std::span<const JsonValue> objects, const char* key, TokenId* id, Remarks* remarks) {
+  for (const JsonValue& object : objects) {
+    const auto value = object.Find(key);
+    if (!value) continue;
+    const auto read = Id(*value);
+    if (read && *read >= 0) {
+      *id = *read;
+      return;
     }
+    if (!read) remarks->warnings.push_back(read.error().message + "; it is not used");
   }
-  return {};
 }
 
-// eos_token_id is one id or a list; adds those not yet in `ids`.
-Status AddIds(const JsonValue& object, const char* key, std::vector<TokenId>* ids) {
-  const auto value = object.Find(key);
+// An id that stands for pictures in a prompt: every place that states it has to agree.
+Status ReadImageId(const HfSource& source, std::initializer_list<const char*> keys, TokenId* id) {
+  GEMMA3_TRY(const auto value, source.Find(keys));
   if (!value) return {};
-  const size_t count = value->IsArray() ? value->size() : 1;
-  if (count > 1024) {
-    return Fail(ErrorCode::kBadModel, value->Path(), " lists ", count, " tokens");
-  }
-  for (size_t i = 0; i < count; ++i) {
-    GEMMA3_TRY(const TokenId id, Id(value->IsArray() ? (*value)[i] : *value));
-    if (std::find(ids->begin(), ids->end(), id) == ids->end()) ids->push_back(id);
-  }
+  GEMMA3_TRY(const TokenId read, Id(*value));
+  if (read >= 0) *id = read;
   return {};
 }
 
@@ -95,109 +99,106 @@ Status CheckArchitecture(const JsonValue& root) {
               "\"; only Gemma3ForCausalLM and Gemma3ForConditionalGeneration can be loaded");
 }
 
-struct Rope {
-  float theta;
-  float factor;
-};
-
-// One rope_parameters or rope_scaling object. Only linear scaling exists in Gemma 3.
-Status ReadRope(const JsonValue& object, Rope* rope) {
-  if (!object.IsObject()) {
-    return Fail(ErrorCode::kBadModel, object.Path(), " should be an object");
+// The tanh approximation of GELU, under the names that transformers has for it. "gelu" is another
+// function.
+Status CheckActivation(const JsonValue& value) {
+  GEMMA3_TRY(const std::string name, value.AsString());
+  for (const char* same :
+       {"gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new", "gelu_fast", "gelu_accurate"}) {
+    if (name == same) return {};
   }
-  GEMMA3_TRY(rope->theta, Float(object, "rope_theta", rope->theta));
-  GEMMA3_TRY(const std::string old_type, object.String("type", "default"));
-  GEMMA3_TRY(const std::string type, object.String("rope_type", old_type));
-  if (type == "linear") {
-    GEMMA3_TRY(rope->factor, Float(object, "factor", 1));
-  } else if (type == "default") {
-    rope->factor = 1;
-  } else {
-    return Fail(ErrorCode::kUnsupported, object.Path(), ": RoPE scaling of type \"",
-                Shown(type, 60), "\"; Gemma 3 uses \"linear\" or \"default\"");
-  }
-  return {};
-}
-
-// Applies rope_parameters or rope_scaling, keyed by layer type or flat (then: global layers).
-Status ReadRopes(const JsonValue& text, const char* key, Rope* global, Rope* local) {
-  const auto value = text.Find(key);
-  if (!value) return {};
-  const auto full = value->Find("full_attention");
-  const auto sliding = value->Find("sliding_attention");
-  if (full) GEMMA3_CHECK_OK(ReadRope(*full, global));
-  if (sliding) GEMMA3_CHECK_OK(ReadRope(*sliding, local));
-  if (!full && !sliding) GEMMA3_CHECK_OK(ReadRope(*value, global));
-  return {};
-}
-
-// A setting that Gemma 3 does not have: absent, null, false or 0 are fine.
-Status RefuseSetting(const JsonValue& object, const char* key, const char* what) {
-  const auto value = object.Find(key);
-  if (!value) return {};
-  bool off = false;
-  if (value->IsBool()) {
-    GEMMA3_TRY(const bool on, value->AsBool());
-    off = !on;
-  } else {
-    GEMMA3_TRY(const double number, value->AsDouble());
-    off = number == 0;
-  }
-  if (off) return {};
-  return Fail(ErrorCode::kUnsupported, value->Path(), " asks for ", what,
-              ", which Gemma 3 does not use and this library does not compute");
-}
-
-Status CheckActivation(const JsonValue& object, const char* key) {
-  GEMMA3_TRY(const std::string name, object.String(key, "gelu_pytorch_tanh"));
-  if (name == "gelu_pytorch_tanh") return {};
-  return Fail(ErrorCode::kUnsupported, object.Path(), ": ", key, " is \"", Shown(name, 60),
+  return Fail(ErrorCode::kUnsupported, value.Path(), " is \"", Shown(name, 60),
               "\", expected \"gelu_pytorch_tanh\"");
 }
 
-Status ReadLayers(const JsonValue& text, TextConfig* config) {
+Result<std::vector<LayerKind>> ReadLayerTypes(const JsonValue& types, size_t num_layers) {
+  if (!types.IsArray() || types.size() != num_layers) {
+    return Fail(ErrorCode::kBadModel, types.Path(), " should list ", num_layers,
+                " layers (num_hidden_layers), found ", types.size());
+  }
+  std::vector<LayerKind> layers;
+  for (size_t i = 0; i < types.size(); ++i) {
+    GEMMA3_TRY(const std::string kind, types[i].AsString());
+    if (kind != "sliding_attention" && kind != "full_attention") {
+      return Fail(ErrorCode::kUnsupported, types[i].Path(), " is \"", Shown(kind, 60),
+                  "\", expected \"sliding_attention\" or \"full_attention\"");
+    }
+    layers.push_back(kind == "full_attention" ? LayerKind::kGlobal : LayerKind::kLocal);
+  }
+  return layers;
+}
+
+// Every period-th layer is global.
+Result<std::vector<LayerKind>> LayersOfPeriod(const JsonValue& period, size_t num_layers) {
+  GEMMA3_TRY(const uint64_t every, period.AsUint());
+  if (every == 0) return Fail(ErrorCode::kBadModel, period.Path(), " is 0");
+  std::vector<LayerKind> layers;
+  for (size_t i = 0; i < num_layers; ++i) {
+    layers.push_back((i + 1) % every == 0 ? LayerKind::kGlobal : LayerKind::kLocal);
+  }
+  return layers;
+}
+
+// layer_types says it all. sliding_window_pattern is the older form and has to agree where both are
+// there. _sliding_window_pattern is what transformers writes of its own state, always beside
+// layer_types, and never reads; 6 is its default there and says nothing.
+Status ReadLayers(const HfSource& text, TextConfig* config) {
   if (config->num_layers > kMaxLayers) {
     return Fail(ErrorCode::kBadModel, text.Path(), ": num_hidden_layers is ", config->num_layers,
                 ", expected at most ", kMaxLayers);
   }
-  config->layers.clear();
-  if (const auto types = text.Find("layer_types")) {
-    if (!types->IsArray() || types->size() != config->num_layers) {
-      return Fail(ErrorCode::kBadModel, types->Path(), " should list ", config->num_layers,
-                  " layers (num_hidden_layers), found ", types->size());
+  constexpr uint64_t kUsualPeriod = 6;
+  GEMMA3_TRY(const auto types, text.Find({"layer_types"}));
+  GEMMA3_TRY(const auto pattern, text.Find({"sliding_window_pattern"}));
+  GEMMA3_TRY(const auto own, text.Find({"_sliding_window_pattern"}));
+  if (pattern && own && !pattern->SameAs(*own)) return Contradiction(*pattern, *own);
+
+  std::optional<std::vector<LayerKind>> layers;
+  if (types) {
+    GEMMA3_TRY(layers, ReadLayerTypes(*types, config->num_layers));
+  }
+  for (const auto& period : {pattern, own}) {
+    if (!period) continue;
+    GEMMA3_TRY(auto periodic, LayersOfPeriod(*period, config->num_layers));
+    const bool usual = period->AsUint() == kUsualPeriod;
+    const bool private_name = !pattern;
+    if (!layers && private_name && !usual) {
+      return Fail(ErrorCode::kUnsupported, period->Path(), " is ", period->Excerpt(),
+                  " without layer_types; transformers would compute with ", kUsualPeriod,
+                  ": state layer_types, or sliding_window_pattern");
     }
-    for (size_t i = 0; i < types->size(); ++i) {
-      GEMMA3_TRY(const std::string kind, (*types)[i].AsString());
-      if (kind != "sliding_attention" && kind != "full_attention") {
-        return Fail(ErrorCode::kUnsupported, (*types)[i].Path(), " is \"", Shown(kind, 60),
-                    "\", expected \"sliding_attention\" or \"full_attention\"");
-      }
-      config->layers.push_back(kind == "full_attention" ? LayerKind::kGlobal : LayerKind::kLocal);
+    if (!layers) layers = std::move(periodic);
+    if (*layers != periodic && !periodic.empty() && !(private_name && usual)) {
+      return Contradiction(types ? *types : *pattern, *period);
     }
-    return {};
   }
-  GEMMA3_TRY(const uint64_t older, text.Uint("_sliding_window_pattern", 6));
-  GEMMA3_TRY(const uint64_t period, text.Uint("sliding_window_pattern", older));
-  if (period == 0) {
-    return Fail(ErrorCode::kBadModel, text.Path(), ": sliding_window_pattern is 0");
+  if (!layers) {
+    layers.emplace();
+    for (size_t i = 0; i < config->num_layers; ++i) {
+      layers->push_back((i + 1) % kUsualPeriod == 0 ? LayerKind::kGlobal : LayerKind::kLocal);
+    }
   }
-  for (uint64_t i = 0; i < config->num_layers; ++i) {
-    config->layers.push_back((i + 1) % period == 0 ? LayerKind::kGlobal : LayerKind::kLocal);
-  }
+  config->layers = *std::move(layers);
   return {};
 }
 
-// `nested`: text is the text_config of a multimodal file.
-Status ReadText(const JsonValue& text, TextConfig* config) {
-  GEMMA3_CHECK_OK(RefuseSetting(text, "use_bidirectional_attention",
-                                "bidirectional attention (an embedding model)"));
-  GEMMA3_CHECK_OK(RefuseSetting(text, "attention_bias", "biases in attention"));
-  GEMMA3_CHECK_OK(RefuseSetting(text, "attn_logit_softcapping", "attention soft-capping"));
-  GEMMA3_CHECK_OK(RefuseSetting(text, "final_logit_softcapping", "logit soft-capping"));
-  GEMMA3_CHECK_OK(CheckActivation(text, "hidden_activation"));
+Status ReadText(const HfSource& text, TextConfig* config) {
+  const JsonValue& own = text.objects().front();
+  GEMMA3_TRY(const auto activation, text.Find({"hidden_activation"}));
+  if (activation) {
+    GEMMA3_CHECK_OK(CheckActivation(*activation));
+  } else if (own.HasNull("hidden_activation")) {
+    return Fail(ErrorCode::kBadModel, own.Path(),
+                ": hidden_activation is null, expected \"gelu_pytorch_tanh\"");
+  }
+  // Not read by transformers; a file that names another function was made for something else.
+  GEMMA3_TRY(const auto older, text.Find({"hidden_act"}));
+  if (older) GEMMA3_CHECK_OK(CheckActivation(*older));
 
-  // The defaults are those of the text class, which official multimodal files rely on.
-  GEMMA3_TRY(config->vocab_size, text.Uint("vocab_size", 262208));
+  // The defaults are those of the text class, which official multimodal files rely on. What is
+  // stored decides about the rows of the embedding, so that places may differ about them.
+  GEMMA3_TRY(config->vocab_size,
+             own.Find("vocab_size") ? own.Uint("vocab_size", 0) : text.Uint("vocab_size", 262208));
   GEMMA3_TRY(config->hidden_size, text.Uint("hidden_size", 2304));
   GEMMA3_TRY(config->intermediate_size, text.Uint("intermediate_size", 9216));
   GEMMA3_TRY(config->num_layers, text.Uint("num_hidden_layers", 26));
@@ -206,31 +207,56 @@ Status ReadText(const JsonValue& text, TextConfig* config) {
   GEMMA3_TRY(config->head_dim, text.Uint("head_dim", 256));
   GEMMA3_TRY(config->sliding_window, text.Uint("sliding_window", 4096));
   GEMMA3_TRY(config->max_context, text.Uint("max_position_embeddings", 131072));
-  GEMMA3_TRY(config->rms_norm_eps, Float(text, "rms_norm_eps", 1e-6));
-  GEMMA3_TRY(const double scalar, text.Double("query_pre_attn_scalar", 256));
+  GEMMA3_TRY(config->rms_norm_eps, text.Float("rms_norm_eps", 1e-6));
+  GEMMA3_TRY(const auto stated_scalar, text.Find({"query_pre_attn_scalar"}));
+  double scalar = 256;
+  if (stated_scalar) {
+    GEMMA3_TRY(scalar, stated_scalar->AsDouble());
+  }
   if (!(scalar > 0)) {
     return Fail(ErrorCode::kBadModel, text.Path(), ": query_pre_attn_scalar is ", scalar,
                 ", expected a number above 0");
   }
   config->attention_scale = static_cast<float>(1 / std::sqrt(scalar));
-
-  Rope global = {.theta = 1e6f, .factor = 1}, local = {.theta = 1e4f, .factor = 1};
-  GEMMA3_TRY(global.theta, Float(text, "rope_theta", global.theta));
-  GEMMA3_TRY(local.theta, Float(text, "rope_local_base_freq", local.theta));
-  GEMMA3_CHECK_OK(ReadRopes(text, "rope_scaling", &global, &local));
-  GEMMA3_CHECK_OK(ReadRopes(text, "rope_parameters", &global, &local));
-  if (local.factor != 1) {
-    return Fail(ErrorCode::kUnsupported, text.Path(), ": RoPE scaling of local layers by ",
-                local.factor, "; Gemma 3 scales global layers only");
+  GEMMA3_CHECK_OK(ReadHfRope(text, config));
+  GEMMA3_CHECK_OK(ReadLayers(text, config));
+  const bool any_local =
+      std::ranges::find(config->layers, LayerKind::kLocal) != config->layers.end();
+  GEMMA3_TRY(const auto window, text.Find({"sliding_window"}));
+  if (any_local && !window && own.HasNull("sliding_window")) {
+    return Fail(ErrorCode::kBadModel, own.Path(),
+                ": sliding_window is null, but there are local layers, which need one");
   }
-  config->rope_theta_global = global.theta;
-  config->rope_factor_global = global.factor;
-  config->rope_theta_local = local.theta;
-  return ReadLayers(text, config);
+  return {};
+}
+
+// What a model of a published size has, and this file does not.
+void WarnOfKnownSize(const HfSource& text, const TextConfig& config) {
+  WarnOfBaseFrequencies(config, text.Path(), text.remarks());
+  const KnownSize* known = FindKnownSize(config);
+  if (!known || config.rope_factor_global == known->rope_factor) return;
+  for (const JsonValue& object : text.objects()) {
+    if (object.Find("rope_scaling") || object.Find("rope_parameters")) return;  // it is meant
+  }
+  text.remarks()->warnings.push_back(
+      text.Path() +
+      ": no RoPE scaling; the published model of this size divides positions of "
+      "global layers by " +
+      std::to_string(static_cast<int>(known->rope_factor)));
 }
 
 Status ReadVision(const JsonValue& vision, VisionConfig* config) {
-  GEMMA3_CHECK_OK(CheckActivation(vision, "hidden_act"));
+  GEMMA3_TRY(const std::string type, vision.String("model_type", "siglip_vision_model"));
+  if (type != "siglip_vision_model") {
+    return Fail(ErrorCode::kUnsupported, vision.Path(), ": a vision tower of type \"",
+                Shown(type, 60), "\"; Gemma 3 has a siglip_vision_model");
+  }
+  if (const auto activation = vision.Find("hidden_act")) {
+    GEMMA3_CHECK_OK(CheckActivation(*activation));
+  } else if (vision.HasNull("hidden_act")) {
+    return Fail(ErrorCode::kBadModel, vision.Path(),
+                ": hidden_act is null, expected \"gelu_pytorch_tanh\"");
+  }
   // The defaults are those of the SigLIP class.
   GEMMA3_TRY(config->hidden_size, vision.Uint("hidden_size", 768));
   GEMMA3_TRY(config->intermediate_size, vision.Uint("intermediate_size", 3072));
@@ -239,74 +265,55 @@ Status ReadVision(const JsonValue& vision, VisionConfig* config) {
   GEMMA3_TRY(config->image_size, vision.Uint("image_size", 224));
   GEMMA3_TRY(config->patch_size, vision.Uint("patch_size", 16));
   GEMMA3_TRY(config->num_channels, vision.Uint("num_channels", 3));
-  GEMMA3_TRY(config->layer_norm_eps, Float(vision, "layer_norm_eps", 1e-6));
+  GEMMA3_TRY(config->layer_norm_eps, FloatMember(vision, "layer_norm_eps", 1e-6));
   return {};
 }
 
-Status ReadGeneration(const JsonValue& generation, GenerationDefaults* defaults) {
-  GEMMA3_TRY(defaults->temperature, Float(generation, "temperature", defaults->temperature));
-  GEMMA3_TRY(defaults->top_p, Float(generation, "top_p", defaults->top_p));
-  GEMMA3_TRY(const uint64_t top_k,
-             generation.Uint("top_k", static_cast<uint64_t>(defaults->top_k)));
-  // More than any vocabulary means no limit; 0 does as well.
-  defaults->top_k = static_cast<int>(std::min<uint64_t>(top_k, 1 << 24));
+// Newer files nest the image processor in processor_config.json; transformers then looks at that
+// alone.
+Status ReadProcessors(const HfConfigTexts& texts, const std::string& folder, HfConfig* result) {
+  std::optional<JsonValue> processor, nested;
+  if (!texts.processor.empty()) {
+    GEMMA3_TRY(processor, Parse(texts.processor, folder + "/processor_config.json"));
+    nested = processor->Find("image_processor");
+  }
+  if (!texts.preprocessor.empty() && !nested) {
+    GEMMA3_TRY(const JsonValue older,
+               Parse(texts.preprocessor, folder + "/preprocessor_config.json"));
+    GEMMA3_CHECK_OK(ReadHfProcessor(older, &result->config, &result->remarks));
+  }
+  if (processor) {
+    GEMMA3_CHECK_OK(ReadHfProcessor(*processor, &result->config, &result->remarks));
+  }
+  if (nested) GEMMA3_CHECK_OK(ReadHfProcessor(*nested, &result->config, &result->remarks));
   return {};
 }
 
-// Image normalisation is fixed in the vision code: (x / 255 - 0.5) / 0.5.
-Status CheckNormalisation(const JsonValue& processor) {
-  for (const char* key : {"image_mean", "image_std"}) {
-    const auto list = processor.Find(key);
-    if (!list) continue;
-    bool half = list->IsArray() && list->size() == 3;
-    for (size_t i = 0; half && i < 3; ++i) {
-      GEMMA3_TRY(const double value, (*list)[i].AsDouble());
-      half = value == 0.5;
+// Token ids and how to sample. `objects` are the root and, if there is one, text_config.
+Status ReadGeneration(std::vector<JsonValue> objects, const HfConfigTexts& texts,
+                      const std::string& folder, HfConfig* result) {
+  SpecialTokens& tokens = result->config.tokens;
+  GenerationDefaults& defaults = result->config.generation;
+  Remarks* const remarks = &result->remarks;
+  if (texts.generation.empty()) {
+    // The root's word is read last, and counts.
+    for (size_t i = objects.size(); i-- > 0;) {
+      ReadHfGenerationOfConfig(objects[i], &defaults, remarks);
     }
-    if (!half) {
-      return Fail(ErrorCode::kUnsupported, list->Path(),
-                  " should be [0.5, 0.5, 0.5], as in Gemma 3");
-    }
+  } else {
+    GEMMA3_TRY(const JsonValue generation,
+               Parse(texts.generation, folder + "/generation_config.json"));
+    ReadHfGeneration(generation, &defaults, remarks);
+    objects.push_back(generation);
   }
-  GEMMA3_TRY(const double factor, processor.Double("rescale_factor", 1.0 / 255));
-  if (std::abs(factor * 255 - 1) > 1e-6) {
-    return Fail(ErrorCode::kUnsupported, processor.Path(), ": rescale_factor is ", factor,
-                ", expected 1/255");
-  }
-  return {};
-}
-
-// Applied only to models with a tower; a text model may carry such files without meaning.
-Status ReadProcessor(const JsonValue& processor, HfConfig* result) {
-  VisionConfig& vision = result->config.vision;
-  PanAndScanConfig& pan = result->config.pan_and_scan;
-  GEMMA3_CHECK_OK(CheckNormalisation(processor));
-  if (const auto size = processor.Find("size"); size && size->IsObject()) {
-    for (const char* side : {"height", "width"}) {
-      GEMMA3_TRY(const uint64_t pixels, size->Uint(side, vision.image_size));
-      if (pixels != vision.image_size) {
-        return Fail(ErrorCode::kBadModel, size->Path(), ": ", side, " is ", pixels,
-                    ", but vision_config.image_size is ", vision.image_size);
-      }
-    }
-  }
-  GEMMA3_TRY(pan.enabled, processor.Bool("do_pan_and_scan", pan.enabled));
-  GEMMA3_TRY(pan.min_crop_size, processor.Uint("pan_and_scan_min_crop_size", pan.min_crop_size));
-  GEMMA3_TRY(pan.max_num_crops, processor.Uint("pan_and_scan_max_num_crops", pan.max_num_crops));
-  GEMMA3_TRY(pan.min_ratio_to_activate,
-             Float(processor, "pan_and_scan_min_ratio_to_activate", pan.min_ratio_to_activate));
-  if (pan.min_crop_size < 1 || pan.min_crop_size > 1 << 20 || pan.max_num_crops < 1 ||
-      pan.max_num_crops > 256 || !(pan.min_ratio_to_activate >= 0)) {
-    return Fail(ErrorCode::kBadModel, processor.Path(),
-                ": impossible pan_and_scan values: crops of ", pan.min_crop_size,
-                " pixels, at most ", pan.max_num_crops, ", from a ratio of ",
-                pan.min_ratio_to_activate);
-  }
-  GEMMA3_TRY(const uint64_t tokens, processor.Uint("image_seq_length", vision.tokens_per_image));
-  if (tokens != vision.tokens_per_image) {
-    result->remarks.notes.push_back(
-        processor.Path() + ": image_seq_length is " + std::to_string(tokens) +
-        "; using mm_tokens_per_image of config.json, " + std::to_string(vision.tokens_per_image));
+  ReadId(objects, "bos_token_id", &tokens.bos, remarks);
+  ReadId(objects, "pad_token_id", &tokens.pad, remarks);
+  // Stop at whatever any of the files calls an end.
+  std::vector<TokenId> stop;
+  for (const JsonValue& object : objects) AddHfStopTokens(object, &stop, remarks);
+  if (!stop.empty()) {
+    tokens.eos = stop.front();
+    defaults.stop_tokens = std::move(stop);
   }
   return {};
 }
@@ -314,76 +321,53 @@ Status ReadProcessor(const JsonValue& processor, HfConfig* result) {
 }  // namespace
 
 Result<HfConfig> ParseHfConfig(const HfConfigTexts& texts, const std::string& folder) {
-  GEMMA3_TRY(const JsonValue root, JsonValue::Parse(texts.config, folder + "/config.json"));
-  if (!root.IsObject()) {
-    return Fail(ErrorCode::kBadModel, root.Path(), " should hold a JSON object");
-  }
+  GEMMA3_TRY(const JsonValue root, Parse(texts.config, folder + "/config.json"));
   GEMMA3_CHECK_OK(CheckArchitecture(root));
 
   HfConfig result;
   GEMMA3_TRY(result.quantization, ParseHfQuantization(root));
   ModelConfig& config = result.config;
   const auto text_config = root.Find("text_config");
-  if (text_config && !text_config->IsObject()) {
-    return Fail(ErrorCode::kBadModel, text_config->Path(), " should be an object");
+  const auto vision = root.Find("vision_config");
+  for (const auto& part : {text_config, vision}) {
+    if (part && !part->IsObject()) {
+      return Fail(ErrorCode::kBadModel, part->Path(), " should be an object");
+    }
   }
   const JsonValue text = text_config ? *text_config : root;
-  GEMMA3_CHECK_OK(ReadText(text, &config.text));
+  const HfSource source(text_config ? std::vector{text, root} : std::vector{root}, &result.remarks);
+  GEMMA3_CHECK_OK(CheckHfKeys(root, HfPart::kRoot, &result.remarks));
+  if (text_config) GEMMA3_CHECK_OK(CheckHfKeys(text, HfPart::kText, &result.remarks));
+  GEMMA3_CHECK_OK(ReadText(source, &config.text));
+  WarnOfKnownSize(source, config.text);
 
-  const auto vision = root.Find("vision_config");
-  if (vision && text_config) {
-    if (!vision->IsObject()) {
-      return Fail(ErrorCode::kBadModel, vision->Path(), " should be an object");
-    }
+  // A text model may carry the tower's settings of the model that it was cut from.
+  GEMMA3_TRY(const std::string model_type, root.String("model_type", ""));
+  if (vision && (text_config || model_type != "gemma3_text")) {
     config.has_vision = true;
+    GEMMA3_CHECK_OK(CheckHfKeys(*vision, HfPart::kVision, &result.remarks));
     GEMMA3_CHECK_OK(ReadVision(*vision, &config.vision));
-    GEMMA3_TRY(config.vision.tokens_per_image, root.Uint("mm_tokens_per_image", 256));
+    std::vector<JsonValue> places = {root};
+    if (text_config) places.push_back(text);
+    places.push_back(*vision);
+    const HfSource anywhere(places, &result.remarks);
+    GEMMA3_TRY(config.vision.tokens_per_image, anywhere.Uint("mm_tokens_per_image", 256));
+    SpecialTokens& tokens = config.tokens;
+    GEMMA3_CHECK_OK(
+        ReadImageId(anywhere, {"boi_token_index", "boi_token_id"}, &tokens.start_of_image));
+    GEMMA3_CHECK_OK(
+        ReadImageId(anywhere, {"eoi_token_index", "eoi_token_id"}, &tokens.end_of_image));
+    GEMMA3_CHECK_OK(
+        ReadImageId(anywhere, {"image_token_index", "image_token_id"}, &tokens.image_soft_token));
   }
 
   // The outer file's word counts before the text part's.
   GEMMA3_TRY(const bool text_tied, text.Bool("tie_word_embeddings", true));
   GEMMA3_TRY(config.text.tie_word_embeddings, root.Bool("tie_word_embeddings", text_tied));
 
-  SpecialTokens& tokens = config.tokens;
-  GEMMA3_CHECK_OK(ReadId(text, {"bos_token_id"}, &tokens.bos));
-  GEMMA3_CHECK_OK(ReadId(root, {"bos_token_id"}, &tokens.bos));
-  GEMMA3_CHECK_OK(ReadId(text, {"pad_token_id"}, &tokens.pad));
-  GEMMA3_CHECK_OK(ReadId(root, {"pad_token_id"}, &tokens.pad));
-  GEMMA3_CHECK_OK(ReadId(root, {"boi_token_index", "boi_token_id"}, &tokens.start_of_image));
-  GEMMA3_CHECK_OK(ReadId(root, {"eoi_token_index", "eoi_token_id"}, &tokens.end_of_image));
-  GEMMA3_CHECK_OK(ReadId(root, {"image_token_index", "image_token_id"}, &tokens.image_soft_token));
-
-  // Stop at whatever any of the files calls an end.
-  std::vector<TokenId> stop;
-  GEMMA3_CHECK_OK(AddIds(root, "eos_token_id", &stop));
-  GEMMA3_CHECK_OK(AddIds(text, "eos_token_id", &stop));
-  if (!texts.generation.empty()) {
-    GEMMA3_TRY(const JsonValue generation,
-               JsonValue::Parse(texts.generation, folder + "/generation_config.json"));
-    GEMMA3_CHECK_OK(AddIds(generation, "eos_token_id", &stop));
-    GEMMA3_CHECK_OK(ReadGeneration(generation, &config.generation));
-  }
-  if (!stop.empty()) {
-    tokens.eos = stop.front();
-    config.generation.stop_tokens = std::move(stop);
-  }
-
-  if (config.has_vision) {
-    if (!texts.preprocessor.empty()) {
-      GEMMA3_TRY(const JsonValue processor,
-                 JsonValue::Parse(texts.preprocessor, folder + "/preprocessor_config.json"));
-      GEMMA3_CHECK_OK(ReadProcessor(processor, &result));
-    }
-    if (!texts.processor.empty()) {
-      GEMMA3_TRY(const JsonValue processor,
-                 JsonValue::Parse(texts.processor, folder + "/processor_config.json"));
-      GEMMA3_CHECK_OK(ReadProcessor(processor, &result));
-      // Newer files nest the image processor here instead of giving it a file of its own.
-      if (const auto nested = processor.Find("image_processor")) {
-        GEMMA3_CHECK_OK(ReadProcessor(*nested, &result));
-      }
-    }
-  }
+  GEMMA3_CHECK_OK(ReadGeneration(text_config ? std::vector{root, text} : std::vector{root}, texts,
+                                 folder, &result));
+  if (config.has_vision) GEMMA3_CHECK_OK(ReadProcessors(texts, folder, &result));
   return result;
 }
 

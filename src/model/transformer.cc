@@ -46,6 +46,14 @@ std::span<const ImageRun> ImagesOf(const BatchPart& part) {
   return {first, last};
 }
 
+// The models were trained and published with the scale rounded to bf16, and every official runtime
+// multiplies by the rounded value. The residual stream is not scale-invariant, so the exact square
+// root would drift from the first layer on.
+float EmbeddingScale(size_t hidden_size, ReferenceRounding rounding) {
+  const float scale = static_cast<float>(std::sqrt(static_cast<double>(hidden_size)));
+  return rounding == ReferenceRounding::kF32 ? scale : FloatFromBf16(Bf16FromFloat(scale));
+}
+
 }  // namespace
 
 // The scratch of a pass, and what the two kinds of layers see differently.
@@ -83,19 +91,15 @@ size_t Transformer::WorkspaceFloats(const TextConfig& config, size_t max_rows) {
 }
 
 Transformer::Transformer(const TextConfig& config, const TextWeights& weights, Compute compute,
-                         RopeFrequencies frequencies)
+                         ReferenceRounding rounding)
     : config_(config),
       weights_(weights),
       compute_(compute),
-      // The models were trained and published with the scale rounded to bf16, and every official
-      // runtime multiplies by the rounded value. The residual stream is not scale-invariant, so
-      // the exact square root would drift from the first layer on.
-      embedding_scale_(FloatFromBf16(
-          Bf16FromFloat(static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)))))),
+      embedding_scale_(EmbeddingScale(config.hidden_size, rounding)),
       local_frequency_(RopeInverseFrequencies(config.head_dim, config.rope_theta_local, 1)),
       global_frequency_(RopeInverseFrequencies(config.head_dim, config.rope_theta_global,
                                                config.rope_factor_global)) {
-  if (frequencies == RopeFrequencies::kBF16) {
+  if (rounding == ReferenceRounding::kBF16) {
     for (std::vector<float>* table : {&local_frequency_, &global_frequency_}) {
       for (float& f : *table) f = FloatFromBf16(Bf16FromFloat(f));
     }

@@ -42,7 +42,7 @@ class Transformer {
 
   // Configuration and weights must outlive this.
   Transformer(const TextConfig& config, const TextWeights& weights, Compute compute,
-              RopeFrequencies frequencies);
+              ReferenceRounding rounding);
 
   // Runs all layers over the batch and appends it to the caches. Returns the residual stream after
   // the last layer, [rows, hidden], the parts one after the other; valid until the workspace is

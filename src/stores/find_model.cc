@@ -12,6 +12,7 @@
 #include "gemma3/model.h"
 #include "src/base/ascii.h"
 #include "src/base/file_map.h"
+#include "src/base/guard.h"
 #include "src/base/home.h"
 #include "src/base/member_path.h"
 #include "src/base/status.h"
@@ -326,8 +327,10 @@ Result<FoundModel> LocateModel(const std::string& text, const ModelPlaces& place
 }
 
 Result<std::string> FindModel(const std::string& name) {
-  GEMMA3_TRY(FoundModel found, LocateModel(name, ModelPlacesFromEnvironment()));
-  return std::move(found.path);
+  return Guarded("find the model ", name, [&]() -> Result<std::string> {
+    GEMMA3_TRY(FoundModel found, LocateModel(name, ModelPlacesFromEnvironment()));
+    return std::move(found.path);
+  });
 }
 
 }  // namespace gemma3

@@ -210,14 +210,16 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
   });
 }
 
-std::string Tokenizer::Decode(std::span<const TokenId> ids) const {
-  std::string out;
-  Utf8Stream stream;
-  for (const TokenId id : ids) {
-    stream.Push(impl_->Has(id) ? impl_->Text(id) : kReplacementCharacter, out);
-  }
-  stream.Flush(out);
-  return out;
+Result<std::string> Tokenizer::Decode(std::span<const TokenId> ids) const {
+  return Guarded("decode the tokens", "", [&]() -> Result<std::string> {
+    std::string out;
+    Utf8Stream stream;
+    for (const TokenId id : ids) {
+      stream.Push(impl_->Has(id) ? impl_->Text(id) : kReplacementCharacter, out);
+    }
+    stream.Flush(out);
+    return out;
+  });
 }
 
 std::string_view Tokenizer::TokenBytes(TokenId id) const {

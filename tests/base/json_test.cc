@@ -74,5 +74,34 @@ TEST(Json, LargeIntegers) {
   EXPECT_FALSE(root[2].AsInt());
 }
 
+TEST(Json, PythonsNumbersAreStringsOnRequest) {
+  const std::string text =
+      R"({"a":NaN,"b":[Infinity,-Infinity,-1],"c":"NaN \"Infinity\" \\","d":-0.5,"e":null})";
+  EXPECT_FALSE(JsonValue::Parse(text, "f"));
+  const auto read = JsonValue::Parse(text, "f", {.python_numbers = true});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->Find("a")->AsString(), "NaN");
+  EXPECT_FALSE(read->Find("a")->AsDouble());
+  EXPECT_EQ((*read->Find("b"))[0].AsString(), "Infinity");
+  EXPECT_EQ((*read->Find("b"))[1].AsString(), "-Infinity");
+  EXPECT_EQ((*read->Find("b"))[2].AsInt(), -1);
+  EXPECT_EQ(read->Find("c")->AsString(), "NaN \"Infinity\" \\");
+  EXPECT_EQ(read->Find("d")->AsDouble(), -0.5);
+  EXPECT_TRUE(read->HasNull("e"));
+  EXPECT_FALSE(read->HasNull("a") || read->HasNull("f"));
+  for (const char* bad : {"{\"a\":Na}", "{NaN:1}", "{\"a\":NaNNaN}", "[Infinity", "\"NaN"}) {
+    EXPECT_FALSE(JsonValue::Parse(bad, "f", {.python_numbers = true})) << bad;
+  }
+}
+
+TEST(Json, SameValuesInOtherSpellings) {
+  const auto read = JsonValue::Parse(R"([8,8.0,8.5,[1,{"a":2}],[1.0,{"a":2}],"8"])", "f");
+  ASSERT_TRUE(read);
+  EXPECT_TRUE((*read)[0].SameAs((*read)[1]));
+  EXPECT_FALSE((*read)[0].SameAs((*read)[2]));
+  EXPECT_TRUE((*read)[3].SameAs((*read)[4]));
+  EXPECT_FALSE((*read)[0].SameAs((*read)[5]));
+}
+
 }  // namespace
 }  // namespace gemma3

@@ -311,10 +311,10 @@ TEST(LayOutChat, BeginsWithWhatTheCacheHolds) {
   // Letters one by one are not what their text encodes to.
   const Ids letters = {DemoTokenizer().Find("h"), DemoTokenizer().Find("e"),
                        DemoTokenizer().Find("r"), DemoTokenizer().Find("e")};
-  ASSERT_NE(Encode(DemoTokenizer().Decode(letters)), letters);
+  ASSERT_NE(Encode(DemoTokenizer().Decode(letters).value()), letters);
 
   std::vector<Message> next = first;
-  next.push_back(Message::Model(DemoTokenizer().Decode(letters)));
+  next.push_back(Message::Model(DemoTokenizer().Decode(letters).value()));
   next.push_back(Message::User("b"));
   for (const bool ended : {true, false}) {
     std::vector<Ids> answers = {letters};

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ GenerationOptions Plain() {
   options.temperature = 1.0f;
   options.top_k = 0;
   options.top_p = 1.0f;
+  options.seed = 0;
   return options;
 }
 
@@ -89,7 +91,7 @@ std::vector<Outcome> ReferenceOutcomes(const std::vector<float>& logits,
     }
     all.resize(kept);
   }
-  const double least = all[0].probability * static_cast<double>(options.min_p);
+  const double least = all[0].probability * static_cast<double>(options.min_p.value_or(0));
   std::erase_if(all, [&](const Outcome& o) { return o.probability < least; });
   normalise();
   return all;
@@ -157,6 +159,36 @@ TEST(ResolveSamplingTest, UnsetOptionsTakeTheModelsValues) {
   EXPECT_EQ(s->top_p, 0.95f);
 }
 
+TEST(ResolveSamplingTest, TheModelsPenaltyLooksAtTheWholeText) {
+  GenerationDefaults defaults;
+  defaults.min_p = 0.25f;
+  defaults.repeat_penalty = 1.25f;
+  const auto own = ResolveSampling({}, defaults);
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->min_p, 0.25f);
+  EXPECT_EQ(own->repeat_penalty, 1.25f);
+  EXPECT_EQ(own->repeat_last_n, std::numeric_limits<size_t>::max());
+  GenerationOptions options;
+  options.min_p = 0.0f;
+  options.repeat_penalty = 1.25f;
+  const auto callers = ResolveSampling(options, defaults);
+  ASSERT_TRUE(callers);
+  EXPECT_EQ(callers->min_p, 0.0f);
+  EXPECT_EQ(callers->repeat_last_n, 64u);
+  options = {};
+  options.repeat_last_n = 5;
+  EXPECT_EQ(ResolveSampling(options, defaults)->repeat_last_n, 5u);
+}
+
+TEST(ResolveSamplingTest, AnUnsetSeedIsAnotherOneEachTime) {
+  std::set<uint64_t> seeds;
+  for (int i = 0; i < 8; ++i) seeds.insert(ResolveSampling({}, {})->seed);
+  EXPECT_GT(seeds.size(), 1u);  // equal with probability 2^-224
+  GenerationOptions options;
+  options.seed = 0;
+  EXPECT_EQ(ResolveSampling(options, {})->seed, 0u);
+}
+
 TEST(ResolveSamplingTest, EachOptionOutOfRangeIsNamedWithItsValue) {
   const auto expect_bad = [](const std::string& name, const std::string& value, auto set) {
     GenerationOptions options;
@@ -174,7 +206,7 @@ TEST(ResolveSamplingTest, EachOptionOutOfRangeIsNamedWithItsValue) {
   expect_bad("temperature", "inf", [](O& o) { o.temperature = kInf; });
   expect_bad("temperature", "nan", [](O& o) { o.temperature = kNan; });
   expect_bad("top_k", "-1", [](O& o) { o.top_k = -1; });
-  expect_bad("top_p", "0", [](O& o) { o.top_p = 0.0f; });
+  expect_bad("top_p", "-0.25", [](O& o) { o.top_p = -0.25f; });
   expect_bad("top_p", "1.25", [](O& o) { o.top_p = 1.25f; });
   expect_bad("top_p", "nan", [](O& o) { o.top_p = kNan; });
   expect_bad("min_p", "-0.25", [](O& o) { o.min_p = -0.25f; });
@@ -274,7 +306,7 @@ TEST(SamplerTest, DrawsWhatTheReferenceDraws) {
               options.min_p = min_p;
               options.seed = vocab * 1000 + static_cast<size_t>(top_k);
               const auto outcomes = ReferenceOutcomes(logits, options);
-              RandomStream random(options.seed);
+              RandomStream random(options.seed.value());
               Sampler sampler = Make(options, vocab);
               for (int i = 0; i < 8; ++i) {
                 std::vector<float> copy = logits;
@@ -341,6 +373,7 @@ TEST(SamplerTest, TopPKeepsTheTokenThatReachesTheShareAndAtLeastOne) {
     }
     return last + 1;
   };
+  EXPECT_EQ(drawable(0.0f), 1);
   EXPECT_EQ(drawable(1e-6f), 1);
   EXPECT_EQ(drawable(0.49f), 1);
   EXPECT_EQ(drawable(0.51f), 2);
@@ -403,7 +436,7 @@ TEST(SamplerTest, AWholeVocabularyWithoutTopK) {
       GenerationOptions options = Plain();
       options.top_p = top_p;
       const auto outcomes = ReferenceOutcomes(logits, options);
-      RandomStream random(options.seed);
+      RandomStream random(options.seed.value());
       Sampler sampler = Make(options, kVocab);
       for (int i = 0; i < 3; ++i) {
         std::vector<float> copy = logits;

@@ -340,7 +340,7 @@ TEST(HeadReference, TheFlagDoesNotMatter) {
     std::filesystem::copy_file(source + "/model.safetensors", folder.path() + "/model.safetensors");
     auto session = Session::Create(
         Load(folder.path()),
-        {.threads = 2, .compute = ComputeMode::kExact, .rope_frequencies = RopeFrequencies::kBF16});
+        {.threads = 2, .compute = ComputeMode::kExact, .reference = ReferenceRounding::kBF16});
     ASSERT_TRUE(session) << session.error().message;
     const auto logits = session->Logits({{ids.begin(), ids.end()}, {}});
     ASSERT_TRUE(logits) << logits.error().message;

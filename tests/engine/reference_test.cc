@@ -43,7 +43,7 @@ class ReferenceTest : public ::testing::TestWithParam<std::string> {
   }
 
   Session MakeSession(SessionOptions options) {
-    options.rope_frequencies = RopeFrequencies::kBF16;
+    options.reference = ReferenceRounding::kBF16;
     auto session = Session::Create(*model_, options);
     EXPECT_TRUE(session) << session.error().message;
     return std::move(*session);

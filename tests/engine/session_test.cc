@@ -43,7 +43,7 @@ TEST(SessionTest, PiecesAreWholeCharactersAndAddUpToTheText) {
       ASSERT_TRUE(result) << result.error().message;
       EXPECT_EQ(streamed, result->text);
       EXPECT_FALSE(result->text.empty());
-      EXPECT_EQ(result->seed, options.seed);
+      EXPECT_EQ(result->seed, options.seed.value_or(result->seed));
       EXPECT_EQ(Texts(session), (std::vector<std::string>{question, result->text}));
     }
   }
@@ -145,7 +145,7 @@ TEST(SessionTest, WrongRequestsAreRefusedAndChangeNothing) {
   for (const auto edit : std::initializer_list<void (*)(GenerationOptions&)>{
            [](GenerationOptions& o) { o.temperature = -1; },
            [](GenerationOptions& o) { o.temperature = NAN; },
-           [](GenerationOptions& o) { o.top_k = -1; }, [](GenerationOptions& o) { o.top_p = 0; },
+           [](GenerationOptions& o) { o.top_k = -1; }, [](GenerationOptions& o) { o.top_p = -1; },
            [](GenerationOptions& o) { o.min_p = 2; },
            [](GenerationOptions& o) { o.repeat_penalty = 0; },
            [](GenerationOptions& o) { o.stop = {""}; },
@@ -221,6 +221,44 @@ TEST(SessionTest, ATokenizerOfAnotherModelIsRefused) {
   ASSERT_TRUE(session);
   EXPECT_EQ(session->Send(Message::User(kKorean)).error().code, ErrorCode::kBadModel);
   EXPECT_EQ(session->Score(kStory).error().code, ErrorCode::kBadModel);
+  // A single word, and the last of a text, are predicted and never read.
+  auto other = Session::Create(*model);
+  ASSERT_TRUE(other);
+  for (const char* text : {kStory, "The"}) {
+    EXPECT_EQ(session->Compare(*other, text).error().code, ErrorCode::kBadModel) << text;
+  }
+}
+
+TEST(SessionTest, AConversationThatEndsWithTheModelIsNoQuestion) {
+  Session session = DemoSession();
+  ASSERT_TRUE(session.Send(Message::User(kSum), Greedy(5)));
+  const auto before = Texts(session);
+  const std::vector<Message> messages = {Message::User("Say a"), Message::Model("The star is")};
+  const auto result = session.Generate(messages, Greedy(5));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Texts(session), before);
+  EXPECT_TRUE(session.Send(Message::User("Hello"), Greedy(5)));
+  const std::vector<Message> all(session.messages().begin(), session.messages().end());
+  EXPECT_TRUE(session.SetMessages(all));
+  // As a state to go on from, it is fine.
+  EXPECT_TRUE(session.SetMessages(messages));
+  EXPECT_TRUE(session.Send(Message::User("b"), Greedy(5)));
+  EXPECT_EQ(session.messages().size(), 4u);
+}
+
+TEST(SessionTest, OptionsAndPartsThatMeanNothingAreRefused) {
+  Session session = DemoSession();
+  Part both = Picture(0);
+  both.text = "What is this?";
+  const auto send = session.Send(Message{Role::kUser, {both}}, Greedy(5));
+  ASSERT_FALSE(send);
+  EXPECT_EQ(send.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(session.Complete(std::vector{both}, Greedy(5)).error().code,
+            ErrorCode::kInvalidArgument);
+  GenerationOptions stops = Greedy(5);
+  stops.stop = {"END"};
+  EXPECT_EQ(session.ContinueIds({{2, 50}, {}}, stops).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(SessionTest, RawInputIsChecked) {

@@ -64,6 +64,24 @@ TEST(GgufConfig, DefaultsOfWhatIsMissing) {
   EXPECT_EQ(base->text.attention_scale, 0.25f);
   EXPECT_EQ(Config(Keys(tiny, "attention.head_count_kv"))->text.num_kv_heads, 4u);
   EXPECT_EQ(Config(Keys(tiny, "attention.key_length"))->text.head_dim, 256u);
+  EXPECT_EQ(
+      Config(Keys(tiny, "attention.key_length",
+                  [](GgufWriter& w) { w.Key("gemma3.attention.value_length", uint32_t{64}); }))
+          ->text.head_dim,
+      64u);
+  // The same in every layer, stated for each.
+  EXPECT_EQ(Config(Keys(tiny, "attention.head_count_kv",
+                        [](GgufWriter& w) {
+                          w.KeyInts("gemma3.attention.head_count_kv", std::vector<int32_t>(7, 1));
+                        }))
+                ->text.num_kv_heads,
+            1u);
+  EXPECT_EQ(Config(Keys(tiny, "feed_forward_length",
+                        [](GgufWriter& w) {
+                          w.KeyInts("gemma3.feed_forward_length", std::vector<int32_t>(7, 96));
+                        }))
+                ->text.intermediate_size,
+            96u);
   EXPECT_EQ(Config(Keys(tiny, "context_length"))->text.max_context, 131072u);
   Remarks remarks;
   const auto all_global = Config(Keys(tiny, "attention.sliding_window"), &remarks);
@@ -138,7 +156,134 @@ TEST(GgufConfig, RepairsOfPublishedFiles) {
   EXPECT_EQ(read->text.rope_factor_global, 1.0f);
   EXPECT_EQ(read->text.sliding_window, 512u);
   EXPECT_EQ(read->text.layers[0], LayerKind::kLocal);
-  EXPECT_EQ(remarks.notes.size(), 3u);
+  EXPECT_EQ(remarks.notes.size(), 2u);
+  EXPECT_EQ(remarks.warnings.size(), 1u);
+}
+
+TEST(GgufConfig, AStatedRopeFactorIsBelievedButForTheKnownMistake) {
+  struct Case {
+    ModelConfig model;
+    const char* key;  // of the factor; null: none
+    float factor;
+    const char* type;
+    float used;
+    size_t notes, warnings;
+  };
+  const ModelConfig one = Published(26, 1152, 4, 1, 256), four = Published(34, 2560, 8, 4, 256);
+  ModelConfig long_one = one;
+  long_one.text.max_context = 131072;
+  const ModelConfig tiny = testing::TinyTextConfig();
+  const char* const kFactor = "gemma3.rope.scaling.factor";
+  const char* const kOld = "gemma3.rope.scale_linear";
+  for (const Case& c : {
+           Case{one, nullptr, 0, nullptr, 1, 0, 0},   {one, kFactor, 1, "linear", 1, 0, 0},
+           {one, kFactor, 8, "linear", 1, 0, 1},       // the known mistake
+           {long_one, kFactor, 8, "linear", 8, 0, 1},  // a long-context fine-tune
+           {one, kFactor, 4, "linear", 4, 0, 1},      {one, kOld, 4, nullptr, 4, 0, 1},
+           {four, nullptr, 0, nullptr, 8, 1, 0},  // the other known mistake
+           {four, nullptr, 0, "linear", 8, 1, 0},     {four, kFactor, 0, "linear", 8, 1, 0},
+           {four, kFactor, 8, "linear", 8, 0, 0},     {four, kOld, 8, nullptr, 8, 0, 0},
+           {four, kFactor, 8, nullptr, 8, 0, 0},      {four, nullptr, 0, "none", 1, 0, 1},
+           {four, kFactor, 1, "linear", 1, 0, 1},     {four, kFactor, 16, "linear", 16, 0, 1},
+           {tiny, nullptr, 0, nullptr, 1, 0, 0},      {tiny, kFactor, 8, nullptr, 8, 0, 0},
+           {tiny, kOld, 8, nullptr, 8, 0, 0},         {tiny, kFactor, 8, "none", 1, 0, 0},
+       }) {
+    Remarks remarks;
+    const auto read = Config(Keys(c.model, "",
+                                  [&](GgufWriter& w) {
+                                    if (c.key) w.Key(c.key, c.factor);
+                                    if (c.type) w.KeyString("gemma3.rope.scaling.type", c.type);
+                                  }),
+                             &remarks);
+    const std::string what = std::to_string(c.model.text.num_layers) + " layers, factor " +
+                             std::to_string(c.factor) + ", " + (c.type ? c.type : "no type");
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->text.rope_factor_global, c.used) << what;
+    EXPECT_EQ(remarks.notes.size(), c.notes) << what;
+    EXPECT_EQ(remarks.warnings.size(), c.warnings) << what;
+  }
+  const auto both = Config(Keys(tiny, "", [&](GgufWriter& w) {
+    w.Key(kFactor, 8.0f);
+    w.Key(kOld, 4.0f);
+  }));
+  ASSERT_FALSE(both);
+  EXPECT_NE(both.error().message.find(kOld), std::string::npos) << both.error().message;
+  Remarks remarks;
+  ASSERT_TRUE(Config(Keys(one, "", [](GgufWriter& w) { w.Key("gemma3.rope.freq_base", 10000.0f); }),
+                     &remarks));
+  EXPECT_EQ(remarks.warnings.size(), 1u);
+}
+
+// What llama.cpp and Ollama write for a Gemma 3 besides what is read.
+TEST(GgufConfig, KeysOfWellMadeFilesAreNoCauseForRemarks) {
+  Remarks remarks;
+  const ModelConfig tiny = testing::TinyTextConfig();
+  ASSERT_TRUE(Config(Keys(tiny, "",
+                          [&](GgufWriter& w) {
+                            w.KeyString("general.type", "model");
+                            w.Key("general.file_type", uint32_t{15});
+                            w.Key("gemma3.attention.value_length", uint32_t{16});
+                            w.Key("gemma3.attention.layer_norm_rms_epsilon", 1e-6f);
+                            w.Key("gemma3.attention.sliding_window_pattern", uint32_t{6});
+                            w.KeyBool("gemma3.attention.causal", true);
+                            w.Key("gemma3.vocab_size", uint32_t{300});
+                            w.Key("gemma3.rope.dimension_count", uint32_t{16});
+                            w.Key("gemma3.rope.scaling.factor", 8.0f);
+                            w.Key("gemma3.rope.scaling.original_context_length", uint32_t{64});
+                            w.Key("gemma3.rope.freq_base_swa", 10000.0f);
+                            w.Key("gemma3.attention.scale", 0.25f);
+                            w.Key("gemma3.expert_count", uint32_t{0});
+                            w.Key("gemma3.mm.tokens_per_image", uint32_t{256});
+                            w.Key("gemma3.vision.block_count", uint32_t{27});
+                            w.Key("gemma3.vision.attention.layer_norm_epsilon", 1e-6f);
+                            w.KeyString("quantize.imatrix.file", "imatrix.dat");
+                          }),
+                     &remarks));
+  EXPECT_EQ(remarks.notes, std::vector<std::string>());
+  EXPECT_EQ(remarks.warnings, std::vector<std::string>());
+  ASSERT_TRUE(Config(
+      Keys(tiny, "", [](GgufWriter& w) { w.Key("gemma3.turbo.level", uint32_t{2}); }), &remarks));
+  ASSERT_EQ(remarks.warnings.size(), 1u);
+  EXPECT_NE(remarks.warnings[0].find("gemma3.turbo.level"), std::string::npos);
+}
+
+TEST(GgufConfig, KeysOfOtherComputationsAreRefusedByName) {
+  const ModelConfig tiny = testing::TinyTextConfig();
+  const auto refused = [&](const std::string& key, const std::function<void(GgufWriter&)>& add) {
+    const auto config = Config(Keys(tiny, "", add));
+    ASSERT_FALSE(config) << key;
+    EXPECT_EQ(config.error().code, ErrorCode::kUnsupported) << config.error().message;
+    EXPECT_NE(config.error().message.find(key), std::string::npos) << config.error().message;
+  };
+  refused("gemma3.attention.causal",
+          [](GgufWriter& w) { w.KeyBool("gemma3.attention.causal", false); });
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, uint32_t>>{
+           {"gemma3.attention.causal", 0},
+           {"gemma3.rope.dimension_count", 8},
+           {"gemma3.rope.dimension_count", 32},
+           {"gemma3.rope.dimension_count_swa", 8},
+           {"gemma3.attention.key_length_swa", 8},
+           {"gemma3.expert_count", 8},
+           {"gemma3.pooling_type", 1},
+           {"gemma3.attention.shared_kv_layers", 3},
+           {"gemma3.altup.num_inputs", 4}}) {
+    refused(key, [&, key = key, value = value](GgufWriter& w) { w.Key(key, value); });
+  }
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, float>>{
+           {"gemma3.attention.scale", 0.125f},
+           {"gemma3.logit_scale", 0.0625f},
+           {"gemma3.attention.max_alibi_bias", 8.0f},
+           {"gemma3.embedding_scale", 1.0f},
+           {"gemma3.rope.scaling.attn_factor", 1.2f}}) {
+    refused(key, [&, key = key, value = value](GgufWriter& w) { w.Key(key, value); });
+  }
+  std::vector<int32_t> kv_heads(7, 2);
+  kv_heads[3] = 1;
+  const auto uneven = Config(Keys(tiny, "attention.head_count_kv", [&](GgufWriter& w) {
+    w.KeyInts("gemma3.attention.head_count_kv", kv_heads);
+  }));
+  ASSERT_FALSE(uneven);
+  EXPECT_EQ(uneven.error().code, ErrorCode::kUnsupported) << uneven.error().message;
 }
 
 TEST(GgufConfig, OtherModelsSayWhatTheyAre) {

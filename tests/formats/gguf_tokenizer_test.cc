@@ -112,6 +112,14 @@ TEST_F(GgufTokenizer, StopTokens) {
             (Ids{1, 270, 7}));
   EXPECT_EQ(stop([](GgufWriter& w) { w.Key("tokenizer.ggml.eos_token_id", UINT32_MAX); }),
             (Ids{1, 270}));
+  for (const int32_t none : {-1}) {
+    EXPECT_EQ(stop([&](GgufWriter& w) {
+                w.Key("tokenizer.ggml.eos_token_id", none);
+                w.Key("tokenizer.ggml.padding_token_id", none);
+                w.KeyInts("tokenizer.ggml.eos_token_ids", {none, 7});
+              }),
+              (Ids{1, 270, 7}));
+  }
 }
 
 TEST_F(GgufTokenizer, IdsOutsideTheVocabularyAreErrors) {
@@ -120,10 +128,10 @@ TEST_F(GgufTokenizer, IdsOutsideTheVocabularyAreErrors) {
     writer.Key(std::string("tokenizer.ggml.") + name + "_token_id", uint32_t{300});
     ExpectRefused(writer, "outside the vocabulary");
     GgufWriter negative = Writer();
-    negative.Key(std::string("tokenizer.ggml.") + name + "_token_id", int32_t{-1});
-    ExpectRefused(negative, "is -1");
+    negative.Key(std::string("tokenizer.ggml.") + name + "_token_id", int32_t{-2});
+    ExpectRefused(negative, "is -2");
   }
-  for (const int32_t id : {-1, 300}) {
+  for (const int32_t id : {-2, 300}) {
     GgufWriter writer = Writer();
     writer.KeyInts("tokenizer.ggml.eos_token_ids", {1, id});
     ExpectRefused(writer, "outside the vocabulary");

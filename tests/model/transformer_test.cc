@@ -73,7 +73,7 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
   // that the window has left.
   std::vector<float> Residual(const Sequence& sequence, const std::vector<size_t>& ends) {
     KvCache cache(Pool(config()));
-    const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+    const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
     Workspace workspace(pool_);
     const std::vector<ImageRun> images = Images(sequence);
     const std::atomic<bool> cancel = false;
@@ -189,7 +189,7 @@ TEST_P(TransformerTest, LocalLayersReachAsFarAsTheWindow) {
     const std::atomic<bool> cancel = false;
     KvCache cache(Pool(config.text));
     const Transformer transformer(config.text, model.weights.text, GetParam(),
-                                  RopeFrequencies::kF32);
+                                  ReferenceRounding::kPublished);
     Workspace workspace(pool_);
     const BatchPart part{&cache, sequence.ids};
     const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
@@ -221,7 +221,7 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
   const Sequence sequence = RandomSequence(40);
   const std::vector<float> expected = Whole(sequence);
   KvCache cache(Pool(config()));
-  const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+  const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
   Workspace workspace(pool_);
   std::atomic<bool> cancel = true;
   const BatchPart part{&cache, sequence.ids};
@@ -238,7 +238,7 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
 // What no other engine promises: sequences come and go, fork, go back, give memory back and stand
 // in batches together, in any order, and each row has the bits that it has alone.
 TEST_P(TransformerTest, AnyInterleavingGivesTheBitsOfEachSequenceAlone) {
-  const Transformer transformer(config(), model_.weights.text, GetParam(), RopeFrequencies::kF32);
+  const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
   const size_t width = config().hidden_size;
   const std::atomic<bool> run = false, stop = true;
   for (uint32_t seed = 1; seed <= 12; ++seed) {

@@ -74,7 +74,9 @@ std::string HfGenerationJson(const ModelConfig& config) {
   const nlohmann::json generation = {{"eos_token_id", config.generation.stop_tokens},
                                      {"temperature", config.generation.temperature},
                                      {"top_k", config.generation.top_k},
-                                     {"top_p", config.generation.top_p}};
+                                     {"top_p", config.generation.top_p},
+                                     {"min_p", config.generation.min_p},
+                                     {"repetition_penalty", config.generation.repeat_penalty}};
   return generation.dump(2);
 }
 

@@ -18,6 +18,7 @@
 #include "gemma3/version.h"
 #include "src/base/tensor.h"
 #include "src/formats/safetensors.h"
+#include "tests/support/reference.h"
 #include "tests/tools/program_run.h"
 
 namespace gemma3::cli {
@@ -507,6 +508,34 @@ TEST_F(ProgramTest, LogitsWritesARowForEachToken) {
   EXPECT_TRUE(IsError(Run({"logits", "demo", "--input", Path("in.safetensors"), "--output",
                            Path("out.safetensors")}),
                       2, "input_ids"));
+}
+
+// What transformers computed, cast as a whole or not.
+TEST_F(ProgramTest, LogitsRoundsWhatTheReferenceRounded) {
+  const std::string data = std::string(GEMMA3_SOURCE_DIR) + "/tests/data/";
+  const std::string model = data + "reference/text-odd";
+  const auto distance = [&](const std::string& reference, const std::string& tensor,
+                            const std::vector<std::string>& flags) {
+    std::vector<std::string> words = {"logits",    model,      "--input",
+                                      reference,   "--output", Path("out.safetensors"),
+                                      "--compute", "f32"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const auto expected = testing::ReferenceFile(reference).Values<float>(tensor);
+    const auto logits = testing::ReferenceFile(Path("out.safetensors")).Values<float>("logits");
+    return testing::RelativeDistance(std::span(logits).last(expected.size()), expected);
+  };
+  constexpr double kParity = 2e-4;  // as in tests/engine/reference_test.cc
+  const std::string cast = model + "/reference.safetensors";
+  const std::string plain = data + "variants/variants.safetensors";
+  EXPECT_LT(distance(cast, "logits", {"--reference", "bf16"}), kParity);
+  EXPECT_LT(distance(plain, "plain", {"--reference", "f32"}), kParity);
+  EXPECT_LT(distance(plain, "plain", {}), kParity);
+  EXPECT_GT(distance(plain, "plain", {"--reference", "bf16"}), kParity);
+  EXPECT_TRUE(IsError(Run({"logits", model, "--input", plain, "--output", Path("out.safetensors"),
+                           "--reference", "f16"}),
+                      2, "--reference"));
 }
 
 // ---- classify ----
