@@ -429,7 +429,7 @@ TEST(LayOutTranslation, WorksWithoutTheModelsTable) {
   const auto layout =
       LayOutChat(messages, DemoTokenizer(), DemoConfig(), {.add_generation_prompt = false});
   ASSERT_TRUE(layout) << layout.error().message;
-  const std::string text = DemoTokenizer().Decode(layout->ids);
+  const std::string text = DemoTokenizer().Decode(layout->ids).value();
   EXPECT_NE(text.find("S\n\nYou are a professional German (de) to Portuguese (pt-BR) translator."),
             std::string::npos)
       << text;
