@@ -174,7 +174,15 @@ Result<std::optional<FoundModel>> InHuggingFace(const Name& name, const std::str
     return Fail(ErrorCode::kBadModel, name.whole, " is in the Hugging Face cache from ",
                 repositories.size(), " publishers; write publisher/", name.whole);
   }
-  return InSnapshots(repositories.front(), name, problem);
+  GEMMA3_TRY(auto found, InSnapshots(repositories.front(), name, problem));
+  if (found && IsFolder(found->path)) {  // whose name is a hash
+    std::string repository = repositories.front().filename().string().substr(8);
+    if (const size_t dashes = repository.find("--"); dashes != std::string::npos) {
+      repository.replace(dashes, 2, "/");
+    }
+    found->name = std::move(repository);
+  }
+  return found;
 }
 
 // --- The others ---

@@ -3,8 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
+#include <cstdlib>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "gemma3/session.h"
+#include "tests/support/gguf_writer.h"
+#include "tests/support/model_writer.h"
+#include "tests/support/temp_folder.h"
 
 namespace gemma3 {
 namespace {
@@ -91,6 +98,43 @@ TEST(TakeChatDefaults, AStoresDefaultsBecomeTheModels) {
   EXPECT_EQ(translate.config.system, "");
   ASSERT_EQ(translate.remarks.warnings.size(), 1u);
   EXPECT_NE(translate.remarks.warnings[0].find("system text"), std::string::npos);
+}
+
+// From a store on disk to a session.
+TEST(TakeChatDefaults, AModelOfOllamasBeginsAsItsMakerWants) {
+  const testing::TempFolder folder;
+  std::string layers;
+  char digit = '0';
+  const auto add = [&](const std::string& kind, const std::string& content) {
+    const std::string hex(64, digit++);
+    folder.Write("blobs/sha256-" + hex, content);
+    layers +=
+        (layers.empty() ? "" : ",") + ("{\"mediaType\":\"application/vnd.ollama.image." + kind) +
+        "\",\"digest\":\"sha256:" + hex + "\",\"size\":" + std::to_string(content.size()) + "}";
+  };
+  add("model", testing::MakeGguf(testing::TinyTextConfig(), 1).Finish());
+  add("system", "Be brief.");
+  add("template", kGemma);
+  add("params", R"({"stop":["END"],"temperature":0,"num_ctx":32,"mirostat":1})");
+  folder.Write("manifests/registry.ollama.ai/library/brief/latest",
+               "{\"layers\":[" + layers + "]}");
+  const char* before = std::getenv("OLLAMA_MODELS");
+  const std::string saved = before ? before : "";
+  setenv("OLLAMA_MODELS", folder.path().c_str(), 1);
+  const auto model = Model::Load("brief");
+  saved.empty() ? unsetenv("OLLAMA_MODELS") : setenv("OLLAMA_MODELS", saved.c_str(), 1);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->config().name, "brief:latest");
+  EXPECT_EQ(model->config().generation.temperature, 0);
+  EXPECT_EQ(model->config().generation.stop, (std::vector<std::string>{"END"}));
+  ASSERT_EQ(model->warnings().size(), 1u);
+  EXPECT_NE(model->warnings()[0].find("mirostat"), std::string::npos);
+  auto session = Session::Create(*model);
+  ASSERT_TRUE(session) << session.error().message;
+  ASSERT_EQ(session->messages().size(), 1u);
+  EXPECT_EQ(session->messages()[0].role, Role::kSystem);
+  EXPECT_EQ(session->messages()[0].parts[0].text, "Be brief.");
+  EXPECT_EQ(session->usage().context_tokens, 32u);
 }
 
 }  // namespace

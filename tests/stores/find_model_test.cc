@@ -64,6 +64,7 @@ TEST_F(FindModelTest, HuggingFaceCacheByReferenceElseNewestWhole) {
   folder_.Write(base + "refs/main", "bbb\n");
   EXPECT_EQ(Find("google/gemma-3-1b-it"), b);
   EXPECT_EQ(Find("gemma-3-1b-it"), b);
+  EXPECT_EQ(LocateModel("gemma-3-1b-it", Places())->name, "google/gemma-3-1b-it");
   for (const char* ref : {"nowhere", "../../../../etc", "", "ccc"}) {
     folder_.Write(base + "refs/main", ref);
     EXPECT_EQ(Find("gemma-3-1b-it"), a) << ref;

@@ -84,7 +84,10 @@ TEST_F(ProgramTest, ATemplateThatIsNotGemmasIsSaidOnce) {
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
   }
   // A pretrained model has none.
-  const Outcome none = ask("chat_template.json", "{}");
+  const std::string pretrained = LinkDemo(Path("model"));
+  fs::remove(pretrained + "/chat_template.json");
+  fs::remove(pretrained + "/tokenizer_config.json");
+  const Outcome none = Run({"run", pretrained, "--max-tokens", "1", "Hello"});
   EXPECT_NE(none.err.find("--raw"), std::string::npos) << none.err;
   EXPECT_EQ(Run({"run", Path("model"), "--raw", "--max-tokens", "1", "Hello"}).err, "");
   const Outcome inspected = Run({"inspect", "demo", "--no-tensors"});
