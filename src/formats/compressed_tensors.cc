@@ -206,6 +206,9 @@ Result<size_t> JoinCompressedTensors(const HfQuantization& quantization, TensorM
   }
   for (const char* scale : {".weight_scale", ".weight_scale_inv"}) {
     for (const std::string& name : ModulesWith(*tensors, scale)) {
+      // Not a quantised module; the scale is a tensor that has no place.
+      const auto weight = tensors->find(name + ".weight");
+      if (weight != tensors->end() && IsFloatType(weight->second.type)) continue;
       GEMMA3_CHECK_OK(JoinBytes(name, scale, quantization, tensors));
       ++joined;
     }

@@ -285,7 +285,9 @@ Status JoinQuantizedModules(const HfQuantization& quantization, const std::strin
                             TensorMap* tensors, Remarks* remarks) {
   GEMMA3_CHECK_OK(RefuseOthers(folder, *tensors));
   GEMMA3_TRY(const size_t gptq, JoinGptq(quantization, tensors));
-  DropScalesOfPlainWeights(tensors, remarks, folder);
+  if (quantization.method == "compressed-tensors") {
+    DropScalesOfPlainWeights(tensors, remarks, folder);
+  }
   GEMMA3_TRY(const size_t compressed, JoinCompressedTensors(quantization, tensors));
   if (quantization.mlx_error && !ModulesWith(*tensors, ".scales").empty()) {
     return std::unexpected(*quantization.mlx_error);
