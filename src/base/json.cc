@@ -128,6 +128,8 @@ std::string QuotePythonNumbers(std::string_view text) {
     } else if (c == 'N' || c == 'I' || c == '-') {
       for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
         if (!text.substr(i).starts_with(word)) continue;
+        const size_t next = text.find_first_not_of(" \t\r\n", i + word.size());
+        if (next != std::string_view::npos && text[next] == ':') break;  // a key is no number
         quoted.append(text.substr(copied, i - copied)).append("\"").append(word).append("\"");
         i += word.size() - 1;
         copied = i + 1;

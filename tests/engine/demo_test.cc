@@ -73,7 +73,8 @@ TEST_P(GoldenTest, SoftTokensAndLogitsMatch) {
   const auto resolved = Resolve(config, options);
   ASSERT_TRUE(resolved);
   ThreadPool pool(2);
-  ImageEncoder encoder(DemoModel().impl(), *resolved, pool);
+  Workspace workspace(pool);
+  ImageEncoder encoder(DemoModel().impl(), *resolved, workspace);
 
   TokenInput input{golden_.json["input_ids"].get<std::vector<TokenId>>(), {}};
   std::vector<float> soft_tokens;

@@ -80,7 +80,7 @@ class ThinkingModel : public ::testing::Test {
   }
   const Tokenizer& NewTokenizer() { return **session_[0].model().tokenizer(); }
   std::string Text(size_t begin, size_t end) {
-    return NewTokenizer().Decode(std::span(answer_).subspan(begin, end - begin));
+    return NewTokenizer().Decode(std::span(answer_).subspan(begin, end - begin)).value();
   }
 
   TempFolder folder_;
