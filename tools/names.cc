@@ -3,6 +3,7 @@
 #include "tools/names.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace gemma3::cli {
@@ -32,7 +33,7 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
   constexpr size_t kMaxLength = 64;
   if (name.empty() || name.size() > kMaxLength) return "";
   const std::string* best = nullptr;
-  size_t best_distance = 0;
+  std::pair<size_t, size_t> best_distance;  // then the difference in length: --topk is not --to
   for (const std::string& candidate : candidates) {
     size_t distance = EditDistance(name, candidate);
     const size_t shorter = std::min(name.size(), candidate.size());
@@ -41,9 +42,10 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
     }
     const size_t longer = std::max(name.size(), candidate.size());
     if (distance > std::max<size_t>(1, longer / 3)) continue;
-    if (best == nullptr || distance < best_distance) {
+    const std::pair<size_t, size_t> whole(distance, longer - shorter);
+    if (best == nullptr || whole < best_distance) {
       best = &candidate;
-      best_distance = distance;
+      best_distance = whole;
     }
   }
   return best == nullptr ? "" : *best;

@@ -56,12 +56,25 @@ void Runner::Begin() {
   }
 }
 
-void Runner::RollBack() {
-  if (before_) {
-    now_ = *std::move(before_);
-    before_.reset();
-  } else {
-    Clear();
+void Runner::RollBack(bool cancelled) {
+  if (!before_) return Clear();
+  State before = *std::move(before_);
+  before_.reset();
+  const auto begins_like = [](const auto& whole, const auto& part) {
+    return whole.size() >= part.size() && std::equal(part.begin(), part.end(), whole.begin());
+  };
+  const bool more = begins_like(now_.held.ids, before.held.ids) &&
+                    begins_like(now_.held.images, before.held.images);
+  if (!cancelled || !more) {
+    now_ = std::move(before);
+    return;
+  }
+  // What was computed on top is right, and is likely to be asked for again.
+  auto& checkpoints = now_.checkpoints;
+  const size_t size = before.cache.size();
+  const auto at = std::ranges::lower_bound(checkpoints, size, {}, &KvCache::size);
+  if (size > 0 && (at == checkpoints.end() || at->size() != size)) {
+    checkpoints.insert(at, std::move(before.cache));
   }
 }
 
@@ -163,16 +176,18 @@ Result<Rows<const float>> Runner::Forward(std::span<const TokenId> ids,
 }
 
 // The cache still holds every key that queries at `begin` or later see.
-void Runner::KeepCheckpoints(std::span<const size_t> turns, size_t begin) {
-  for (const size_t turn : turns) {
-    const bool known = !now_.checkpoints.empty() && now_.checkpoints.back().size() >= turn;
-    if (turn < begin || turn == 0 || turn > now_.cache.size() || known) continue;
+void Runner::KeepCheckpoints(const TokenSequence& sequence, size_t begin) {
+  const auto keep = [&](size_t place) {
+    const bool known = !now_.checkpoints.empty() && now_.checkpoints.back().size() >= place;
+    if (place < begin || place == 0 || place > now_.cache.size() || known) return;
     KvCache fork = now_.cache.Fork();
-    fork.Truncate(turn);
-    fork.Settle(turn);
+    fork.Truncate(place);
+    fork.Settle(place);
     now_.checkpoints.push_back(std::move(fork));
-  }
-  // The begins of the last question and of its answer are kept whatever they cost.
+  };
+  for (const size_t turn : sequence.turns) keep(turn);
+  keep(sequence.ids.size() - 1);  // the last token is computed again for its logits
+  // The begins of the last question and of its answer are kept as long as there is memory.
   constexpr size_t kKept = 2;
   size_t bytes = 0;
   for (size_t i = now_.checkpoints.size(); i-- > 0;) {
@@ -211,7 +226,7 @@ Result<std::span<float>> Runner::Prefill(const PrefillRequest& request, size_t* 
     for (const ImageRun& image : sequence.images) {
       if (image.begin >= begin && image.begin < end) now_.held.images.push_back(image);
     }
-    KeepCheckpoints(sequence.turns, begin);
+    KeepCheckpoints(sequence, begin);
     // One position back, so that the last token can be computed again.
     now_.cache.Settle(end - 1);
     if (request.on_batch) {

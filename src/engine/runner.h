@@ -4,8 +4,8 @@
 // holds, so that a sequence that begins like the last one is computed only from where it differs.
 //
 // Local layers keep no more than their window, so the cache itself can go back only a little. For
-// longer ways there are checkpoints: forks of the cache at the begin of each turn and at the end of
-// the prompt. They share the pages of what they have in common with it.
+// longer ways there are checkpoints: forks of the cache at the begin of each turn and before the
+// last token of a prompt. They share the pages of what they have in common with it.
 #pragma once
 
 #include <atomic>
@@ -59,11 +59,11 @@ class Runner {
   // Appends one token and returns the logits behind it.
   Result<std::span<float>> Append(TokenId id);
 
-  // Remembers what is held, so that a call that fails can be undone. Memory that runs short is
-  // taken from it first: RollBack then leaves less than there was, and more has to be computed
-  // again.
+  // Remembers what is held, so that a call that fails can be undone. Where it was only cancelled,
+  // what was computed on top may stay. Memory that runs short is taken from what is remembered
+  // first: RollBack then leaves less than there was, and more has to be computed again.
   void Begin();
-  void RollBack();
+  void RollBack(bool cancelled);
   void Commit() { before_.reset(); }
 
   // The error for logits that are no numbers. Whatever led there stands in the cache: forgets all
@@ -91,7 +91,7 @@ class Runner {
   size_t BatchEnd(const TokenSequence& sequence, size_t begin) const;
   Result<Rows<const float>> Forward(std::span<const TokenId> ids, std::span<const ImageRun> images,
                                     float* after_first_layer = nullptr);
-  void KeepCheckpoints(std::span<const size_t> turns, size_t begin);
+  void KeepCheckpoints(const TokenSequence& sequence, size_t begin);
   std::span<float> LastLogits(Rows<const float> residual);
 
   // What is held, and forks of its cache at the places that it may be taken up from again.

@@ -251,7 +251,7 @@ Result<GenerationResult> Session::Impl::AnswerConversation(Conversation next,
   runner.Begin();
   auto answered = Answer(LayOut(next), generation, on_text, on_progress, &answer_ids);
   if (!answered) {
-    runner.RollBack();
+    runner.RollBack(answered.error().code == ErrorCode::kCancelled);
     return answered;
   }
   runner.Commit();

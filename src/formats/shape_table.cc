@@ -214,9 +214,9 @@ Status CheckConfig(ModelConfig& config, const std::string& where) {
     return Fail(ErrorCode::kBadModel, where, ": the default temperature is ",
                 generation.temperature, ", expected a number of at least 0");
   }
-  if (!(generation.top_p > 0 && generation.top_p <= 1)) {
+  if (!(generation.top_p >= 0 && generation.top_p <= 1)) {
     return Fail(ErrorCode::kBadModel, where, ": the default top_p is ", generation.top_p,
-                ", expected a number above 0 and at most 1");
+                ", expected a number from 0 to 1");
   }
   if (generation.top_k < 0) {
     return Fail(ErrorCode::kBadModel, where, ": the default top_k is ", generation.top_k,

@@ -161,30 +161,51 @@ TEST(ConversationTest, ThreadsAndBatchesDoNotShow) {
   }
 }
 
-// The rings of this session hold 128 positions. Behind a longer answer the question's window is
-// gone, and everything is computed again; behind a short one it is reused.
-TEST(ConversationTest, RewindingPastTheRingsComputesAgain) {
-  const SessionOptions options{.prefill_batch = 16};
+// Behind an answer longer than the window the cache itself cannot go back; the checkpoints at the
+// begins of the turn can, so that no more than the turn is computed again, with the same bits.
+TEST(ConversationTest, GoingBackBehindALongAnswerComputesTheTurnAlone) {
   GenerationOptions babble = Sampled(2, 200);
   babble.temperature = 50;  // hardly ever ends by itself
   babble.top_k = 0;
   babble.top_p = 1;
-  Session session = DemoSession(options);
+  for (const KvCacheType kv : {KvCacheType::kAuto, KvCacheType::kInt8}) {
+    Session session = DemoSession({.kv = kv, .prefill_batch = 16});
+    ASSERT_TRUE(session.Send(Message::User(kSum), Greedy()));
+    const size_t before = session.usage().used_tokens;
+    const auto longest = session.Send(Message::User(kStory), babble);
+    ASSERT_TRUE(longest);
+    ASSERT_GT(longest->tokens, 150u);
+    const auto again = session.Regenerate(babble);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->text, longest->text);
+    EXPECT_EQ(again->prompt_tokens - again->cached_tokens, 1u);
+
+    ASSERT_TRUE(session.Undo());
+    const auto after = session.Send(Message::User(kStory), Greedy(5));
+    ASSERT_TRUE(after);
+    EXPECT_GE(after->cached_tokens, before);
+    Session fresh = DemoSession({.kv = kv});
+    EXPECT_EQ(fresh.Generate(session.messages().first(3), Greedy(5))->text, after->text);
+  }
+}
+
+// A long message that is given up leaves what was computed as it was.
+TEST(ConversationTest, CancellingCostsTheConversationNothing) {
+  Session session = DemoSession({.prefill_batch = 16});
   ASSERT_TRUE(session.Send(Message::User(kSum), Greedy()));
-  const auto longest = session.Send(Message::User(kStory), babble);
-  ASSERT_TRUE(longest);
-  ASSERT_GT(longest->tokens, 150u);
-  const auto again = session.Regenerate(babble);
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->cached_tokens, 0u);
-  EXPECT_EQ(again->text, longest->text);
-  ASSERT_TRUE(session.Undo());
-  const auto after = session.Send(Message::User(kStory), Greedy(5));
-  ASSERT_TRUE(after);
-  const auto reused = session.Regenerate(Greedy(5));
-  ASSERT_TRUE(reused);
-  EXPECT_GT(reused->cached_tokens, 0u);
-  EXPECT_EQ(reused->text, after->text);
+  const size_t computed = session.usage().used_tokens;
+  std::string book;
+  for (int i = 0; i < 200; ++i) book += "The red star is above the blue square. ";
+  size_t calls = 0;
+  const auto cancelled = session.Send(Message::User(book), Greedy(), {}, [&](const Progress&) {
+    return ++calls < 60;  // far behind the window of the first turn
+  });
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
+  const auto next = session.Send(Message::User(kStory), Greedy(5));
+  ASSERT_TRUE(next);
+  // All but the marks that end the answer, which were never read.
+  EXPECT_GE(next->cached_tokens + 3, computed);
 }
 
 // ---- Pictures

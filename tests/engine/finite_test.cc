@@ -35,6 +35,7 @@ Model Damaged(const DemoCopy& copy, const std::string& tensor, uint16_t bf16) {
 }
 
 const char* const kMatrix = "language_model.model.layers.3.mlp.down_proj.weight";
+const char* const kTowerMatrix = "vision_tower.vision_model.encoder.layers.0.mlp.fc2.weight";
 
 template <class T>
 void ExpectNotFinite(const Result<T>& result, const char* call) {
@@ -95,11 +96,11 @@ TEST(FiniteTest, PixelsThatAreNoNumbersAreRefused) {
   EXPECT_NE(error.message.find("input_ids["), std::string::npos) << error.message;
 }
 
-// A damaged projector leaves keys and values that are no numbers; a later, shorter text must not
-// meet them.
+// A damaged tower leaves keys and values that are no numbers; a later, shorter text must not meet
+// them.
 TEST(FiniteTest, NothingOfItStaysInTheCache) {
   const DemoCopy copy;
-  const Model model = Damaged(copy, "multi_modal_projector.mm_input_projection_weight", 0x7fc0);
+  const Model model = Damaged(copy, kTowerMatrix, 0x7fc0);
   const TokenInput shorter{{2, 50, 60, 70}, {}};
   for (const KvCacheType kv : {KvCacheType::kAuto, KvCacheType::kF32, KvCacheType::kInt8}) {
     auto session = Session::Create(model, {.threads = 2, .kv = kv});

@@ -431,8 +431,8 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   const auto small = model.Plan({.context = 256});
   const auto large = model.Plan({.context = 1024});
   ASSERT_TRUE(small && large);
-  // Only global layers grow: keys and values of bf16, in tiles of 64 positions. Besides there is room
-  // for two checkpoints, of a window and a tile each.
+  // Only global layers grow: keys and values of bf16, in tiles of 64 positions. Besides there is
+  // room for two checkpoints, of a window and a tile each.
   const auto global = static_cast<size_t>(std::ranges::count(text.layers, LayerKind::kGlobal));
   const size_t local = text.num_layers - global;
   const size_t tile = 64 * text.num_kv_heads * text.head_dim * 2 * 2;
