@@ -63,10 +63,11 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
       out.kv.global = KvType::kInt8;
       break;
   }
-  // Enough for the begins of the last question and of its answer, if both are longer than a window.
+  // Enough for the begin of the last turn behind an answer longer than a window. Turns that are
+  // shorter share pages with the cache, and more of them fit.
   out.checkpoint_bytes = options.checkpoint_bytes != 0
                              ? options.checkpoint_bytes
-                             : 2 * KvCache::ForkBytes(config.text, out.kv);
+                             : KvCache::ForkBytes(config.text, out.kv);
   SessionOptions& session = out.session;
   session.checkpoint_bytes = out.checkpoint_bytes;
   session.context = out.context;
