@@ -432,7 +432,7 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   const auto large = model.Plan({.context = 1024});
   ASSERT_TRUE(small && large);
   // Only global layers grow: keys and values of bf16, in tiles of 64 positions. Besides there is
-  // room for two checkpoints, of a window and a tile each.
+  // room for a checkpoint, of a window and a tile.
   const auto global = static_cast<size_t>(std::ranges::count(text.layers, LayerKind::kGlobal));
   const size_t local = text.num_layers - global;
   const size_t tile = 64 * text.num_kv_heads * text.head_dim * 2 * 2;
@@ -440,8 +440,7 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   const size_t checkpoint = tile * (local * (tiles(text.sliding_window - 1) + 1) + global);
   const auto cache = [&](size_t context) {
     const size_t seen = tiles(text.sliding_window - 1 + std::min<size_t>(512, context)) + 1;
-    return tile * (global * tiles(context) + local * std::min(tiles(context), seen)) +
-           2 * checkpoint;
+    return tile * (global * tiles(context) + local * std::min(tiles(context), seen)) + checkpoint;
   };
   EXPECT_EQ(small->kv_cache, cache(256));
   EXPECT_EQ(large->kv_cache, cache(1024));
