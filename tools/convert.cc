@@ -30,7 +30,8 @@ int ConvertCommand(int argc, const char* const* argv) {
     progress.Update(p);
     return true;
   };
-  const Status status = Convert(name == "demo" ? model->path() : name, args.words()[1], settings.load);
+  const Status status =
+      Convert(name == "demo" ? model->path() : name, args.words()[1], settings.load);
   progress.Erase();
   return status ? kExitOk : Report(status.error(), During::kLoad);
 }

@@ -32,7 +32,8 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
 Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings);
 
 // Says on standard error what a conversation with the model has to reckon with: no chat template in
-// its files, or one of a model that is for something else. `translates`: with a request's languages.
+// its files, or one of a model that is for something else. `translates`: with a request's
+// languages.
 void WarnAboutChat(const Model& model, bool translates);
 
 }  // namespace gemma3::cli

@@ -98,11 +98,11 @@ class Model {
 Status Convert(const std::string& path, const std::string& out, const LoadOptions& options);
 
 // Resolves what a user calls a model: an existing path (a folder of GGUF files stands for the one
-// model in it); else a Hugging Face cache name ("google/gemma-3-1b-it" or "gemma-3-1b-it"), an Ollama
-// name, an LM Studio name, a llama.cpp one. A quantisation behind a colon chooses among several GGUF
-// files ("unsloth/gemma-3-4b-it-GGUF:Q4_K_M"). Reads environment variables (HF_HOME, HF_HUB_CACHE,
-// OLLAMA_MODELS, ...). Errors: kIo, listing where it looked; kBadModel, listing several to choose
-// from.
+// model in it); else a Hugging Face cache name ("google/gemma-3-1b-it" or "gemma-3-1b-it"), an
+// Ollama name, an LM Studio name, a llama.cpp one. A quantisation behind a colon chooses among
+// several GGUF files ("unsloth/gemma-3-4b-it-GGUF:Q4_K_M"). Reads environment variables (HF_HOME,
+// HF_HUB_CACHE, OLLAMA_MODELS, ...). Errors: kIo, listing where it looked; kBadModel, listing
+// several to choose from.
 Result<std::string> FindModel(const std::string& name);
 
 }  // namespace gemma3

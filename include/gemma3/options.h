@@ -85,7 +85,7 @@ struct SessionOptions {
   // Memory for places of the conversation that computation can go on from, so that regenerating and
   // going back do not begin anew, the oldest first; 0: enough for the last turn. Part of the plan.
   size_t checkpoint_bytes = 0;
-  size_t max_memory_bytes = 0;          // 0: no limit; else session creation fails with the plan
+  size_t max_memory_bytes = 0;  // 0: no limit; else session creation fails with the plan
   PanAndScan pan_and_scan = PanAndScan::kAuto;
   ReferenceRounding reference = ReferenceRounding::kPublished;  // for comparisons only
   ImageNewlines image_newlines = ImageNewlines::kAuto;

@@ -61,8 +61,9 @@ struct BenchWork {
 
 class Session {
  public:
-  // Allocates the cache and starts threads. The conversation is empty, but for a system message that
-  // the model's store may want (ModelConfig::system). Errors: kInvalidArgument, kOutOfMemory with the plan.
+  // Allocates the cache and starts threads. The conversation is empty, but for a system message
+  // that the model's store may want (ModelConfig::system). Errors: kInvalidArgument, kOutOfMemory
+  // with the plan.
   static Result<Session> Create(const Model& model, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -72,15 +73,15 @@ class Session {
   // error, and on cancellation before the first answer token, the conversation is as it was before.
   // Errors: kContextTooLong with the numbers; kInvalidArgument (bad option, roles out of order, not
   // UTF-8, a part with both text and picture); kUnsupported (a picture for a text-only model);
-  // kCancelled; kInternal (logits that are not finite, from damaged weights or an overflow: the same
-  // of every call that computes some).
+  // kCancelled; kInternal (logits that are not finite, from damaged weights or an overflow: the
+  // same of every call that computes some).
   Result<GenerationResult> Send(const Message& message, const GenerationOptions& options = {},
                                 const TextCallback& on_text = {},
                                 const ProgressCallback& on_progress = {});
 
   // Answers `messages` as a whole conversation, replacing the session's own. What the cache already
-  // holds of it is reused. Roles must alternate user/model after an optional system message, and the
-  // last message be the user's.
+  // holds of it is reused. Roles must alternate user/model after an optional system message, and
+  // the last message be the user's.
   Result<GenerationResult> Generate(std::span<const Message> messages,
                                     const GenerationOptions& options = {},
                                     const TextCallback& on_text = {},

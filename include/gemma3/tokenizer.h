@@ -29,8 +29,8 @@ class Tokenizer {
   // Encodes text as text: control tokens cannot come out, whatever the text spells. No BOS is
   // added. Decoding gives the text back, with two exceptions: U+2581, which the vocabulary uses for
   // spaces, comes back as one; and white space beside a token that a fine-tune added with lstrip or
-  // rstrip is a part of that token and does not come back. Errors: kInvalidArgument when the text is
-  // not valid UTF-8, with the byte offset, or longer than 256 MiB.
+  // rstrip is a part of that token and does not come back. Errors: kInvalidArgument when the text
+  // is not valid UTF-8, with the byte offset, or longer than 256 MiB.
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
 
   // The text of the ids. Control tokens that models do not write to be read have none (see

@@ -44,8 +44,9 @@ struct TemplateOptions {
 // alternation, beginning with the user.
 // Errors: kInvalidArgument for no turn, roles out of order, a picture in the system message, text
 // that is not valid UTF-8 (with message, part and byte, counted from 1, 1 and 0), a translation of
-// more or less than one part or of an unknown language, and for TranslateGemma a system message or a
-// user's message without languages; kUnsupported for a picture where the model has no vision; kBadModel for a vocabulary without Gemma's turn marks.
+// more or less than one part or of an unknown language, and for TranslateGemma a system message or
+// a user's message without languages; kUnsupported for a picture where the model has no vision;
+// kBadModel for a vocabulary without Gemma's turn marks.
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
                                 const ModelConfig& config, const TemplateOptions& options = {});
 

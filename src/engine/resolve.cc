@@ -65,9 +65,8 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   }
   // Enough for the begin of the last turn behind an answer longer than a window. Turns that are
   // shorter share pages with the cache, and more of them fit.
-  out.checkpoint_bytes = options.checkpoint_bytes != 0
-                             ? options.checkpoint_bytes
-                             : KvCache::ForkBytes(config.text, out.kv);
+  out.checkpoint_bytes = options.checkpoint_bytes != 0 ? options.checkpoint_bytes
+                                                       : KvCache::ForkBytes(config.text, out.kv);
   SessionOptions& session = out.session;
   session.checkpoint_bytes = out.checkpoint_bytes;
   session.context = out.context;

@@ -144,10 +144,9 @@ Status CheckTensors(const ShapeTable& table, const TensorMap& tensors, const std
     }
     const bool blocks = info.block_elems > 1 || view.grouped;
     if (!IsFloat(view.type) && !(blocks && shape.size() == 2)) {
-      return Fail(
-          ErrorCode::kBadModel, file, ": tensor ", name, " should be ",
-          shape.size() == 2 ? "BF16, F16, F32 or quantised" : "BF16, F16 or F32",
-          ", found ", info.name);
+      return Fail(ErrorCode::kBadModel, file, ": tensor ", name, " should be ",
+                  shape.size() == 2 ? "BF16, F16, F32 or quantised" : "BF16, F16 or F32",
+                  ", found ", info.name);
     }
     uint64_t elements = 1;
     for (uint64_t n : shape) elements *= n;  // bounded by CheckConfig

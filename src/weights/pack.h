@@ -22,9 +22,10 @@ enum class MatrixRole {
 };
 
 // The type in memory of a matrix [rows, cols].
-//   kAsStored  floats stay; GGUF's block types are repacked without loss (MXFP4 if Mxfp4FitsPacked of
-//              pack_iq.h; else it has to become BF16), and so are grouped codes, whose values decide
-//              how (pack_codes.h): here they get the likely form
+//   kAsStored  floats stay; GGUF's block types are repacked without loss (MXFP4 if Mxfp4FitsPacked
+//   of
+//              pack_iq.h; else it has to become BF16), and so are grouped codes, whose values
+//              decide how (pack_codes.h): here they get the likely form
 //   kBF16      block types and codes become bf16; floats stay
 //   kInt8      int8
 //   kInt4      int4; the embedding and the output head int8: behind the head no later layer makes

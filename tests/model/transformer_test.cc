@@ -73,7 +73,8 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
   // that the window has left.
   std::vector<float> Residual(const Sequence& sequence, const std::vector<size_t>& ends) {
     KvCache cache(Pool(config()));
-    const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
+    const Transformer transformer(config(), model_.weights.text, GetParam(),
+                                  ReferenceRounding::kPublished);
     Workspace workspace(pool_);
     const std::vector<ImageRun> images = Images(sequence);
     const std::atomic<bool> cancel = false;
@@ -221,7 +222,8 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
   const Sequence sequence = RandomSequence(40);
   const std::vector<float> expected = Whole(sequence);
   KvCache cache(Pool(config()));
-  const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
+  const Transformer transformer(config(), model_.weights.text, GetParam(),
+                                ReferenceRounding::kPublished);
   Workspace workspace(pool_);
   std::atomic<bool> cancel = true;
   const BatchPart part{&cache, sequence.ids};
@@ -238,7 +240,8 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
 // What no other engine promises: sequences come and go, fork, go back, give memory back and stand
 // in batches together, in any order, and each row has the bits that it has alone.
 TEST_P(TransformerTest, AnyInterleavingGivesTheBitsOfEachSequenceAlone) {
-  const Transformer transformer(config(), model_.weights.text, GetParam(), ReferenceRounding::kPublished);
+  const Transformer transformer(config(), model_.weights.text, GetParam(),
+                                ReferenceRounding::kPublished);
   const size_t width = config().hidden_size;
   const std::atomic<bool> run = false, stop = true;
   for (uint32_t seed = 1; seed <= 12; ++seed) {

@@ -31,11 +31,10 @@ TEST(Settings, NamesAreUniqueLowerCaseAndFound) {
 
 TEST(Settings, HasTheFlagsThatScriptsRelyOn) {
   for (const char* name :
-       {"temperature",   "top-k",   "top-p",      "min-p",        "repeat-penalty",
-        "repeat-last-n", "seed",    "max-tokens", "stop",         "system",
-        "context",       "threads", "compute",    "kv",           "prefill-batch",
-        "weights",       "mmproj",  "max-memory", "pan-and-scan", "alpha",
-        "from",          "to"}) {
+       {"temperature",  "top-k",      "top-p",         "min-p",   "repeat-penalty", "repeat-last-n",
+        "seed",         "max-tokens", "stop",          "system",  "context",        "threads",
+        "compute",      "kv",         "prefill-batch", "weights", "mmproj",         "max-memory",
+        "pan-and-scan", "alpha",      "from",          "to"}) {
     EXPECT_NE(FindSetting(name), nullptr) << name;
   }
 }
@@ -145,7 +144,12 @@ TEST(Settings, UnknownNameNamesTheNearest) {
 TEST(WithModelDefaults, FillsOnlyWhatWasLeftOpen) {
   Settings settings = With("top-k", "5");
   ModelConfig config;
-  config.generation = {.temperature = 0.7f, .top_k = 9, .top_p = 0.8f, .min_p = 0.1f, .repeat_penalty = 1.3f, .stop = {"END"}};
+  config.generation = {.temperature = 0.7f,
+                       .top_k = 9,
+                       .top_p = 0.8f,
+                       .min_p = 0.1f,
+                       .repeat_penalty = 1.3f,
+                       .stop = {"END"}};
   config.system = "Be brief.";
   config.default_context = 100;
   Settings resolved = WithModelDefaults(settings, config);

@@ -262,7 +262,8 @@ TEST(LoadWeightsTest, ScalesThatAreNotFiniteAreRefused) {
       const auto loaded = BlockModel(type, blocks).Load({.weights = wanted});
       ASSERT_FALSE(loaded) << InfoOf(type).name;
       EXPECT_EQ(loaded.error().code, ErrorCode::kBadModel);
-      EXPECT_NE(loaded.error().message.find("layers.0.mlp.gate_proj.weight holds values that are infinite"),
+      EXPECT_NE(loaded.error().message.find(
+                    "layers.0.mlp.gate_proj.weight holds values that are infinite"),
                 std::string::npos)
           << loaded.error().message;
     }
