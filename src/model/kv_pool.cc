@@ -57,7 +57,11 @@ struct Slabs {
     for (const auto& slab : slabs) {
       if (slab->used < slab_pages && (!best || slab->used > best->used)) best = slab.get();
     }
-    if (!best) best = slabs.emplace_back(std::make_unique<Slab>(page_bytes, slab_pages)).get();
+    if (!best) {
+      auto slab = std::make_unique<Slab>(page_bytes, slab_pages);
+      slab->returned.reserve(slab_pages);
+      best = slabs.emplace_back(std::move(slab)).get();
+    }
     std::byte* page = nullptr;
     if (best->returned.empty()) {
       page = best->memory + best->untouched++ * page_bytes;
@@ -122,7 +126,6 @@ Result<KvPage> KvPool::Take(LayerKind kind) {
                 " bytes are in use; use a shorter context, or allow more memory");
   }
   const auto [slab, page] = slabs.Take();
-  slab->returned.reserve(slabs.slab_pages);
   store_->in_use += slabs.page_bytes;
   const auto give_back = [store = store_, kind, slab](std::byte* memory) {
     const std::lock_guard lock(store->mutex);

@@ -1,8 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // One sentence in a long text, found again: local layers have forgotten it dozens of windows ago
-// (their caches are rings of one window and a batch), so the global layers must still hold it, and
-// positions must be right up to the end. On the demo model, whose window is 64 tokens.
+// (their pages are given back as the window leaves them), so the global layers must still hold it,
+// and positions must be right up to the end. On the demo model, whose window is 64 tokens.
 
 #include <gtest/gtest.h>
 
