@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +19,7 @@
 #include "src/image/view.h"
 #include "src/threading/thread_pool.h"
 #include "tests/image/image_test_util.h"
+#include "tests/support/temp_folder.h"
 
 namespace gemma3 {
 namespace {
@@ -411,8 +410,8 @@ TEST(LoadImage, ErrorsNameTheFile) {
   EXPECT_EQ(missing.error().code, ErrorCode::kIo);
   EXPECT_TRUE(Contains(missing.error().message, "no/such/picture.png"));
 
-  const std::string path = testing::TempDir() + "/gemma3_not_a_picture.png";
-  std::ofstream(path) << "hello";
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("not_a_picture.png", "hello");
   const auto bad = LoadImage(path);
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, ErrorCode::kBadImage);
@@ -421,7 +420,6 @@ TEST(LoadImage, ErrorsNameTheFile) {
   ASSERT_FALSE(large);
   EXPECT_EQ(large.error().code, ErrorCode::kBadImage);
   EXPECT_TRUE(Contains(large.error().message, path));
-  std::filesystem::remove(path);
 }
 
 // An EXIF block with one entry, the orientation.

@@ -9,14 +9,15 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/temp_folder.h"
+
 namespace gemma3::cli {
 namespace {
 
 class HistoryTest : public ::testing::Test {
  protected:
-  void SetUp() override { std::filesystem::remove_all(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  const std::string folder_ = ::testing::TempDir() + "gemma3_history_test";
+  const testing::TempFolder temp_;
+  const std::string folder_ = temp_.path() + "/history";
   const std::string path_ = folder_ + "/deep/history";
 };
 

@@ -4,11 +4,11 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "tests/support/temp_folder.h"
 
 namespace gemma3::cli {
 namespace {
@@ -76,12 +76,9 @@ TEST(AssemblePrompt, CountsMustAgree) {
 
 class ReadPromptTest : public ::testing::Test {
  protected:
-  std::string Write(const std::string& bytes) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-    return path_;
-  }
-  void TearDown() override { std::filesystem::remove(path_); }
-  const std::string path_ = ::testing::TempDir() + "gemma3_read_prompt_test";
+  std::string Write(const std::string& bytes) { return folder_.Write("prompt", bytes); }
+  const testing::TempFolder folder_;
+  const std::string path_ = folder_.path() + "/prompt";
 };
 
 TEST_F(ReadPromptTest, TakesOneLineEndOff) {
@@ -103,7 +100,7 @@ TEST_F(ReadPromptTest, ErrorsNameTheFile) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::kIo);
   EXPECT_NE(missing.error().message.find(path_), std::string::npos);
-  const auto folder = ReadPrompt(::testing::TempDir());
+  const auto folder = ReadPrompt(folder_.path());
   ASSERT_FALSE(folder);
   EXPECT_EQ(folder.error().code, ErrorCode::kIo);
 }
