@@ -1,9 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The only place that talks to the operating system about reading files (POSIX).
+// With file_reader.cc, the only place that asks the operating system about reading files (POSIX).
 #include "src/base/file_map.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,34 +13,15 @@
 #include <system_error>
 #include <utility>
 
+#include "src/base/file_reader.h"
 #include "src/base/large_pages.h"
 #include "src/base/status.h"
 
 namespace gemma3 {
 namespace {
 
-// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 // std::strerror is not thread-safe; std::error_code is.
 std::string SystemMessage(int error) { return std::generic_category().message(error); }
-
-// O_NONBLOCK: opening a pipe must fail in DescribeRegular instead of waiting for a writer.
-int OpenForReading(const std::string& path) {
-  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
 
 int64_t Nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -60,19 +40,10 @@ FileIdentity IdentityOf(const struct stat& info) {
           .changed_ns = Nanoseconds(changed)};
 }
 
-// Refuses anything but a regular file, since a folder, a pipe or a device has no size to rely on.
-// `descriptor` is what OpenForReading returned, just now.
-Result<FileIdentity> DescribeRegular(const std::string& path, int descriptor) {
-  if (descriptor < 0) {
-    return Fail(ErrorCode::kIo, "cannot open ", path, ": ", SystemMessage(errno));
-  }
+Result<FileIdentity> Describe(const std::string& path, int descriptor) {
   struct stat info = {};
   if (::fstat(descriptor, &info) != 0) {
     return Fail(ErrorCode::kIo, "cannot read the size of ", path, ": ", SystemMessage(errno));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return Fail(ErrorCode::kIo, path, S_ISDIR(info.st_mode) ? " is a folder" : " is not a file",
-                "; a regular file is needed here");
   }
   return IdentityOf(info);
 }
@@ -82,8 +53,8 @@ Result<FileIdentity> DescribeRegular(const std::string& path, int descriptor) {
 Result<std::shared_ptr<const FileMap>> FileMap::Open(const std::string& path) {
   std::shared_ptr<FileMap> map(new FileMap());
   map->path_ = map->name_ = path;
-  map->descriptor_ = OpenForReading(path);
-  GEMMA3_TRY(map->identity_, DescribeRegular(path, map->descriptor_));
+  GEMMA3_TRY(map->descriptor_, OpenRegularFile(path));
+  GEMMA3_TRY(map->identity_, Describe(path, map->descriptor_));
   const size_t size = map->identity_.size;
   if (size == 0) return map;  // mmap refuses a length of 0
   void* address = MapFileInLargePages(map->descriptor_, size);
@@ -114,7 +85,7 @@ FileMap::~FileMap() {
 }
 
 Result<FileIdentity> FileMap::CurrentIdentity() const {
-  if (!whole_) return DescribeRegular(path_, descriptor_);
+  if (!whole_) return Describe(path_, descriptor_);
   GEMMA3_TRY(FileIdentity now, whole_->CurrentIdentity());
   now.offset = identity_.offset;
   return now;
@@ -145,23 +116,13 @@ void FileMap::Release(std::span<const std::byte> part) const {
 }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  const Descriptor descriptor(OpenForReading(path));
-  GEMMA3_TRY(const FileIdentity identity, DescribeRegular(path, descriptor.get()));
-  const size_t size = identity.size;
-  if (size > max_bytes) {
-    return Fail(ErrorCode::kBadModel, path, " is ", size, " bytes; at most ", max_bytes,
+  GEMMA3_TRY(const FileReader file, FileReader::Open(path));
+  if (file.size() > max_bytes) {
+    return Fail(ErrorCode::kBadModel, path, " is ", file.size(), " bytes; at most ", max_bytes,
                 " are expected of such a file");
   }
-  std::string text(size, '\0');
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t n = ::read(descriptor.get(), text.data() + done, size - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Fail(ErrorCode::kIo, "cannot read ", path, ": ", SystemMessage(errno));
-    if (n == 0) break;  // cut while being read
-    done += static_cast<size_t>(n);
-  }
-  text.resize(done);
+  std::string text(file.size(), '\0');
+  GEMMA3_CHECK_OK(file.ReadAt(0, std::as_writable_bytes(std::span(text))));
   return text;
 }
 

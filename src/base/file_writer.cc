@@ -20,22 +20,39 @@
 namespace gemma3 {
 namespace {
 
-constexpr mode_t kMode = 0666;  // less the user's mask
 constexpr std::string_view kPartial = ".partial";
 
 std::unexpected<Error> CannotWrite(const std::string& path, int error) {
   return Fail(ErrorCode::kIo, "cannot write ", path, ": ", std::generic_category().message(error));
 }
 
+// Less the user's mask.
+mode_t ModeOf(FileAccess access) { return access == FileAccess::kPrivate ? 0600 : 0666; }
+
+std::string FolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 // A file without a name in the folder of `path`, or -1 where there is no such thing.
-int OpenNameless([[maybe_unused]] const std::string& path) {
+int OpenNameless([[maybe_unused]] const std::string& path, [[maybe_unused]] mode_t mode) {
 #ifdef O_TMPFILE
   if (::access("/proc/self/fd", X_OK) != 0) return -1;  // Commit finds it there
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+  return ::open(FolderOf(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
 #else
   return -1;
 #endif
+}
+
+// Puts the names of a folder on the disk. False, with errno, where the disk failed; folders that
+// may not be opened, and file systems that cannot do it, are left to themselves.
+bool SyncFolder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return true;
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  errno = error;
+  return error != EIO && error != ENOSPC;
 }
 
 // Tries names beside `path`, so that a rename stays on one file system, until `make(name)` does not
@@ -51,13 +68,14 @@ int MakePartial(const std::string& path, std::string& name, const Make& make) {
 
 }  // namespace
 
-Result<FileWriter> FileWriter::Create(const std::string& path) {
+Result<FileWriter> FileWriter::Create(const std::string& path, FileAccess access) {
+  const mode_t mode = ModeOf(access);
   FileWriter writer(path);
-  writer.descriptor_ = OpenNameless(path);
+  writer.descriptor_ = OpenNameless(path, mode);
   if (writer.descriptor_ >= 0) return writer;
   std::string name;
-  writer.descriptor_ = MakePartial(path, name, [](const char* partial) {
-    return ::open(partial, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
+  writer.descriptor_ = MakePartial(path, name, [mode](const char* partial) {
+    return ::open(partial, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
   });
   if (writer.descriptor_ < 0) return CannotWrite(path, errno);
   writer.partial_ = std::move(name);
@@ -108,6 +126,7 @@ Status FileWriter::Commit() {
   if (::close(std::exchange(descriptor_, -1)) != 0) return CannotWrite(path_, errno);
   if (::rename(partial_.c_str(), path_.c_str()) != 0) return CannotWrite(path_, errno);
   partial_.clear();
+  if (!SyncFolder(FolderOf(path_))) return CannotWrite(path_, errno);
   return {};
 }
 

@@ -13,18 +13,25 @@
 
 namespace gemma3 {
 
+enum class FileAccess {
+  kShared,   // whoever the user's mask lets may read it
+  kPrivate,  // its owner alone
+};
+
 class FileWriter {
  public:
   // Where the file system has files without a name (O_TMPFILE), nothing remains even of a killed
   // process; elsewhere a file PATH.partialN may. Errors here and below: kIo, with path and reason.
-  static Result<FileWriter> Create(const std::string& path);
+  static Result<FileWriter> Create(const std::string& path,
+                                   FileAccess access = FileAccess::kShared);
   FileWriter(FileWriter&& other) noexcept;
   FileWriter& operator=(FileWriter&&) = delete;
   ~FileWriter();  // without Commit, what was written is gone
 
   Status Append(std::span<const std::byte> bytes);
   // Gives the file its name, replacing what had it, once all of it is on the disk: after a power
-  // failure, too, the name stands for a whole file. Nothing may follow.
+  // failure, too, the name stands for a whole file; for this one, where the file system can promise
+  // that. Nothing may follow.
   Status Commit();
 
  private:

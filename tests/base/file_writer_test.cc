@@ -48,6 +48,16 @@ TEST(FileWriter, TheFileAppearsWhole) {
   EXPECT_EQ(info.st_mode & 0777, 0666 & ~mask);
 }
 
+TEST(FileWriter, APrivateFileIsItsOwnersAlone) {
+  const testing::TempFolder folder;
+  const std::string path = folder.Write("file", "for all");
+  auto writer = FileWriter::Create(path, FileAccess::kPrivate);
+  ASSERT_TRUE(writer && writer->Append(Bytes("mine")) && writer->Commit());
+  struct stat info = {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
 TEST(FileWriter, TheFileThatWasThereStaysForWhoHasItMapped) {
   const testing::TempFolder folder;
   const std::string path = folder.Write("file", "old");
