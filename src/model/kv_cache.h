@@ -26,6 +26,11 @@ class KvCache {
   KvCache(KvCache&&) noexcept = default;
   KvCache& operator=(KvCache&&) noexcept = default;
 
+  // `size` positions in pages that were filled elsewhere, one for each tile, in order. Local ones
+  // are null up to a tile that position `size` sees or one before. Errors: kInvalidArgument.
+  static Result<KvCache> FromPages(std::shared_ptr<KvPool> pool, size_t size,
+                                   std::vector<KvPage> local, std::vector<KvPage> global);
+
   // The same positions, in the same pages. Throws std::bad_alloc.
   KvCache Fork() const;
 
@@ -47,7 +52,13 @@ class KvCache {
 
   // Valid until the next MakeRoom, Truncate or Settle.
   KvView layer(size_t i) const;
+  // The page of a tile below NumTiles(size()), of pool()->page_bytes(kind); null: given back.
+  const std::byte* page(LayerKind kind, size_t tile) const { return table(kind).memory[tile]; }
   const std::shared_ptr<KvPool>& pool() const { return pool_; }
+
+  static size_t NumTiles(size_t positions) { return (positions + kKvTile - 1) / kKvTile; }
+  // The first tile of local layers that a query at position n sees; NumTiles(n) where it sees none.
+  static size_t FirstTileSeenAt(const TextConfig& config, size_t n);
 
   // Bytes of the pages that this one holds and `other` does not.
   size_t BytesBeside(const KvCache& other) const;
@@ -67,8 +78,6 @@ class KvCache {
   KvCache(const KvCache&) = default;  // Fork
   Table& table(LayerKind kind) { return tables_[kind == LayerKind::kLocal ? 0 : 1]; }
   const Table& table(LayerKind kind) const { return tables_[kind == LayerKind::kLocal ? 0 : 1]; }
-  // The first tile of a local layer that a query at position n sees.
-  size_t FirstTileSeenAt(size_t n) const;
 
   std::shared_ptr<KvPool> pool_;
   std::array<Table, 2> tables_;

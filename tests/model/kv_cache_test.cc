@@ -210,6 +210,42 @@ TEST_F(KvCacheTest, ForksShareAndCopyWhatTheyWrite) {
   EXPECT_EQ(next.layer(0).pages[1], full.layer(0).pages[1]);
 }
 
+TEST_F(KvCacheTest, PagesFilledElsewhereMustBeThoseOfASequence) {
+  const auto pool = std::make_shared<KvPool>(Config(100), kTypes, SIZE_MAX);
+  // Of each tile, whether there is a local and a global page.
+  const auto make = [&](size_t size, std::vector<bool> local, std::vector<bool> global) {
+    std::vector<KvPage> locals, globals;
+    for (const bool held : local) {
+      locals.push_back(held ? *pool->Take(LayerKind::kLocal) : nullptr);
+    }
+    for (const bool held : global) {
+      globals.push_back(held ? *pool->Take(LayerKind::kGlobal) : nullptr);
+    }
+    return KvCache::FromPages(pool, size, std::move(locals), std::move(globals));
+  };
+  // Position 230 sees 131 to 229, the tiles 2 and 3.
+  auto cache = make(230, {false, false, true, true}, {true, true, true, true});
+  ASSERT_TRUE(cache);
+  EXPECT_EQ(cache->size(), 230u);
+  EXPECT_EQ(Pages(*cache), std::pair(size_t{2}, size_t{4}));
+  EXPECT_EQ(cache->page(LayerKind::kLocal, 1), nullptr);
+  EXPECT_EQ(cache->page(LayerKind::kLocal, 2), cache->layer(0).pages[2]);
+  EXPECT_TRUE(cache->CanTruncate(230));
+  EXPECT_FALSE(cache->CanTruncate(220));
+  Store(*cache, 300);
+  EXPECT_TRUE(make(0, {}, {}));
+  EXPECT_TRUE(make(230, {true, true, true, true}, {true, true, true, true}));
+
+  EXPECT_FALSE(make(230, {false, false, false, true}, {true, true, true, true}));
+  EXPECT_FALSE(make(230, {true, false, true, true}, {true, true, true, true}));
+  EXPECT_FALSE(make(230, {false, false, true, false}, {true, true, true, true}));
+  EXPECT_FALSE(make(230, {false, true, true, true}, {true, true, false, true}));
+  EXPECT_FALSE(make(230, {false, true, true}, {true, true, true}));
+  EXPECT_FALSE(make(230, {false, true, true, true}, {true, true, true, true, true}));
+  cache = std::unexpected(Error{});  // lets go of it
+  EXPECT_EQ(pool->bytes_in_use(), 0u);
+}
+
 TEST_F(KvCacheTest, WithoutRoomNothingIsLost) {
   const TextConfig config = Config(100);
   const auto pool = std::make_shared<KvPool>(config, kTypes, 3 * (kLocalPage + kGlobalPage));
