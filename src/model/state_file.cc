@@ -383,7 +383,7 @@ Status CheckIdentity(const std::string& path, const StateIdentity& found,
     return it == identity.fields.end() ? nullptr : &it->second;
   };
   const auto shown = [](const std::string* value) {
-    return value ? "\"" + Shown(*value) + "\"" : std::string("nothing");
+    return value ? '"' + Shown(*value) + '"' : std::string("nothing");
   };
   const auto differs = [&](const std::string& name) {
     return Fail(ErrorCode::kUnsupported, path, ": the state was saved with ", Shown(name), " ",

@@ -77,7 +77,7 @@ Status WriteState(const std::string& path, const StateView& state,
 // ---- Reading
 //
 // Errors of all three: kIo; kBadModel for what is damaged or no saved state; kUnsupported for
-// another version. They throw std::bad_alloc.
+// another version, and on big-endian machines. They throw std::bad_alloc.
 
 struct SavedState {
   std::string notes;

@@ -367,12 +367,13 @@ TEST_F(StateFileTest, AKilledWriterLeavesTheOldFileOrTheNewOne) {
   }
   std::mt19937 random(1);
   std::array<size_t, 2> found = {};
-  for (size_t round = 0; round < 40; ++round) {
+  // Longer and longer, until a slow disk has let one be finished as well.
+  for (size_t round = 0; round < 40 || (round < 400 && found[0] * found[1] == 0); ++round) {
     const pid_t child = ::fork();
     if (child == 0) {
       for (size_t i = 0;; ++i) (void)WriteState(path(), view(i % 2));
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 30000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % (500 * (round + 20))));
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
@@ -393,6 +394,8 @@ TEST_F(StateFileTest, EveryChangedByteIsNoticed) {
   const std::string bytes = Contents(path());
   const size_t notes_end = kStateHeadBytes + NumberAt(bytes, 16);
   const size_t data_begin = notes_end + NumberAt(bytes, 24);
+  const KvCache held = RandomCache(pool_, 1, false, 1);  // the pool keeps its memory meanwhile
+  const size_t before = pool_->bytes_in_use();
   const int file = ::open(path().c_str(), O_RDWR);
   ASSERT_GE(file, 0);
   std::mt19937 random(1);
@@ -402,7 +405,7 @@ TEST_F(StateFileTest, EveryChangedByteIsNoticed) {
     const auto state = Read();
     ASSERT_FALSE(state) << "byte " << i;
     ASSERT_TRUE(state.error().message.starts_with(path())) << state.error().message;
-    ASSERT_EQ(pool_->bytes_in_use(), 0u);
+    ASSERT_EQ(pool_->bytes_in_use(), before);
     ASSERT_EQ(ReadStateNotes(path()).has_value(), i >= notes_end) << i;
     ASSERT_EQ(ReadStateHeader(path()).has_value(),
               i >= data_begin || (i >= kStateHeadBytes && i < notes_end))
@@ -641,7 +644,11 @@ TEST_P(RestoredTest, GoesOnWithTheBitsOfNeverHavingStopped) {
   const auto pool = std::make_shared<KvPool>(config, types, SIZE_MAX);
   KvCache whole(pool);
   const std::vector<float> expected = run(whole, images, total, workspace);
-  for (const size_t stop : {1, 29, 64, 142, 143, 150, 192}) {
+  // Where it is saved, and what was computed before that and taken back: its traces in the last
+  // page must not matter.
+  const std::pair<size_t, size_t> stops[] = {{1, 6},     {29, 42},   {64, 64},  {142, 154},
+                                             {143, 143}, {150, 160}, {192, 199}};
+  for (const auto& [stop, beyond] : stops) {
     KvCache cache(pool);
     for (const size_t end : {stop / 3 / 10 * 10, stop}) {  // never inside a picture
       if (end > cache.size() && std::ranges::none_of(images, [end](const ImageRun& image) {
@@ -651,6 +658,9 @@ TEST_P(RestoredTest, GoesOnWithTheBitsOfNeverHavingStopped) {
         cache.Settle(end);
       }
     }
+    if (beyond > stop) (void)run(cache, images, beyond, workspace);
+    ASSERT_TRUE(cache.CanTruncate(stop));
+    cache.Truncate(stop);
     const std::string path = folder.path() + "/state" + std::to_string(stop);
     const StateIdentity identity = Identity();
     const Status written = WriteState(
