@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
@@ -50,13 +51,13 @@ struct BenchOptions {
 constexpr double kEnoughSeconds = 20;
 
 // The fastest of several runs: everything that disturbs a run makes it slower.
-Result<Timings> BestOf(Session& session, const BenchWork& work, size_t repeat) {
+Result<Timings> BestOf(Evaluator& evaluator, const BenchWork& work, size_t repeat) {
   std::optional<Timings> best;
   double spent = 0;
   const auto keep = [](double& kept, double seconds) { kept = std::min(kept, seconds); };
   for (size_t i = 0; i < repeat; ++i) {
-    const CancelOnInterrupt scope(session);
-    GEMMA3_TRY(const Timings timings, session.Bench(work));
+    const CancelOnInterrupt scope(evaluator);
+    GEMMA3_TRY(const Timings timings, evaluator.Bench(work));
     if (!best) best = timings;
     keep(best->image_seconds, timings.image_seconds);
     keep(best->prefill_seconds, timings.prefill_seconds);
@@ -215,11 +216,11 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   report.Add("threads", threads, Format("threads         %zu", threads));
   report.Add("load_seconds", opened.seconds, Format("load            %.3f s", opened.seconds));
 
-  GEMMA3_TRY(Session session, Session::Create(model, session_options));
+  GEMMA3_TRY(Evaluator evaluator, Evaluator::Create(model, session_options));
   GEMMA3_TRY(const ModelWork work, WorkOf(model, session_options));
   // One pass brings the weights into memory: reading them from the disk is neither the machine's
   // memory bandwidth nor the engine's speed.
-  GEMMA3_TRY(const Timings warm_up, session.Bench({.prompt_tokens = 1, .decode_tokens = 1}));
+  GEMMA3_TRY(const Timings warm_up, evaluator.Bench({.prompt_tokens = 1, .decode_tokens = 1}));
   (void)warm_up;
   MachineLimits limits;
   if (!options.no_limits) {
@@ -240,7 +241,7 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   for (const auto& [tokens, point] : points) {
     const size_t decode = point.decode ? options.decode : 0;
     GEMMA3_TRY(const Timings best,
-               BestOf(session, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
+               BestOf(evaluator, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
     if (point.prefill) {
       rates.prefill[tokens] =
           AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
@@ -252,7 +253,7 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   }
   if (config.has_vision && !options.no_image) {
     GEMMA3_TRY(const Timings best,
-               BestOf(session, {.prompt_tokens = 1, .images = 1}, options.repeat));
+               BestOf(evaluator, {.prompt_tokens = 1, .images = 1}, options.repeat));
     const double flops = Rate(ImageFlops(config.vision, config.text), best.image_seconds);
     const double peak = PeakOf(limits, work.vision);
     nlohmann::ordered_json values = {{"seconds", best.image_seconds}, {"flops", flops}};

@@ -61,17 +61,17 @@ std::string Field(std::string text) {
 
 // Classifies each picture in turn, so that only one is in memory. Text is written as soon as a
 // picture is done.
-int Classify(Session& session, const std::vector<std::string>& files, const ImageOptions& options,
+int Classify(Classifier& classifier, const std::string& model, const std::vector<std::string>& files, const ImageOptions& options,
              const std::vector<Policy>& policies, bool json, Output& out) {
-  nlohmann::ordered_json object = {{"model", session.model().config().name},
+  nlohmann::ordered_json object = {{"model", model},
                                    {"results", nlohmann::ordered_json::array()}};
   for (const std::string& file : files) {
     const auto image = LoadImage(file, options);
     if (!image) return Report(image.error());
     ProgressLine progress;
     const auto scores = [&] {
-      const CancelOnInterrupt scope(session);
-      return session.Classify(*image, policies, [&](const Progress& state) {
+      const CancelOnInterrupt scope(classifier);
+      return classifier.Classify(*image, policies, [&](const Progress& state) {
         progress.Update(state);
         return true;
       });
@@ -126,10 +126,10 @@ int ClassifyCommand(int argc, const char* const* argv) {
 
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  auto session = Session::Create(opened->model, settings.session);
-  if (!session) return Report(session.error());
+  auto classifier = Classifier::Create(opened->model, settings.session);
+  if (!classifier) return Report(classifier.error());
   Output out;
-  return out.Finish(Classify(*session, images, settings.images, *policies, json, out));
+  return out.Finish(Classify(*classifier, opened->model.config().name, images, settings.images, *policies, json, out));
 }
 
 }  // namespace gemma3::cli

@@ -13,16 +13,16 @@ namespace gemma3::cli {
 namespace {
 
 // Lock-free atomics are what a handler may touch (C++ [support.signal]).
-std::atomic<Session*> g_session = nullptr;
+std::atomic<const CancelOnInterrupt::Target*> g_target = nullptr;
 std::atomic<int> g_note_scopes = 0;
 std::atomic<int> g_interrupts = 0;
-static_assert(std::atomic<Session*>::is_always_lock_free);
+static_assert(decltype(g_target)::is_always_lock_free);
 static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void OnInterrupt(int) {
   g_interrupts.fetch_add(1);
-  if (Session* session = g_session.load()) {
-    session->Cancel();
+  if (const auto* target = g_target.load()) {
+    target->cancel(target->object);
   } else if (g_note_scopes.load() == 0) {
     ::_exit(kExitInterrupted);
   }
@@ -47,8 +47,6 @@ NoteInterrupts::~NoteInterrupts() { g_note_scopes.fetch_sub(1); }
 
 bool NoteInterrupts::Take() { return g_interrupts.exchange(0) > 0; }
 
-CancelOnInterrupt::CancelOnInterrupt(Session& session) { g_session = &session; }
-
-CancelOnInterrupt::~CancelOnInterrupt() { g_session = nullptr; }
+void CancelOnInterrupt::Install(const Target* target) { g_target = target; }
 
 }  // namespace gemma3::cli

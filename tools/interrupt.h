@@ -5,8 +5,6 @@
 // handler's state is the one global of the program.
 #pragma once
 
-#include "gemma3/session.h"
-
 namespace gemma3::cli {
 
 // Installs the handler; until a scope below is entered, Ctrl-C ends the program with 130. SIGPIPE
@@ -25,14 +23,29 @@ class NoteInterrupts {
   bool Take();
 };
 
-// While it lives, Ctrl-C cancels what `session` does. The session must outlive the scope and not be
-// moved during it. One at a time.
+// While it lives, Ctrl-C calls target.Cancel(), of a CancelFlag or whatever else has one that a
+// signal handler may call. The target must outlive the scope and not be moved during it. One at a
+// time.
 class CancelOnInterrupt {
  public:
-  explicit CancelOnInterrupt(Session& session);
-  ~CancelOnInterrupt();
+  template <class T>
+  explicit CancelOnInterrupt(T& target)
+      : target_{&target, [](void* object) noexcept { static_cast<T*>(object)->Cancel(); }} {
+    Install(&target_);
+  }
+  ~CancelOnInterrupt() { Install(nullptr); }
   CancelOnInterrupt(const CancelOnInterrupt&) = delete;
   CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
+
+  struct Target {
+    void* object;
+    void (*cancel)(void* object) noexcept;
+  };
+
+ private:
+  static void Install(const Target* target);
+
+  const Target target_;
 };
 
 }  // namespace gemma3::cli

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "src/base/status.h"
 #include "src/base/tensor.h"
@@ -112,12 +113,12 @@ Status Compute(const Model& model, SessionOptions options, const std::string& in
   }
   // Long inputs need no --context; one beyond the trained context is for the library to refuse.
   if (options.context == 0) options.context = std::min(rows, model.config().text.max_context);
-  GEMMA3_TRY(Session session, Session::Create(model, options));
+  GEMMA3_TRY(Evaluator evaluator, Evaluator::Create(model, options));
 
   HiddenStates hidden;
   const auto compute = [&] {
-    const CancelOnInterrupt scope(session);
-    return session.Logits(input, with_hidden ? &hidden : nullptr);
+    const CancelOnInterrupt scope(evaluator);
+    return evaluator.Logits(input, with_hidden ? &hidden : nullptr);
   };
   GEMMA3_TRY(const std::vector<float> logits, compute());
   TensorMap tensors;

@@ -177,6 +177,28 @@ Setting Stop() {
   return setting;
 }
 
+Setting Logprobs() {
+  Setting setting = Make(
+      "logprobs", "N", Group::kAnswer,
+      "with --json, log-probabilities of each token and the N likeliest in its place; off: none",
+      "a whole number from 0 to 1000, or off",
+      [](auto& s) -> auto& { return s.generation.logprobs; });
+  setting.get = [](const Settings& s) {
+    return s.generation.logprobs ? std::to_string(*s.generation.logprobs) : "off";
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    if (text == "off") {
+      s.generation.logprobs = {};
+      return true;
+    }
+    const std::optional<uint64_t> value = ParseSize(text);
+    if (!value || *value > 1000) return false;
+    s.generation.logprobs = *value;
+    return true;
+  };
+  return setting;
+}
+
 Setting System() {
   Setting setting = Make(
       "system", "TEXT", Group::kAnswer,
@@ -270,6 +292,10 @@ std::vector<Setting> MakeTable() {
   table.push_back(Choice<bool>(
       "show-thought", Group::kAnswer, "print what the model thinks before it answers (MedGemma)",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.generation.show_thought; }));
+  table.push_back(Logprobs());
+  table.push_back(Choice<bool>(
+      "speculate", Group::kAnswer, "guess ahead where text repeats; the answer is the same, sooner",
+      {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.generation.speculate; }));
   // Pictures.
   table.push_back(Choice<Alpha>(
       "alpha", Group::kPictures, "transparency: drop it as the model's own code does, or a ground",
@@ -280,6 +306,11 @@ std::vector<Setting> MakeTable() {
       "context", "N", Group::kSession, "tokens of prompt and answers; 0: the model's, at most 8192",
       "a whole number of at least 0", 0, kMaxSize,
       [](auto& s) -> auto& { return s.session.context; }));
+  table.push_back(Whole(
+      "parallel", "N", Group::kSession,
+      "conversations that there is memory for; run --batch answers as many at a time (8)",
+      "a whole number from 1 to 1024", 1, 1024,
+      [](auto& s) -> auto& { return s.session.parallel; }));
   table.push_back(Threads());
   table.push_back(Choice<ComputeMode>(
       "compute", Group::kSession, "fast: bf16 products; f32: exact and slower",
@@ -307,6 +338,15 @@ std::vector<Setting> MakeTable() {
       "memory for going back in a conversation; 0: to the last turn",
       "bytes, or a number with K, M or G", 0, kMaxSize,
       [](auto& s) -> auto& { return s.session.checkpoint_bytes; }));
+  table.push_back(Text(
+      "prompt-cache", "DIR", Group::kSession,
+      "keep what was computed of long prompts in this folder, for later runs",
+      [](auto& s) -> auto& { return s.session.prompt_cache_folder; }));
+  table.push_back(Whole(
+      "prompt-cache-max", "BYTES", Group::kSession,
+      "size of that folder, the files used longest ago go first",
+      "bytes, or a number with K, M or G", 0, kMaxSize,
+      [](auto& s) -> auto& { return s.session.prompt_cache_max_bytes; }));
   table.push_back(Choice<PanAndScan>(
       "pan-and-scan", Group::kSession, "also look at crops of long pictures; auto: the model's way",
       {{"auto", PanAndScan::kAuto}, {"on", PanAndScan::kOn}, {"off", PanAndScan::kOff}},

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "tools/args.h"
 #include "tools/commands.h"
@@ -44,9 +45,9 @@ Settings SettingsOfOther(const Settings& settings) {
 
 // Runs work(on_progress), which Ctrl-C ends, under a line that shows how far it is.
 template <class Work>
-auto Watched(Session& session, const Work& work) {
+auto Watched(Evaluator& evaluator, const Work& work) {
   ProgressLine progress;
-  const CancelOnInterrupt scope(session);
+  const CancelOnInterrupt scope(evaluator);
   auto result = work([&](const Progress& state) {
     progress.Update(state);
     return true;
@@ -153,14 +154,14 @@ int PerplexityCommand(int argc, const char* const* argv) {
   }
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  auto session = Session::Create(opened->model, settings.session);
-  if (!session) return Report(session.error());
+  auto evaluator = Evaluator::Create(opened->model, settings.session);
+  if (!evaluator) return Report(evaluator.error());
 
   Measured measured;
   measured.model = opened->model.config().name;
   if (against.empty()) {
-    const auto score = Watched(*session, [&](const ProgressCallback& progress) {
-      return session->Score(*text, progress);
+    const auto score = Watched(*evaluator, [&](const ProgressCallback& progress) {
+      return evaluator->Score(*text, progress);
     });
     if (!score) return Report(score.error());
     measured.score = *score;
@@ -168,10 +169,10 @@ int PerplexityCommand(int argc, const char* const* argv) {
     const Settings theirs = SettingsOfOther(settings);
     const auto other = LoadModel(against, theirs);
     if (!other) return Report(other.error(), During::kLoad);
-    auto other_session = Session::Create(other->model, theirs.session);
-    if (!other_session) return Report(other_session.error());
-    auto comparison = Watched(*session, [&](const ProgressCallback& progress) {
-      return session->Compare(*other_session, *text, progress);
+    auto other_evaluator = Evaluator::Create(other->model, theirs.session);
+    if (!other_evaluator) return Report(other_evaluator.error());
+    auto comparison = Watched(*evaluator, [&](const ProgressCallback& progress) {
+      return evaluator->Compare(*other_evaluator, *text, progress);
     });
     if (!comparison) return Report(comparison.error());
     measured.score = comparison->score;

@@ -3,7 +3,6 @@
 // gemma3 run: one prompt, one answer. Standard output gets the answer's bytes, a line end behind
 // them unless they end in one, and nothing else.
 
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -12,9 +11,12 @@
 #include "gemma3/gemma3.h"
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
+#include "tools/answer_json.h"
 #include "tools/args.h"
+#include "tools/batch.h"
 #include "tools/commands.h"
 #include "tools/errors.h"
+#include "tools/image_path.h"
 #include "tools/interrupt.h"
 #include "tools/models.h"
 #include "tools/options.h"
@@ -28,6 +30,9 @@
 namespace gemma3::cli {
 namespace {
 
+// Answers that a batch computes together: as many rows as weights are read once for.
+constexpr size_t kBatchParallel = 8;
+
 struct RunOptions {
   Settings settings;
   std::string file;
@@ -37,29 +42,9 @@ struct RunOptions {
   bool verbose = false;
   bool no_stdin = false;
   bool no_newline = false;
+  std::string session;  // file of a conversation that goes on
+  std::string batch, output;
 };
-
-std::string ToJson(const GenerationResult& result, const OpenedModel& opened) {
-  nlohmann::ordered_json json;
-  json["text"] = result.text;
-  if (!result.thought.empty()) json["thought"] = result.thought;
-  json["finish_reason"] = StopReasonName(result.stop_reason);
-  json["prompt_tokens"] = result.prompt_tokens;
-  json["cached_tokens"] = result.cached_tokens;
-  json["tokens"] = result.tokens;
-  json["images"] = result.images_encoded;
-  json["seed"] = result.seed;
-  json["model"] = opened.model.config().name;
-  json["timings"] = {
-      {"load_ms", 1000 * opened.seconds},
-      {"image_ms", 1000 * result.timings.image_seconds},
-      {"prefill_ms", 1000 * result.timings.prefill_seconds},
-      {"decode_ms", 1000 * result.timings.decode_seconds},
-      {"prefill_tokens_per_second", PrefillRate(result)},
-      {"decode_tokens_per_second", DecodeRate(result)},
-  };
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
 
 // Loads, answers, and streams the answer to `out`.
 int Answer(const RunOptions& options, const std::string& name, std::vector<Part> parts,
@@ -74,7 +59,12 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   if (!options.raw) WarnAboutChat(opened->model, Translates(settings));
   auto session = Session::Create(opened->model, settings.session);
   if (!session) return Report(session.error());
-  if (settings.system) {
+  const bool goes_on = !options.session.empty() && IsReadableFile(options.session);
+  if (goes_on) {
+    if (const Status loaded = session->Load(options.session); !loaded) {
+      return Report(loaded.error());
+    }
+  } else if (settings.system) {
     if (const Status set = session->SetSystem(*settings.system); !set) return Report(set.error());
   }
 
@@ -87,9 +77,11 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     progress.Update(state);
     return true;
   };
-  const GenerationOptions& generation = settings.generation;
+  CancelFlag cancel;
+  GenerationOptions generation = settings.generation;
+  generation.cancel = cancel;
   Result<GenerationResult> result = [&] {
-    const CancelOnInterrupt scope(*session);
+    const CancelOnInterrupt scope(cancel);
     if (options.raw) return session->Complete(parts, generation, on_text, on_progress);
     Message message{Role::kUser, std::move(parts)};
     if (Translates(settings)) message.translation = {settings.from, settings.to};
@@ -101,9 +93,12 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     return Report(result.error());
   }
   if (options.json) {
-    out.Write(ToJson(*result, *opened));
+    out.Write(JsonLine(AnswerJson(*result, *opened)));
   } else if (!options.no_newline && !result->text.ends_with('\n')) {
     out.Write("\n");  // also behind an empty answer: scripts count lines
+  }
+  if (!options.session.empty()) {
+    if (const Status saved = session->Save(options.session); !saved) return Report(saved.error());
   }
   if (options.verbose) {
     WriteStderr(DescribeAnswer(*result));
@@ -117,6 +112,25 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   }
   const bool interrupted = result->stop_reason == StopReason::kCancelled && !out.failed();
   return interrupted ? kExitInterrupted : kExitOk;
+}
+
+// The batch of the options. One at a time is not what it is for.
+int Batch(const Args& args, RunOptions& options) {
+  if (args.words().size() > 1 || !options.file.empty() || !options.images.empty() ||
+      !options.session.empty()) {
+    return args.UsageError("--batch takes its prompts, pictures and all, from the file");
+  }
+  SessionOptions& session = options.settings.session;
+  if (session.parallel == SessionOptions().parallel) session.parallel = kBatchParallel;
+  auto opened = LoadModel(args.words()[0], options.settings);
+  if (!opened) return Report(opened.error(), During::kLoad);
+  if (!options.raw) WarnAboutChat(opened->model, Translates(options.settings));
+  return RunBatch({.settings = options.settings,
+                   .input = options.batch,
+                   .output = options.output,
+                   .raw = options.raw,
+                   .verbose = options.verbose},
+                  *opened);
 }
 
 }  // namespace
@@ -136,6 +150,12 @@ int RunCommand(int argc, const char* const* argv) {
   args.AddFlag("--no-stdin", &options.no_stdin, "leave standard input alone");
   args.AddFlag("--no-newline", &options.no_newline,
                "print the answer's bytes alone, without a line end behind them");
+  args.AddText("--session", "FILE", &options.session,
+               "go on with the conversation in this file, if it exists, and keep it there");
+  args.AddText("--batch", "FILE", &options.batch,
+               "answer many prompts, a JSON object a line (README); - is standard input");
+  args.AddText("--output", "FILE", &options.output,
+               "of --batch: write there, and go on behind what is there already");
   args.AddFlag("-v,--verbose", &options.verbose, "print timings to standard error");
   args.AddSettings(&options.settings,
                    {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
@@ -152,6 +172,12 @@ int RunCommand(int argc, const char* const* argv) {
   if (settings.from.empty() != settings.to.empty()) {
     return args.UsageError("--from and --to go together");
   }
+
+  if (!options.session.empty() && (options.raw || settings.system)) {
+    return args.UsageError("--session keeps a chat with its system text: not with --raw, --system");
+  }
+  if (!options.batch.empty()) return Batch(args, options);
+  if (!options.output.empty()) return args.UsageError("--output belongs to --batch");
 
   PromptText text;
   bool read_input = !options.no_stdin && !IsTerminal(0);

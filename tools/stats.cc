@@ -36,6 +36,10 @@ std::string DescribeAnswer(const GenerationResult& result) {
   text += Format("answer    %zu tokens; %.2f s, %.1f tokens/s; seed %" PRIu64 "; %s\n",
                  result.tokens, timings.decode_seconds, DecodeRate(result), result.seed,
                  StopReasonName(result.stop_reason));
+  if (result.drafted_tokens > 0) {
+    text += Format("guesses   %zu of %zu tokens right\n", result.accepted_tokens,
+                   result.drafted_tokens);
+  }
   return text;
 }
 

@@ -14,8 +14,8 @@ namespace gemma3::cli {
 double PrefillRate(const GenerationResult& result);
 double DecodeRate(const GenerationResult& result);
 
-// What --verbose and /stats print: one line each for prompt, pictures (where there were any) and
-// answer.
+// What --verbose and /stats print: one line each for pictures (where there were any), prompt,
+// answer and speculation (where it guessed).
 std::string DescribeAnswer(const GenerationResult& result);
 
 // The most memory this process has had resident, in bytes; 0 where the system does not say.

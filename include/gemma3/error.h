@@ -4,8 +4,11 @@
 // throws across its API, or ends the process.
 #pragma once
 
+#include <concepts>
 #include <expected>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 namespace gemma3 {
 
@@ -29,7 +32,92 @@ struct Error {
 };
 
 template <class T>
-using Result = std::expected<T, Error>;
+class Result;
+
+namespace internal {
+// Of what a Result is not made from as from a value.
+template <class T>
+inline constexpr bool kIsResult = false;
+template <class T>
+inline constexpr bool kIsResult<Result<T>> = true;
+template <class E>
+inline constexpr bool kIsResult<std::unexpected<E>> = true;
+}  // namespace internal
+
+// A value, or the reason why there is none: std::expected<T, Error>, but for two things. The compiler
+// warns where one is dropped, and a Result is never taken for the value of another one, which
+// std::expected does where T is bool. `T{}` where it is made from nothing.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  using value_type = T;
+  using error_type = Error;
+
+  Result()
+    requires std::default_initializable<T>
+  = default;
+  template <class U = T>
+    requires(!internal::kIsResult<std::remove_cvref_t<U>> && std::constructible_from<T, U>)
+  explicit(!std::convertible_to<U, T>) Result(U&& value)
+      : state_(std::in_place, std::forward<U>(value)) {}
+  template <class E>
+    requires std::constructible_from<Error, E>
+  Result(std::unexpected<E> error) : state_(std::unexpect, std::move(error).error()) {}
+
+  bool has_value() const noexcept { return state_.has_value(); }
+  explicit operator bool() const noexcept { return state_.has_value(); }
+  // The value; undefined without one.
+  T& operator*() & { return *state_; }
+  const T& operator*() const& { return *state_; }
+  T&& operator*() && { return *std::move(state_); }
+  T* operator->() { return &*state_; }
+  const T* operator->() const { return &*state_; }
+  // The value; throws std::bad_expected_access without one.
+  T& value() & { return state_.value(); }
+  const T& value() const& { return state_.value(); }
+  T&& value() && { return std::move(state_).value(); }
+  template <class U>
+  T value_or(U&& other) const& {
+    return state_.value_or(std::forward<U>(other));
+  }
+  // The reason; undefined where there is a value.
+  Error& error() & { return state_.error(); }
+  const Error& error() const& { return state_.error(); }
+  Error&& error() && { return std::move(state_).error(); }
+
+  // Whether there is a value, and it is this one.
+  template <class U>
+    requires(!internal::kIsResult<U>)
+  friend bool operator==(const Result& result, const U& value) {
+    return result.has_value() && *result == value;
+  }
+
+ private:
+  std::expected<T, Error> state_;
+};
+
+// Of what only succeeds or fails.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  using value_type = void;
+  using error_type = Error;
+
+  Result() = default;
+  template <class E>
+    requires std::constructible_from<Error, E>
+  Result(std::unexpected<E> error) : state_(std::unexpect, std::move(error).error()) {}
+
+  bool has_value() const noexcept { return state_.has_value(); }
+  explicit operator bool() const noexcept { return state_.has_value(); }
+  Error& error() & { return state_.error(); }
+  const Error& error() const& { return state_.error(); }
+  Error&& error() && { return std::move(state_).error(); }
+
+ private:
+  std::expected<void, Error> state_;
+};
+
 using Status = Result<void>;
 
 // The stable lower-case name of a code, e.g. "bad_model".

@@ -21,8 +21,10 @@
 //   }
 #pragma once
 
+#include "gemma3/cancel.h"
 #include "gemma3/classify.h"
 #include "gemma3/config.h"
+#include "gemma3/engine.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"
 #include "gemma3/image.h"

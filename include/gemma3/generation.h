@@ -3,14 +3,17 @@
 // How to sample, and what a generation reports.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "gemma3/cancel.h"
 #include "gemma3/config.h"
 
 namespace gemma3 {
@@ -34,6 +37,36 @@ struct GenerationOptions {
   size_t max_tokens = 0;               // 0: until the model stops or the context is full
   std::vector<std::string> stop = {};  // the answer ends before the first of these; none is empty
   bool show_thought = false;  // the text callback gets the thought, too, as the model writes it
+  // Ids that end the answer besides the model's own; as those, they are no part of it.
+  std::vector<TokenId> stop_tokens = {};
+  // Added to the logits of single tokens before anything else; -infinity forbids one.
+  std::vector<std::pair<TokenId, float>> logit_bias = {};
+  // Log-probabilities are reported for each token of the answer, and for this many of the likeliest
+  // in its place; unset: none are, which costs nothing.
+  std::optional<size_t> logprobs = {};
+  // Guess what comes next from what the text repeats, and check several guesses at once: the answer
+  // is the same to the last bit, and arrives sooner where guesses are right. Pauses where not.
+  bool speculate = true;
+  // When the answer must have ended: it ends there with what there is (StopReason::kDeadline), or,
+  // before its first token, with kCancelled.
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  // The caller's way to stop the call, also while it waits for its turn.
+  std::optional<CancelFlag> cancel = {};
+  // Computed text is shared among calls of one engine with the same salt only. Different tenants
+  // should have different ones: how soon an answer begins tells whether its prompt was seen before.
+  std::string cache_salt = {};
+};
+
+// One token of an answer, and what else could have stood there.
+struct TokenLogprobs {
+  struct Token {
+    TokenId id = 0;
+    std::string bytes;  // its own; a character may need several tokens
+    double logprob = 0;  // natural logarithm, of the model's own distribution: before bias, penalty,
+                         // temperature and filters
+  };
+  Token chosen;
+  std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order
 };
 
 enum class StopReason {
@@ -42,6 +75,7 @@ enum class StopReason {
   kStopString,   // one of GenerationOptions::stop came up; it is not part of the text
   kContextFull,  // no room for another token
   kCancelled,    // the callback or the cancel flag said stop
+  kDeadline,     // GenerationOptions::deadline has passed
 };
 constexpr const char* StopReasonName(StopReason reason) {
   switch (reason) {
@@ -55,6 +89,8 @@ constexpr const char* StopReasonName(StopReason reason) {
       return "context";
     case StopReason::kCancelled:
       return "cancelled";
+    case StopReason::kDeadline:
+      return "deadline";
   }
   return "";
 }
@@ -95,6 +131,13 @@ struct GenerationResult {
   size_t tokens = 0;          // generated, the end-of-turn token included
   size_t images_encoded = 0;  // crops included; pictures that were cached cost nothing
   uint64_t seed = 0;          // that was used
+  size_t drafted_tokens = 0;   // guessed by speculation and checked
+  size_t accepted_tokens = 0;  // of these, those that were right
+  // The tokens of `text`: without a thought and what ended the answer. Empty where the text was cut
+  // within a token, at a stop string. As Message::ids they make a later prompt begin with exactly
+  // what was computed.
+  std::vector<TokenId> ids;
+  std::vector<TokenLogprobs> logprobs;  // [tokens], where they were asked for
   Timings timings;
 };
 

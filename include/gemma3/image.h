@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +14,17 @@
 
 namespace gemma3 {
 
-// 8-bit RGB. pixels: [height, width, 3], no row padding.
+struct RestoredPicture;  // internal
+
+// 8-bit RGB. pixels: [height, width, 3], no row padding. A picture must not change while a
+// conversation holds it.
 struct Image {
   size_t width = 0;
   size_t height = 0;
   std::vector<uint8_t> pixels;
+  // Of a saved conversation: what the model saw of the picture, in place of pixels. Only models of
+  // the same kind can go on from it.
+  std::shared_ptr<const RestoredPicture> restored = {};
 };
 
 // What becomes of transparency. Gemma's own image processor drops it, so models have seen the

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma3/config.h"
 #include "gemma3/image.h"
 
 namespace gemma3 {
@@ -37,6 +38,10 @@ struct Message {
   Role role = Role::kUser;
   std::vector<Part> parts;
   std::optional<Translation> translation = {};  // of user messages only
+  // Of a model's message: the tokens that it was generated as (GenerationResult::ids). They enter
+  // prompts instead of the text, which may be encoded otherwise; then nothing that was computed
+  // behind it could be used again. The caller sees to it that they are the text's.
+  std::vector<TokenId> ids = {};
 
   static Message System(std::string_view text) { return {Role::kSystem, {Part::Text(text)}}; }
   static Message User(std::string_view text) { return {Role::kUser, {Part::Text(text)}}; }

@@ -52,7 +52,7 @@ enum class PanAndScan {
 // Bytes, as they will be once everything is touched.
 struct MemoryPlan {
   size_t weights = 0;      // mapped or packed, text and vision
-  size_t kv_cache = 0;     // allocated at session creation, touched as the context fills
+  size_t kv_cache = 0;     // keys and values, touched as the context fills
   size_t activations = 0;  // scratch of the largest prefill batch, logits included
   size_t vision = 0;       // scratch of encoding one picture; 0 without a tower
   size_t tokenizer = 0;    // the vocabulary's tables
@@ -75,20 +75,33 @@ enum class ReferenceRounding {
 // others, which were trained with transformers.
 enum class ImageNewlines { kAuto, kIds, kMerged };
 
-struct SessionOptions {
+// How an engine computes and how much memory it may take. A session that is made without an engine
+// makes one for itself, with these.
+struct EngineOptions {
   size_t context = 0;  // tokens; 0: min(trained context, 8192). At most the trained context
+  // Conversations that there is memory for: as many answers are computed together, and as many
+  // conversations stay computed between their turns. More wait for their turn. Answers that cannot
+  // fill the context, because of max_tokens, take their share of it only.
+  size_t parallel = 1;
   size_t threads = 0;  // 0: all cores this process may use
   ComputeMode compute = ComputeMode::kFast;
   KvCacheType kv = KvCacheType::kAuto;
   size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
   size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
-  // Memory for places of the conversation that computation can go on from, so that regenerating and
-  // going back do not begin anew, the oldest first; 0: enough for the last turn. Part of the plan.
+  // Memory for places within conversations that computation can go on from, so that regenerating and
+  // going back do not begin anew, the oldest go first; 0: enough for the last turn of each of
+  // `parallel`. Part of the plan.
   size_t checkpoint_bytes = 0;
-  size_t max_memory_bytes = 0;  // 0: no limit; else session creation fails with the plan
+  // Folder in which what was computed of long prompts is kept by its content, so that the same
+  // document with another question is answered at once, by a later process as well. Made if missing,
+  // for its owner alone. It holds what prompts say. Empty: nothing is kept.
+  std::string prompt_cache_folder = {};
+  size_t prompt_cache_max_bytes = size_t{8} << 30;  // the files used longest ago go first
+  size_t max_memory_bytes = 0;                      // 0: no limit; else creation fails with the plan
   PanAndScan pan_and_scan = PanAndScan::kAuto;
   ReferenceRounding reference = ReferenceRounding::kPublished;  // for comparisons only
   ImageNewlines image_newlines = ImageNewlines::kAuto;
 };
+using SessionOptions = EngineOptions;
 
 }  // namespace gemma3

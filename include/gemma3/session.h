@@ -1,9 +1,9 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// One conversation with a model: its messages, its key/value cache, its threads.
+// One conversation with a model.
 //
 // Thread rule: one thread at a time, except Cancel, which any thread (or a signal handler) may
-// call.
+// call. Sessions of one engine may be used from as many threads as there are sessions.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "gemma3/classify.h"
+#include "gemma3/engine.h"
 #include "gemma3/generation.h"
 #include "gemma3/message.h"
 #include "gemma3/model.h"
@@ -26,45 +25,14 @@ struct ContextUsage {
   size_t context_tokens = 0;  // capacity
 };
 
-struct ScoreResult {
-  size_t tokens = 0;               // predicted tokens (the first of each window is not predicted)
-  double sum_log_probability = 0;  // natural logarithm
-};
-
-// How the predictions of two models for one text differ.
-struct Comparison {
-  ScoreResult score;                // of the session's own model
-  ScoreResult other_score;          // of the other one
-  std::vector<double> divergences;  // of each predicted token: KL(other || own) in nats
-  size_t same_top = 0;              // predicted tokens for which both like the same one best
-};
-
-// Raw model input: ids with the pictures that their soft tokens stand for.
-struct TokenInput {
-  std::vector<TokenId> ids;
-  // Tower input for each run of soft tokens, [3, S, S] each, in order of appearance.
-  std::vector<std::vector<float>> pixel_values;
-};
-
-// What Logits can return besides; for comparing with other implementations.
-struct HiddenStates {
-  std::vector<float> first;  // residual stream after the first layer, [tokens, hidden]
-  std::vector<float> last;   // after the final norm, [tokens, hidden]
-};
-
-// What Session::Bench times.
-struct BenchWork {
-  size_t prompt_tokens = 0;  // arbitrary ids, at least 1
-  size_t decode_tokens = 0;  // greedy steps behind the prompt; end tokens do not stop them
-  size_t images = 0;         // noise pictures through tower and projector; nothing is cached
-};
-
 class Session {
  public:
-  // Allocates the cache and starts threads. The conversation is empty, but for a system message
-  // that the model's store may want (ModelConfig::system). Errors: kInvalidArgument, kOutOfMemory
-  // with the plan.
+  // A conversation of an engine's. It is empty, but for a system message that the model's store may
+  // want (ModelConfig::system). Errors: kOutOfMemory.
+  static Result<Session> Create(const Engine& engine);
+  // A conversation with an engine of its own. Errors: those of Engine::Create.
   static Result<Session> Create(const Model& model, const SessionOptions& options = {});
+  // A moved-from session can be destroyed and assigned to, and nothing else.
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
@@ -79,8 +47,8 @@ class Session {
                                 const TextCallback& on_text = {},
                                 const ProgressCallback& on_progress = {});
 
-  // Answers `messages` as a whole conversation, replacing the session's own. What the cache already
-  // holds of it is reused. Roles must alternate user/model after an optional system message, and
+  // Answers `messages` as a whole conversation, replacing the session's own. What was computed of
+  // it before is found again. Roles must alternate user/model after an optional system message, and
   // the last message be the user's.
   Result<GenerationResult> Generate(std::span<const Message> messages,
                                     const GenerationOptions& options = {},
@@ -88,9 +56,12 @@ class Session {
                                     const ProgressCallback& on_progress = {});
 
   // Continues raw text without chat template (BOS is put in front), for pretrained models. Pictures
-  // may stand between texts. Forgets the conversation.
+  // may stand between texts. Leaves the conversation as it is.
   Result<GenerationResult> Complete(std::span<const Part> prompt,
                                     const GenerationOptions& options = {},
+                                    const TextCallback& on_text = {},
+                                    const ProgressCallback& on_progress = {});
+  Result<GenerationResult> Complete(std::string_view prompt, const GenerationOptions& options = {},
                                     const TextCallback& on_text = {},
                                     const ProgressCallback& on_progress = {});
 
@@ -108,43 +79,15 @@ class Session {
   // kOutOfMemory; the conversation is then as it was.
   Status SetSystem(std::string_view text);
 
+  // Valid until the next call that is not const.
   std::span<const Message> messages() const;
   // Of the conversation as it is now, whether it has been computed or not; a system message counts
-  // together with the first user message. Encodes it, as Send does.
+  // together with the first user message. Texts that were encoded before are not encoded again.
   ContextUsage usage() const;
   // As they are used: what was left to the library (0, kAuto) is filled in.
   const SessionOptions& options() const;
   const Model& model() const;
-
-  // Log-probability of text as the model's own continuation of BOS, in windows of at most the
-  // context (perplexity = exp(-sum / tokens)). Rows of the embedding table that stand for no token
-  // have no probability, as in answers. Forgets the conversation.
-  Result<ScoreResult> Score(std::string_view text, const ProgressCallback& on_progress = {});
-
-  // Scores the text with both models, in windows of the smaller context, and says how far the
-  // predictions here are from those of `other`, over the tokens that both know. Logits are held for
-  // a few tokens at a time, however long the text. Both sessions forget their conversations.
-  // Errors: kInvalidArgument (the same session, or the vocabularies split the text differently),
-  // and those of Score.
-  Result<Comparison> Compare(Session& other, std::string_view text,
-                             const ProgressCallback& on_progress = {});
-
-  // Logits of every position, [ids.size(), vocab_size]; positions start at 0. Forgets the
-  // conversation. hidden may be null. Errors as for Send.
-  Result<std::vector<float>> Logits(const TokenInput& input, HiddenStates* hidden = nullptr);
-
-  // Greedy or sampled continuation of raw ids; stops only at max_tokens (required) or a full
-  // context, and refuses stop strings. Forgets the conversation.
-  Result<std::vector<TokenId>> ContinueIds(const TokenInput& input,
-                                           const GenerationOptions& options);
-
-  // How likely the picture violates each policy, in their order, as ShieldGemma 2 judges: P(Yes)
-  // against P(No) as the first word of the answer. The picture is shown whole, without crops, and
-  // encoded once. Forgets the conversation. Errors: kUnsupported for a text-only model or a
-  // vocabulary without the words; kInvalidArgument (no policy, or one without text or not UTF-8);
-  // kContextTooLong, kBadImage, kCancelled.
-  Result<std::vector<PolicyScore>> Classify(const Image& image, std::span<const Policy> policies,
-                                            const ProgressCallback& on_progress = {});
+  const Engine& engine() const;
 
   // Replaces the conversation without computing anything; what messages() returned is accepted.
   // Roles as for Generate, except that the last message may be the model's. On any error the
@@ -152,15 +95,23 @@ class Session {
   // with the numbers; otherwise as for Send.
   Status SetMessages(std::span<const Message> messages);
 
-  // Times work on arbitrary ids: image_seconds, prefill_seconds (all prompt tokens, with the logits
-  // of the last), decode_seconds (decode_tokens steps at depth prompt_tokens, sampling included).
-  // Needs no tokenizer. Forgets the conversation. Errors: kContextTooLong, kUnsupported (images for
-  // a text-only model), kInvalidArgument (no prompt token), kCancelled.
-  Result<Timings> Bench(const BenchWork& work);
+  // Writes the conversation with what was computed of it to a file that a session of this kind of
+  // model can go on from: messages, tokens, what the model saw of pictures, keys and values. Whole
+  // or not at all, readable by its owner alone. Errors: kIo; kCancelled; kInvalidArgument where
+  // `path` is a file of another kind, which stays.
+  Status Save(const std::string& path, const ProgressCallback& on_progress = {}) const;
+  // Takes the conversation of such a file in place of its own; nothing is computed. On any error
+  // the conversation is as it was before. Errors: kIo; kBadModel for a damaged file; kUnsupported,
+  // with what differs, for one of another model, cache type, SIMD target or version: LoadMessages
+  // may take it; kContextTooLong.
+  Status Load(const std::string& path);
+  // The messages of such a file alone, from whatever model. Errors: as above; kUnsupported where
+  // there are pictures among them.
+  Status LoadMessages(const std::string& path);
 
   // Stops the running call behind the layer that it computes, of one batch of a prompt or one
-  // token: at once on small models, within half a second on the largest. A no-op when none runs.
-  // Async-signal-safe.
+  // token: at once on small models, within half a second on the largest. A no-op when none runs:
+  // to stop a call that may not have begun, use GenerationOptions::cancel. Async-signal-safe.
   void Cancel() noexcept;
 
  private:

@@ -101,7 +101,8 @@ Status PromptBuilder::View(size_t view) {
 
 Status PromptBuilder::FlushText() {
   if (text_.empty()) return {};
-  GEMMA3_TRY(const std::vector<TokenId> ids, tokenizer_.Encode(text_));
+  TextMemo none;
+  GEMMA3_TRY(const auto ids, (memo_ ? *memo_ : none).Encode(tokenizer_, text_));
   layout_.ids.insert(layout_.ids.end(), ids.begin(), ids.end());
   text_.clear();
   return {};

@@ -16,6 +16,7 @@
 #include "gemma3/config.h"
 #include "gemma3/error.h"
 #include "gemma3/tokenizer.h"
+#include "src/chat/text_memo.h"
 
 namespace gemma3 {
 
@@ -55,8 +56,10 @@ struct ChatTokens {
 // Keeps references to all its arguments; one thread.
 class PromptBuilder {
  public:
-  PromptBuilder(const Tokenizer& tokenizer, const ModelConfig& config, ImageForm form)
-      : tokenizer_(tokenizer), config_(config), form_(form) {}
+  // memo may be null.
+  PromptBuilder(const Tokenizer& tokenizer, const ModelConfig& config, ImageForm form,
+                TextMemo* memo = nullptr)
+      : tokenizer_(tokenizer), config_(config), form_(form), memo_(memo) {}
 
   // A control token by its id.
   Status Control(TokenId id);
@@ -79,6 +82,7 @@ class PromptBuilder {
   const Tokenizer& tokenizer_;
   const ModelConfig& config_;
   ImageForm form_;
+  TextMemo* memo_;
   std::string text_;  // since the last control token
   size_t pictures_ = 0;
   PromptLayout layout_;

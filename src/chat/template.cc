@@ -94,12 +94,33 @@ Status CheckForTranslateGemma(std::span<const Message> messages) {
   return {};
 }
 
+// Ids come from programs; they may hold no turn and no picture of their own.
+Status CheckGenerated(std::span<const TokenId> ids, const ChatTokens& tokens,
+                      const ModelConfig& config, size_t message) {
+  for (const TokenId id : ids) {
+    for (const TokenId mark : {tokens.bos, tokens.start_of_turn, tokens.end_of_turn}) {
+      if (id == mark) {
+        return Fail(ErrorCode::kInvalidArgument, "message ", message + 1, ": its ids hold ", id,
+                    ", which marks turns");
+      }
+    }
+    const bool of_pictures = id == config.tokens.image_soft_token ||
+                             id == config.tokens.start_of_image ||
+                             id == config.tokens.end_of_image;
+    if (config.has_vision && of_pictures) {
+      return Fail(ErrorCode::kInvalidArgument, "message ", message + 1, ": its ids hold ", id,
+                  ", which marks pictures");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
                                 const ModelConfig& config, const TemplateOptions& options) {
   GEMMA3_TRY(const ChatTokens tokens, ChatTokens::Find(tokenizer));
-  PromptBuilder builder(tokenizer, config, options.image_form);
+  PromptBuilder builder(tokenizer, config, options.image_form, options.memo);
   PartWriter parts(builder, options.crops);
 
   if (config.chat_template.kind == ChatTemplateKind::kTranslateGemma) {
@@ -133,12 +154,17 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
       builder.Text(words);
     }
 
-    bool ended = false;
     const size_t answer = turn / 2;
-    if (message.role == Role::kModel && answer < options.answers.size() &&
-        !options.answers[answer].empty()) {
-      GEMMA3_CHECK_OK(builder.Ids(options.answers[answer]));
-      ended = options.answers[answer].back() == tokens.end_of_turn;
+    std::span<const TokenId> generated;
+    if (message.role == Role::kModel) {
+      const bool given = answer < options.answers.size() && !options.answers[answer].empty();
+      generated = given ? options.answers[answer] : message.ids;
+    }
+    const bool ended = !generated.empty() && generated.back() == tokens.end_of_turn;
+    if (!generated.empty()) {
+      GEMMA3_CHECK_OK(CheckGenerated(ended ? generated.first(generated.size() - 1) : generated,
+                                     tokens, config, i));
+      GEMMA3_CHECK_OK(builder.Ids(generated));
     } else {
       for (size_t p = 0; p < message.parts.size(); ++p) {
         GEMMA3_CHECK_OK(parts.Add(message.parts[p], Place(i, p), /*trim=*/true));
@@ -157,7 +183,7 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
 Result<PromptLayout> LayOutRaw(std::span<const Part> parts, const Tokenizer& tokenizer,
                                const ModelConfig& config, const TemplateOptions& options) {
   GEMMA3_TRY(const ChatTokens tokens, ChatTokens::Find(tokenizer));
-  PromptBuilder builder(tokenizer, config, options.image_form);
+  PromptBuilder builder(tokenizer, config, options.image_form, options.memo);
   PartWriter writer(builder, options.crops);
   GEMMA3_CHECK_OK(builder.Control(tokens.bos));
   for (size_t i = 0; i < parts.size(); ++i) {

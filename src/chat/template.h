@@ -33,11 +33,13 @@ struct TemplateOptions {
   // end have none.
   std::span<const size_t> crops = {};
   // What the model generated for each of its turns, in order, without a final <eos>; with or
-  // without the final <end_of_turn>. An empty entry, or none, means: encode the message's text.
+  // without the final <end_of_turn>. An empty entry, or none, means: Message::ids or, without
+  // those, encode the message's text.
   // With it, the layout begins with exactly the ids of the prompt that was answered and of that
   // answer, so that the cache of a session stays valid: generated ids need not be what their text
   // encodes to.
   std::span<const std::vector<TokenId>> answers = {};
+  TextMemo* memo = nullptr;  // of this tokenizer
 };
 
 // Lays out a conversation: at most one system message in front, then user and model turns in

@@ -55,6 +55,18 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
     return Fail(kInvalid, "repeat_penalty must be a number above 0 (1 is off), not ", penalty,
                 Origin(options.repeat_penalty));
   }
+  std::vector<std::pair<TokenId, float>> bias = options.logit_bias;
+  std::ranges::stable_sort(bias, {}, &std::pair<TokenId, float>::first);
+  for (size_t i = 0; i < bias.size(); ++i) {
+    const auto [id, value] = bias[i];
+    if (id < 0 || std::isnan(value) || value == kInfinity) {
+      return Fail(kInvalid, "logit_bias takes a token id and a number, or -infinity, not ", id,
+                  " and ", value);
+    }
+    if (i > 0 && bias[i - 1].first == id) {
+      return Fail(kInvalid, "logit_bias names the token ", id, " twice");
+    }
+  }
   // The model's own penalty is transformers', which looks at the whole text.
   const size_t look_back =
       options.repeat_penalty ? kRepeatLastN
@@ -68,6 +80,7 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
       .repeat_last_n = options.repeat_last_n.value_or(look_back),
       // 32 random bits: enough to differ, short to type again, and exact in any JSON reader.
       .seed = options.seed ? *options.seed : std::random_device{}(),
+      .bias = std::move(bias),
   };
 }
 
@@ -78,6 +91,13 @@ Result<Sampler> Sampler::Create(const GenerationOptions& options,
   std::vector<TokenId> in_range;
   for (const TokenId id : banned) {
     if (id >= 0 && static_cast<size_t>(id) < vocab_limit) in_range.push_back(id);
+  }
+  for (const auto& [id, bias] : settings.bias) {
+    if (static_cast<size_t>(id) >= vocab_limit) {
+      return Fail(ErrorCode::kInvalidArgument, "logit_bias names the token ", id,
+                  ", and the vocabulary has ", vocab_limit);
+    }
+    if (bias == -kInfinity) in_range.push_back(id);
   }
   std::sort(in_range.begin(), in_range.end());
   in_range.erase(std::unique(in_range.begin(), in_range.end()), in_range.end());
@@ -116,9 +136,12 @@ void Sampler::Penalise(std::span<float> logits, std::span<const TokenId> history
   }
 }
 
-TokenId Sampler::Sample(std::span<float> logits, std::span<const TokenId> history) {
-  const double uniform = random_.NextUniform();
+TokenId Sampler::Sample(std::span<float> logits, std::span<const TokenId> history, size_t place) {
+  const double uniform = random_.Uniform(place);
   logits = logits.first(std::min(logits.size(), vocab_limit_));
+  for (const auto& [id, bias] : settings_.bias) {
+    if (static_cast<size_t>(id) < logits.size()) logits[static_cast<size_t>(id)] += bias;
+  }
   Penalise(logits, history);
   for (const TokenId id : banned_) {
     if (static_cast<size_t>(id) < logits.size()) logits[static_cast<size_t>(id)] = -kInfinity;

@@ -2,7 +2,7 @@
 //
 // Choosing the next token from the logits.
 //
-// The chain: repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw. Candidates stand
+// The chain: logit bias -> repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw. Candidates stand
 // in falling order of their logits, lower ids first on ties, and every filter keeps a prefix of
 // them:
 //   top-k  the k likeliest; their probabilities are then renormalised,
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "gemma3/config.h"
@@ -27,16 +28,18 @@
 
 namespace gemma3 {
 
-// A stream of random numbers that is the same everywhere: SplitMix64 (Steele, Lea and Flood, "Fast
-// splittable pseudorandom number generators", OOPSLA 2014). Number i is a hash of the counter
-// Mix(seed) + (i + 1) * kStep; hashing the seed keeps neighbouring seeds from sharing a stream.
-class RandomStream {
+// Random numbers that are the same everywhere, one for each place: SplitMix64 (Steele, Lea and
+// Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). Number i is a hash of the
+// counter Mix(seed) + (i + 1) * kStep; hashing the seed keeps neighbouring seeds from sharing them.
+class RandomNumbers {
  public:
-  explicit RandomStream(uint64_t seed) : counter_(Mix(seed)) {}
+  explicit RandomNumbers(uint64_t seed) : begin_(Mix(seed)) {}
 
-  uint64_t Next() { return Mix(counter_ += kStep); }
+  uint64_t operator[](uint64_t place) const { return Mix(begin_ + (place + 1) * kStep); }
   // In [0, 1), a multiple of 2^-53.
-  double NextUniform() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
+  double Uniform(uint64_t place) const {
+    return static_cast<double>((*this)[place] >> 11) * 0x1p-53;
+  }
 
  private:
   static constexpr uint64_t kStep = 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio, odd
@@ -45,7 +48,7 @@ class RandomStream {
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return x ^ (x >> 31);
   }
-  uint64_t counter_;
+  uint64_t begin_;
 };
 
 // What GenerationOptions and the model's defaults come to.
@@ -57,6 +60,7 @@ struct SamplingSettings {
   float repeat_penalty = 1;
   size_t repeat_last_n = 0;
   uint64_t seed = 0;
+  std::vector<std::pair<TokenId, float>> bias;  // in rising order of ids, one each
 };
 
 // Fills unset options from the defaults, and draws a seed where none is set. Errors:
@@ -65,7 +69,7 @@ struct SamplingSettings {
 Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
                                          const GenerationDefaults& defaults);
 
-// One generation's sampler: settings, random stream and buffers. One thread at a time.
+// One generation's sampler: settings, random numbers and buffers. One thread at a time.
 class Sampler {
  public:
   // Ids in [0, vocab_limit) may be drawn, except `banned` ones (pad, bos, image tokens); ids
@@ -75,13 +79,13 @@ class Sampler {
                                 const GenerationDefaults& defaults, size_t vocab_limit,
                                 std::span<const TokenId> banned);
 
-  // The next token. logits: [vocab_limit or more], not empty, edited. history: all tokens so far,
-  // prompt included; ids out of range are skipped. Takes one step of the random stream, whether it
-  // is needed or not, so that a token's random number depends on its place alone. Does not allocate
-  // once its buffers have grown.
+  // The token at `place` of the answer, counted from 0. logits: [vocab_limit or more], not empty,
+  // edited. history: all tokens so far, prompt included; ids out of range are skipped. The random
+  // number depends on the seed and the place alone, so a place may be sampled again, or early. Does
+  // not allocate once its buffers have grown.
   // A logit of NaN is never drawn. Where there are no probabilities it returns the first logit of
   // +inf, or the lowest allowed id if no allowed logit is a number above -inf.
-  TokenId Sample(std::span<float> logits, std::span<const TokenId> history);
+  TokenId Sample(std::span<float> logits, std::span<const TokenId> history, size_t place);
 
   uint64_t seed() const { return settings_.seed; }  // that was set, or drawn
 
@@ -96,7 +100,7 @@ class Sampler {
   size_t vocab_limit_;
   std::vector<TokenId> banned_;  // in range
   TokenId fallback_;             // the lowest id that may be drawn
-  RandomStream random_;
+  RandomNumbers random_;
   std::vector<TokenId> recent_;        // distinct tokens to penalise
   std::vector<Candidate> candidates_;  // in falling order; logit = (logit - largest) / temperature
   std::vector<double> cumulative_;     // of exp(candidates_[i].logit), for those kept

@@ -32,6 +32,8 @@ class StopStrings {
   void Flush(std::string& out);
 
   bool stopped() const { return stopped_; }
+  // Whether text is held back.
+  bool waiting() const { return !held_.empty(); }
 
  private:
   // A stop string and how far its beginning is matched: Knuth, Morris, Pratt.

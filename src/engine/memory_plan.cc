@@ -6,7 +6,6 @@
 #include "ops/mlp.h"
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
-#include "src/model/kv_cache.h"
 #include "src/model/transformer.h"
 #include "src/vision/vision_tower.h"
 
@@ -26,8 +25,7 @@ MemoryPlan PlanModel(const ModelConfig& config, const ModelSizes& sizes) {
 Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes,
                               const ResolvedOptions& options) {
   MemoryPlan plan = PlanModel(config, sizes);
-  plan.kv_cache = KvCache::MostBytes(config.text, options.kv, options.context, options.max_batch) +
-                  options.checkpoint_bytes;
+  plan.kv_cache = options.kv_bytes;
   // Matrix products keep their input once more in the kernels' form, at most f32, and an MLP its
   // inner rows.
   const size_t widest =
@@ -46,7 +44,7 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
   if (limit != 0 && plan.total() > limit) {
     return Fail(ErrorCode::kOutOfMemory, "this session needs ", DescribePlan(plan),
                 ", more than the limit of ", BytesText(limit), "; use a smaller context (now ",
-                options.context, " tokens)");
+                options.context, " tokens", options.session.parallel > 1 ? " each)" : ")");
   }
   return plan;
 }

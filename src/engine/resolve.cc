@@ -19,6 +19,16 @@ Status OutOfRange(const char* option, const std::string& range, size_t value) {
 
 }  // namespace
 
+MachineOptions MachineOptionsOf(const ResolvedOptions& options) {
+  return {.threads = options.threads,
+          .compute = options.compute,
+          .reference = options.session.reference,
+          .kv = options.kv,
+          .max_batch = options.max_batch,
+          .kv_bytes = options.kv_bytes,
+          .image_cache_bytes = options.session.image_cache_bytes};
+}
+
 Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options) {
   ResolvedOptions out;
   out.session = options;
@@ -63,10 +73,19 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
       out.kv.global = KvType::kInt8;
       break;
   }
+  constexpr size_t kMaxParallel = 1024;
+  if (options.parallel == 0 || options.parallel > kMaxParallel) {
+    GEMMA3_CHECK_OK(
+        OutOfRange("parallel", "1 to " + std::to_string(kMaxParallel), options.parallel));
+  }
   // Enough for the begin of the last turn behind an answer longer than a window. Turns that are
   // shorter share pages with the cache, and more of them fit.
-  out.checkpoint_bytes = options.checkpoint_bytes != 0 ? options.checkpoint_bytes
-                                                       : KvCache::ForkBytes(config.text, out.kv);
+  out.checkpoint_bytes = options.checkpoint_bytes != 0
+                             ? options.checkpoint_bytes
+                             : options.parallel * KvCache::ForkBytes(config.text, out.kv);
+  out.kv_bytes = options.parallel *
+                     KvCache::MostBytes(config.text, out.kv, out.context, out.max_batch) +
+                 out.checkpoint_bytes;
   SessionOptions& session = out.session;
   session.checkpoint_bytes = out.checkpoint_bytes;
   session.context = out.context;

@@ -9,6 +9,7 @@
 #include "gemma3/error.h"
 #include "gemma3/options.h"
 #include "ops/matmul.h"
+#include "src/generate/machine.h"
 #include "src/model/kv_pool.h"
 
 namespace gemma3 {
@@ -22,7 +23,11 @@ struct ResolvedOptions {
   Compute compute = Compute::kFast;
   KvTypes kv;
   size_t checkpoint_bytes = 0;
+  size_t kv_bytes = 0;  // keys and values of all conversations, checkpoints included
 };
+
+// What they ask of the machine.
+MachineOptions MachineOptionsOf(const ResolvedOptions& options);
 
 // Errors: kInvalidArgument, naming the option, its range and the value given.
 Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options);

@@ -50,6 +50,9 @@
 
 namespace gemma3 {
 
+// By convention names end so.
+inline constexpr const char* kStateSuffix = ".gemma3-state";
+
 // Named facts that the bits of a computation depend on: the model, the types of keys and values,
 // the SIMD target. A state is continued only where all of them are the same.
 struct StateIdentity {

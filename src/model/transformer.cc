@@ -181,7 +181,7 @@ void Transformer::RunLayer(size_t layer, std::span<const BatchPart> batch, Pass&
 
 Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
                                                Workspace& workspace,
-                                               const std::atomic<bool>& cancel,
+                                               const StopCheck& stop,
                                                float* after_first_layer) const {
   for (const BatchPart& part : batch) {
     GEMMA3_CHECK_OK(part.cache->MakeRoom(part.cache->size() + part.ids.size()));
@@ -191,7 +191,7 @@ Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
   Prepare(batch, pass);
   Embed(batch, pass.x, workspace.pool());
   for (size_t layer = 0; layer < config_.num_layers; ++layer) {
-    if (cancel.load(std::memory_order_relaxed)) {
+    if (stop && stop()) {
       return Fail(ErrorCode::kCancelled, "cancelled by the caller");
     }
     RunLayer(layer, batch, pass, pass.x, workspace.pool());

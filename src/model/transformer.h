@@ -11,8 +11,8 @@
 // are passed in.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -35,6 +35,9 @@ struct BatchPart {
   std::span<const ImageRun> images = {};
 };
 
+// Asked before each layer; true ends the pass. May be empty.
+using StopCheck = std::function<bool()>;
+
 class Transformer {
  public:
   // Floats of the workspace for batches of up to `max_rows` rows.
@@ -46,11 +49,11 @@ class Transformer {
 
   // Runs all layers over the batch and appends it to the caches. Returns the residual stream after
   // the last layer, [rows, hidden], the parts one after the other; valid until the workspace is
-  // used again. Errors: kCancelled when `cancel` was set, and those of KvCache::MakeRoom: the
+  // used again. Errors: kCancelled when `stop` said so, and those of KvCache::MakeRoom: the
   // caches then hold what they held before. after_first_layer, if not null, receives the residual
   // stream after layer 0, [rows, hidden].
   Result<Rows<const float>> Forward(std::span<const BatchPart> batch, Workspace& workspace,
-                                    const std::atomic<bool>& cancel,
+                                    const StopCheck& stop,
                                     float* after_first_layer = nullptr) const;
 
   // out = final_norm(x). x, out: [rows, hidden].

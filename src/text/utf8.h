@@ -45,6 +45,8 @@ class Utf8Stream {
   void Push(std::string_view bytes, std::string& out);
   // The end of the text: what is still held back cannot be completed any more.
   void Flush(std::string& out);
+  // Whether bytes are held back.
+  bool waiting() const { return pending_size_ > 0; }
 
  private:
   // Bytes held back, at most 3.

@@ -1,10 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "src/weights/packed_store.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -17,6 +13,7 @@
 #include "src/base/field_count.h"
 #include "src/base/file_writer.h"
 #include "src/base/hash.h"
+#include "src/base/kept_files.h"
 #include "src/base/status.h"
 #include "src/formats/grouped_codes.h"
 #include "src/weights/fingerprint.h"
@@ -91,13 +88,6 @@ const char* FormatName(WeightFormat format) {
   return "";
 }
 
-// In its access time: whoever has the file mapped takes another modification time for other content
-// (FileMap::CheckUnchanged).
-void MarkUsed(const std::string& path) {
-  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};  // access, modification
-  ::utimensat(AT_FDCWD, path.c_str(), times, 0);  // a file of someone else's keeps its time
-}
-
 }  // namespace
 
 Result<StoreEntry> EntryFor(const Checkpoint& checkpoint, const LoadOptions& options) {
@@ -151,34 +141,7 @@ Status KeepMatrices(const Checkpoint& checkpoint, const ModelWeights& weights,
 }
 
 void TrimPackedStore(const std::string& folder, size_t max_bytes, const std::string& keep) {
-  struct Entry {
-    fs::path path;
-    time_t used;
-    size_t bytes;
-  };
-  std::vector<Entry> entries;
-  std::vector<fs::path> abandoned;
-  size_t total = 0;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    struct stat info = {};
-    if (::stat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    const std::string name = it->path().filename().string();
-    if (name.find(std::string(kPackedFileSuffix) + ".") != std::string::npos &&
-        IsAbandoned(it->path().string())) {
-      abandoned.push_back(it->path());
-    }
-    if (it->path().extension() != kPackedFileSuffix) continue;
-    const auto bytes = static_cast<size_t>(info.st_size);
-    total += bytes;
-    if (it->path() != keep) entries.push_back({it->path(), info.st_atime, bytes});
-  }
-  for (const fs::path& path : abandoned) fs::remove(path, error);
-  std::ranges::sort(entries, {}, &Entry::used);
-  for (const Entry& entry : entries) {
-    if (total <= max_bytes) break;
-    if (fs::remove(entry.path, error)) total -= entry.bytes;
-  }
+  TrimFolder(folder, kPackedFileSuffix, max_bytes, keep);
 }
 
 }  // namespace gemma3

@@ -16,22 +16,28 @@ BEGIN {
   layer["src/stores"] = 2
   layer["src/weights"] = 3; layer["src/chat"] = 3; layer["src/decode"] = 3; layer["src/image"] = 3
   layer["src/model"] = 4; layer["src/vision"] = 4
+  layer["src/generate"] = 5
   layer["src/engine"] = 6
-  layer["tools"] = 7
-  layer["tests"] = 8
+  layer["src/evaluate"] = 7
+  layer["tools"] = 8
+  layer["tests"] = 9
   # Public headers that declare services and not values belong to the layer that implements them.
   service["include/gemma3/tokenizer.h"] = 2
   service["include/gemma3/model.h"] = 6; service["include/gemma3/session.h"] = 6
-  service["include/gemma3/bench.h"] = 6; service["include/gemma3/gemma3.h"] = 6
+  service["include/gemma3/engine.h"] = 6
+  service["include/gemma3/bench.h"] = 7; service["include/gemma3/classify.h"] = 7
+  service["include/gemma3/experimental/evaluator.h"] = 7
+  service["include/gemma3/gemma3.h"] = 7
   # A free function declared in a service header may be defined further down.
   defines["src/stores", "include/gemma3/model.h"] = 1  # FindModel
+  defines["src/chat", "include/gemma3/classify.h"] = 1  # ShieldGemmaPolicies
   # Besides the public headers the program uses these (checked arithmetic and errors; tensors in
   # files, for comparing logits).
   program["include/gemma3"] = program["src/base"] = program["src/formats"] = 1
   # Which folders may see a third-party library.
   sees["hwy"] = "ops src/threading"
   sees["sentencepiece"] = "src/text"
-  sees["nlohmann"] = "src/base src/formats src/weights tools"
+  sees["nlohmann"] = "src/base src/chat src/formats src/weights tools"
   sees["stb"] = "src/image"
   sees["webp"] = "src/image"
   sees["CLI"] = "tools"

@@ -45,7 +45,7 @@ Sampler Make(const GenerationOptions& options, size_t vocab,
 TokenId SampleOnce(const GenerationOptions& options, std::vector<float> logits,
                    const std::vector<TokenId>& history = {},
                    const std::vector<TokenId>& banned = {}) {
-  return Make(options, logits.size(), banned).Sample(logits, history);
+  return Make(options, logits.size(), banned).Sample(logits, history, 0);
 }
 
 std::vector<float> RandomLogits(size_t n, unsigned seed, float deviation = 2) {
@@ -106,22 +106,22 @@ TokenId ReferenceDraw(const std::vector<Outcome>& outcomes, double uniform) {
   return outcomes.back().id;
 }
 
-TEST(RandomStreamTest, IsSplitMix64) {
+TEST(RandomNumbersTest, IsSplitMix64) {
   // The published generator's first numbers from state 0, which is where seed 0 starts.
-  RandomStream random(0);
-  EXPECT_EQ(random.Next(), 0xE220A8397B1DCDAFu);
-  EXPECT_EQ(random.Next(), 0x6E789E6AA1B965F4u);
-  EXPECT_EQ(random.Next(), 0x06C45D188009454Fu);
-  EXPECT_EQ(random.Next(), 0xF88BB8A8724C81ECu);
+  const RandomNumbers random(0);
+  EXPECT_EQ(random[0], 0xE220A8397B1DCDAFu);
+  EXPECT_EQ(random[1], 0x6E789E6AA1B965F4u);
+  EXPECT_EQ(random[2], 0x06C45D188009454Fu);
+  EXPECT_EQ(random[3], 0xF88BB8A8724C81ECu);
 }
 
-TEST(RandomStreamTest, UniformIsInRangeAndDiffersBySeed) {
-  RandomStream a(1), b(2);
-  for (int i = 0; i < 1000; ++i) {
-    const double x = a.NextUniform();
+TEST(RandomNumbersTest, UniformIsInRangeAndDiffersBySeed) {
+  const RandomNumbers a(1), b(2);
+  for (size_t i = 0; i < 1000; ++i) {
+    const double x = a.Uniform(i);
     EXPECT_GE(x, 0);
     EXPECT_LT(x, 1);
-    EXPECT_NE(x, b.NextUniform());
+    EXPECT_NE(x, b.Uniform(i));
   }
 }
 
@@ -182,7 +182,7 @@ TEST(ResolveSamplingTest, TheModelsPenaltyLooksAtTheWholeText) {
 
 TEST(ResolveSamplingTest, AnUnsetSeedIsAnotherOneEachTime) {
   std::set<uint64_t> seeds;
-  for (int i = 0; i < 8; ++i) seeds.insert(ResolveSampling({}, {})->seed);
+  for (size_t i = 0; i < 8; ++i) seeds.insert(ResolveSampling({}, {})->seed);
   EXPECT_GT(seeds.size(), 1u);  // equal with probability 2^-224
   GenerationOptions options;
   options.seed = 0;
@@ -248,9 +248,9 @@ TEST(SamplerTest, BannedIdsAndThoseBeyondTheLimitAreNeverDrawn) {
     options.top_k = top_k;
     Sampler sampler = Make(options, 6, banned);
     std::vector<int> counts(8);
-    for (int i = 0; i < 1000; ++i) {
+    for (size_t i = 0; i < 1000; ++i) {
       std::vector<float> logits = {9, 0, 0, 9, 0, 9, 9, 9};  // two rows beyond the limit
-      ++counts[static_cast<size_t>(sampler.Sample(logits, {}))];
+      ++counts[static_cast<size_t>(sampler.Sample(logits, {}, i))];
     }
     EXPECT_EQ(counts[1] + counts[2] + counts[4], 1000);
     for (const size_t id : {1, 2, 4}) EXPECT_GT(counts[id], 0);
@@ -273,7 +273,7 @@ TEST(SamplerTest, PenaltyDividesPositiveAndMultipliesNegativeLogitsOnce) {
   Sampler sampler = Make(options, 5);
   std::vector<float> logits = {8, -3, 6, 0, 1};
   // 0 and 1 several times, and ids that are none of the vocabulary.
-  EXPECT_EQ(sampler.Sample(logits, std::vector<TokenId>{0, 1, 0, 3, 1, 0, 500, -1}), 2);
+  EXPECT_EQ(sampler.Sample(logits, std::vector<TokenId>{0, 1, 0, 3, 1, 0, 500, -1}, 0), 2);
   EXPECT_EQ(logits, (std::vector<float>{4, -6, 6, 0, 1}));
 }
 
@@ -306,11 +306,11 @@ TEST(SamplerTest, DrawsWhatTheReferenceDraws) {
               options.min_p = min_p;
               options.seed = vocab * 1000 + static_cast<size_t>(top_k);
               const auto outcomes = ReferenceOutcomes(logits, options);
-              RandomStream random(options.seed.value());
+              const RandomNumbers random(options.seed.value());
               Sampler sampler = Make(options, vocab);
-              for (int i = 0; i < 8; ++i) {
+              for (size_t i = 0; i < 8; ++i) {
                 std::vector<float> copy = logits;
-                ASSERT_EQ(sampler.Sample(copy, {}), ReferenceDraw(outcomes, random.NextUniform()))
+                ASSERT_EQ(sampler.Sample(copy, {}, i), ReferenceDraw(outcomes, random.Uniform(i)))
                     << "vocab " << vocab << " deviation " << deviation << " temperature "
                     << temperature << " top_k " << top_k << " top_p " << top_p << " min_p " << min_p
                     << " draw " << i;
@@ -338,9 +338,9 @@ TEST(SamplerTest, FrequenciesFollowTheProbabilities) {
       options.seed = 5;
       Sampler sampler = Make(options, logits.size());
       std::vector<int> counts(logits.size());
-      for (int i = 0; i < kDraws; ++i) {
+      for (size_t i = 0; i < kDraws; ++i) {
         std::vector<float> copy = logits;
-        ++counts[static_cast<size_t>(sampler.Sample(copy, {}))];
+        ++counts[static_cast<size_t>(sampler.Sample(copy, {}, i))];
       }
       const auto outcomes = ReferenceOutcomes(logits, options);
       double chi_square = 0;
@@ -367,9 +367,9 @@ TEST(SamplerTest, TopPKeepsTheTokenThatReachesTheShareAndAtLeastOne) {
     options.top_k = 3;
     Sampler sampler = Make(options, 3);
     TokenId last = 0;
-    for (int i = 0; i < 300; ++i) {
+    for (size_t i = 0; i < 300; ++i) {
       std::vector<float> copy = logits;
-      last = std::max(last, sampler.Sample(copy, {}));
+      last = std::max(last, sampler.Sample(copy, {}, i));
     }
     return last + 1;
   };
@@ -386,9 +386,9 @@ TEST(SamplerTest, MinPOfOneKeepsTheTiesOfTheLikeliest) {
   options.min_p = 1;
   Sampler sampler = Make(options, 4);
   std::vector<int> counts(4);
-  for (int i = 0; i < 300; ++i) {
+  for (size_t i = 0; i < 300; ++i) {
     std::vector<float> logits = {2, 3, 3, 1};
-    ++counts[static_cast<size_t>(sampler.Sample(logits, {}))];
+    ++counts[static_cast<size_t>(sampler.Sample(logits, {}, i))];
   }
   EXPECT_EQ(counts[1] + counts[2], 300);
   EXPECT_GT(counts[1], 0);
@@ -404,17 +404,17 @@ TEST(SamplerTest, ATinyTemperatureIsGreedy) {
   }
 }
 
-TEST(SamplerTest, TheSeedDecidesAndEveryTokenTakesOneStep) {
+TEST(SamplerTest, TheSeedAndThePlaceDecide) {
   const std::vector<float> logits = RandomLogits(1000, 4, 1);
   const auto draw = [&](uint64_t seed, bool certain_first) {
     GenerationOptions options = Plain();
     options.seed = seed;
     Sampler sampler = Make(options, logits.size());
     std::vector<TokenId> ids;
-    for (int i = 0; i < 20; ++i) {
+    for (size_t i = 0; i < 20; ++i) {
       std::vector<float> copy = logits;
       if (certain_first && i == 0) copy[7] = kInf;
-      ids.push_back(sampler.Sample(copy, {}));
+      ids.push_back(sampler.Sample(copy, {}, i));
     }
     return ids;
   };
@@ -427,6 +427,29 @@ TEST(SamplerTest, TheSeedDecidesAndEveryTokenTakesOneStep) {
   EXPECT_EQ(plain, certain);
 }
 
+TEST(SamplerTest, BiasIsAddedFirst) {
+  GenerationOptions options = Greedy();
+  options.logit_bias = {{3, 2.0f}, {0, -1.0f}};
+  EXPECT_EQ(SampleOnce(options, {5, 4.5f, 0, 2.6f}), 3);
+  options.logit_bias = {{3, 2.0f}, {0, -kInf}};
+  EXPECT_EQ(SampleOnce(options, {5, 4.5f, 0, 2.4f}), 1);
+  // Before the penalty, which divides what is positive.
+  options.logit_bias = {{1, 2.0f}};
+  options.repeat_penalty = 2;
+  EXPECT_EQ(SampleOnce(options, {1.6f, 1, 0}, {1}), 0);
+  options.logit_bias = {{1, -kInf}, {0, -kInf}, {2, -kInf}};
+  EXPECT_FALSE(Sampler::Create(options, {}, 3, {}));
+  for (const std::vector<std::pair<TokenId, float>>& bad :
+       {std::vector<std::pair<TokenId, float>>{{-1, 1.0f}}, {{3, 1.0f}}, {{1, kInf}}, {{1, kNan}},
+        {{1, 1.0f}, {1, 2.0f}}}) {
+    options.logit_bias = bad;
+    const auto sampler = Sampler::Create(options, {}, 3, {});
+    ASSERT_FALSE(sampler);
+    EXPECT_EQ(sampler.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(sampler.error().message.find("logit_bias"), std::string::npos);
+  }
+}
+
 TEST(SamplerTest, AWholeVocabularyWithoutTopK) {
   constexpr size_t kVocab = 262144;
   // Flat: the draw ends deep in the list. Peaked: among the first.
@@ -436,14 +459,14 @@ TEST(SamplerTest, AWholeVocabularyWithoutTopK) {
       GenerationOptions options = Plain();
       options.top_p = top_p;
       const auto outcomes = ReferenceOutcomes(logits, options);
-      RandomStream random(options.seed.value());
+      const RandomNumbers random(options.seed.value());
       Sampler sampler = Make(options, kVocab);
-      for (int i = 0; i < 3; ++i) {
+      for (size_t i = 0; i < 3; ++i) {
         std::vector<float> copy = logits;
-        const TokenId id = sampler.Sample(copy, {});
+        const TokenId id = sampler.Sample(copy, {}, i);
         // The reference sums every probability in double, the sampler's total has f32 terms: the
         // draw may fall on the neighbour, so compare places on the cumulative scale.
-        const double uniform = random.NextUniform();
+        const double uniform = random.Uniform(i);
         double before = 0;
         auto it = outcomes.begin();
         while (it != outcomes.end() && it->id != id) before += (it++)->probability;

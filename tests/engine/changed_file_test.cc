@@ -56,6 +56,9 @@ TEST_F(ChangedFile, EveryCallThatComputesIsAnError) {
   const auto first = session.Send(Message::User("abc"), Greedy(4));
   ASSERT_TRUE(first) << first.error().message;
 
+  auto evaluator = Evaluator::Create(session.model(), {.threads = 2});
+  auto classifier = Classifier::Create(session.model(), {.threads = 2});
+  ASSERT_TRUE(evaluator && classifier);
   const Image image{2, 2, std::vector<uint8_t>(12)};
   const std::vector<Part> prompt = {Part::Text("ab")};
   const std::vector<Message> messages = {Message::User("ab")};
@@ -68,11 +71,11 @@ TEST_F(ChangedFile, EveryCallThatComputesIsAnError) {
       [&] { return error_of(session.Regenerate(Greedy(4))); },
       [&] { return error_of(session.Generate(messages, Greedy(4))); },
       [&] { return error_of(session.Complete(prompt, Greedy(4))); },
-      [&] { return error_of(session.Score("abc")); },
-      [&] { return error_of(session.Logits(input)); },
-      [&] { return error_of(session.ContinueIds(input, Greedy(4))); },
-      [&] { return error_of(session.Classify(image, ShieldGemmaPolicies())); },
-      [&] { return error_of(session.Bench({.prompt_tokens = 1})); },
+      [&] { return error_of(evaluator->Score("abc")); },
+      [&] { return error_of(evaluator->Logits(input)); },
+      [&] { return error_of(evaluator->ContinueIds(input, Greedy(4))); },
+      [&] { return error_of(classifier->Classify(image, ShieldGemmaPolicies())); },
+      [&] { return error_of(evaluator->Bench({.prompt_tokens = 1})); },
       [&] { return error_of(MeasureLimits(&session.model(), {.threads = 1})); },
   };
   fs::resize_file(weights_, 4096);

@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Session::Classify: what it computes, against Session::Logits of the same prompts; what it encodes
-// and shares; what it refuses. With the demo model, whose vocabulary has Yes and No.
+// Classifier: what it computes, against Evaluator::Logits of the same prompts; what it encodes and
+// shares; what it refuses. With the demo model, whose vocabulary has Yes and No.
 #include "gemma3/classify.h"
 
 #include <gtest/gtest.h>
@@ -33,9 +33,15 @@ const Image& Picture() {
   return *part.image;
 }
 
+Classifier DemoClassifier(const EngineOptions& options = {.threads = 2}) {
+  auto classifier = Classifier::Create(DemoModel(), options);
+  EXPECT_TRUE(classifier) << classifier.error().message;
+  return *std::move(classifier);
+}
+
 // Probabilities in the order of the policies.
-std::vector<double> Classify(Session& session, std::span<const Policy> policies) {
-  const auto scores = session.Classify(Picture(), policies);
+std::vector<double> Classify(Classifier& classifier, std::span<const Policy> policies) {
+  const auto scores = classifier.Classify(Picture(), policies);
   EXPECT_TRUE(scores) << scores.error().message;
   std::vector<double> out;
   if (!scores) return out;
@@ -63,14 +69,14 @@ TEST(Classify, IsTheSoftmaxOfYesAndNoBehindThePrompt) {
   ASSERT_TRUE(answers);
   SessionOptions options = kExact;
   options.image_newlines = ImageNewlines::kIds;
-  Session session = DemoSession(options);
+  Classifier classifier = DemoClassifier(options);
   const auto policies = ShieldGemmaPolicies();
-  const std::vector<double> probabilities = Classify(session, policies);
+  const std::vector<double> probabilities = Classify(classifier, policies);
   ASSERT_EQ(probabilities.size(), 3u);
   for (size_t i = 0; i < 3; ++i) {
     const auto prompt = LayOutClassification(policies[i], tokenizer, config, ImageForm::kIds);
     ASSERT_TRUE(prompt);
-    Session other = DemoSession(options);
+    Evaluator other = DemoEvaluator(options);
     const auto logits = other.Logits({prompt->ids, {Pixels()}});
     ASSERT_TRUE(logits) << logits.error().message;
     const float* last = logits->data() + logits->size() - config.text.vocab_size;
@@ -88,12 +94,12 @@ TEST(Classify, IsTheSoftmaxOfYesAndNoBehindThePrompt) {
 
 TEST(Classify, DoesNotDependOnWhatTheCacheHeld) {
   const auto policies = ShieldGemmaPolicies();
-  Session all = DemoSession(kExact);
+  Classifier all = DemoClassifier(kExact);
   const std::vector<double> together = Classify(all, policies);
   const std::vector<double> again = Classify(all, policies);
   EXPECT_EQ(again, together);
   for (size_t i = 0; i < policies.size(); ++i) {
-    Session alone = DemoSession(kExact);
+    Classifier alone = DemoClassifier(kExact);
     ASSERT_TRUE(alone.Send(Message::User("Hello"), Greedy(2)));
     EXPECT_EQ(Classify(alone, {&policies[i], 1}).at(0), together[i]) << policies[i].label;
   }
@@ -111,36 +117,27 @@ TEST(Classify, PanAndScanStaysOff) {
   const size_t layers = DemoModel().config().vision.num_layers;
   SessionOptions options = kExact;
   options.pan_and_scan = PanAndScan::kOn;
-  Session session = DemoSession(options);
+  Classifier classifier = DemoClassifier(options);
   size_t total = 0;
-  const auto on = session.Classify(wide, ShieldGemmaPolicies(), [&](const Progress& progress) {
+  const auto on = classifier.Classify(wide, ShieldGemmaPolicies(), [&](const Progress& progress) {
     if (progress.stage == Progress::Stage::kImage) total = progress.total;
     return true;
   });
   ASSERT_TRUE(on);
   EXPECT_EQ(total, layers);
-  Session plain = DemoSession(kExact);
+  Classifier plain = DemoClassifier(kExact);
   const auto off = plain.Classify(wide, ShieldGemmaPolicies());
   ASSERT_TRUE(off);
   for (size_t i = 0; i < off->size(); ++i) EXPECT_EQ((*on)[i].probability, (*off)[i].probability);
 }
 
-TEST(Classify, ForgetsTheConversation) {
-  Session session = DemoSession();
-  ASSERT_TRUE(session.Send(Message::User("Hello"), Greedy(2)));
-  ASSERT_FALSE(session.messages().empty());
-  Classify(session, ShieldGemmaPolicies());
-  EXPECT_TRUE(session.messages().empty());
-  EXPECT_TRUE(session.Send(Message::User("Hello"), Greedy(2)));
-}
-
 TEST(Classify, EncodesThePictureOnceAndReportsProgress) {
   const auto policies = ShieldGemmaPolicies();
   const size_t layers = DemoModel().config().vision.num_layers;
-  Session session = DemoSession();
+  Classifier classifier = DemoClassifier();
   size_t image_steps = 0;
   std::vector<Progress> prefill;
-  const auto scores = session.Classify(Picture(), policies, [&](const Progress& progress) {
+  const auto scores = classifier.Classify(Picture(), policies, [&](const Progress& progress) {
     if (progress.stage == Progress::Stage::kImage) {
       ++image_steps;
       EXPECT_EQ(progress.total, layers);
@@ -162,11 +159,11 @@ TEST(Classify, EncodesThePictureOnceAndReportsProgress) {
 
 TEST(Classify, CanBeCancelledAtEveryStep) {
   const auto policies = ShieldGemmaPolicies();
-  Session session = DemoSession(kExact);
-  const std::vector<double> expected = Classify(session, policies);
+  Classifier classifier = DemoClassifier(kExact);
+  const std::vector<double> expected = Classify(classifier, policies);
   size_t calls = 0;
   for (size_t stop = 1; stop < 100; ++stop) {
-    Session fresh = DemoSession(kExact);
+    Classifier fresh = DemoClassifier(kExact);
     calls = 0;
     const auto scores =
         fresh.Classify(Picture(), policies, [&](const Progress&) { return ++calls != stop; });
@@ -183,10 +180,10 @@ TEST(Classify, CanBeCancelledAtEveryStep) {
 }
 
 TEST(Classify, RefusesWhatItCannotJudge) {
-  Session session = DemoSession();
+  Classifier classifier = DemoClassifier();
   const auto policies = ShieldGemmaPolicies();
   const auto code = [&](const Image& image, std::span<const Policy> some) {
-    const auto scores = session.Classify(image, some);
+    const auto scores = classifier.Classify(image, some);
     EXPECT_FALSE(scores);
     return scores ? ErrorCode::kInternal : scores.error().code;
   };
@@ -208,10 +205,10 @@ TEST(Classify, ThePromptMayFillTheContext) {
   SessionOptions options;
   options.image_newlines = ImageNewlines::kIds;
   options.context = prompt->ids.size();
-  Session exact = DemoSession(options);
+  Classifier exact = DemoClassifier(options);
   EXPECT_EQ(Classify(exact, {&policy, 1}).size(), 1u);
   options.context -= 1;
-  Session small = DemoSession(options);
+  Classifier small = DemoClassifier(options);
   const auto scores = small.Classify(Picture(), {&policy, 1});
   ASSERT_FALSE(scores);
   EXPECT_EQ(scores.error().code, ErrorCode::kContextTooLong);
@@ -243,29 +240,29 @@ TEST(Classify, ReadsTheFilesOfShieldGemma2) {
   const auto model = Model::Load(folder.path());
   ASSERT_TRUE(model) << model.error().message;
   EXPECT_TRUE(model->notes().empty()) << model->notes().front();
-  auto session = Session::Create(*model, kExact);
-  ASSERT_TRUE(session) << session.error().message;
-  Session original = DemoSession(kExact);
+  auto classifier = Classifier::Create(*model, kExact);
+  ASSERT_TRUE(classifier) << classifier.error().message;
+  Classifier original = DemoClassifier(kExact);
   const auto policies = ShieldGemmaPolicies();
-  EXPECT_EQ(Classify(*session, policies), Classify(original, policies));
+  EXPECT_EQ(Classify(*classifier, policies), Classify(original, policies));
 }
 
 // A random model in `folder` with the small vocabulary, which has neither word.
-Result<Session> WithSmallVocabulary(const TempFolder& folder, const ModelConfig& config) {
+Result<Classifier> WithSmallVocabulary(const TempFolder& folder, const ModelConfig& config) {
   if (const Status written = WriteHfFolder(folder.path(), config); !written) {
     return std::unexpected(written.error());
   }
   folder.Write("tokenizer.model", TestModel::Small().Serialize());
   const auto model = Model::Load(folder.path());
   if (!model) return std::unexpected(model.error());
-  return Session::Create(*model, {.threads = 1});
+  return Classifier::Create(*model, {.threads = 1});
 }
 
 TEST(Classify, NeedsAVocabularyWithTheAnswers) {
   const TempFolder folder;
-  auto session = WithSmallVocabulary(folder, TinyVisionConfig());
-  ASSERT_TRUE(session) << session.error().message;
-  const auto scores = session->Classify(Picture(), ShieldGemmaPolicies());
+  auto classifier = WithSmallVocabulary(folder, TinyVisionConfig());
+  ASSERT_TRUE(classifier) << classifier.error().message;
+  const auto scores = classifier->Classify(Picture(), ShieldGemmaPolicies());
   ASSERT_FALSE(scores);
   EXPECT_EQ(scores.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(scores.error().message.find("Yes"), std::string::npos) << scores.error().message;
@@ -273,9 +270,9 @@ TEST(Classify, NeedsAVocabularyWithTheAnswers) {
 
 TEST(Classify, NeedsAModelThatSees) {
   const TempFolder folder;
-  auto session = WithSmallVocabulary(folder, TinyTextConfig());
-  ASSERT_TRUE(session) << session.error().message;
-  const auto scores = session->Classify(Picture(), ShieldGemmaPolicies());
+  auto classifier = WithSmallVocabulary(folder, TinyTextConfig());
+  ASSERT_TRUE(classifier) << classifier.error().message;
+  const auto scores = classifier->Classify(Picture(), ShieldGemmaPolicies());
   ASSERT_FALSE(scores);
   EXPECT_EQ(scores.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(scores.error().message.find("text-only"), std::string::npos) << scores.error().message;

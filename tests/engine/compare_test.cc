@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // How far two models' predictions are apart: the divergence of two rows, and of whole texts.
-#include "src/engine/compare.h"
+#include "src/evaluate/compare.h"
 
 #include <gtest/gtest.h>
 
@@ -59,11 +59,11 @@ const std::string& Text() {
 
 TEST(CompareTest, AModelIsAtZeroFromItself) {
   for (const size_t context : {1024, 100}) {
-    Session session = DemoSession({.context = context});
-    Session other = DemoSession({.context = context, .prefill_batch = 16});
-    const auto comparison = session.Compare(other, Text());
+    Evaluator evaluator = DemoEvaluator({.context = context});
+    Evaluator other = DemoEvaluator({.context = context, .prefill_batch = 16});
+    const auto comparison = evaluator.Compare(other, Text());
     ASSERT_TRUE(comparison) << comparison.error().message;
-    const auto score = session.Score(Text());
+    const auto score = evaluator.Score(Text());
     ASSERT_TRUE(score);
     EXPECT_GT(score->tokens, 150u);
     EXPECT_EQ(comparison->divergences, std::vector<double>(score->tokens, 0.0));
@@ -80,8 +80,8 @@ TEST(CompareTest, DivergencesAreThoseOfTheLogits) {
   const size_t vocab = (*DemoModel().tokenizer())->vocab_size();
   const size_t table_rows = DemoModel().config().text.vocab_size;
   ASSERT_LT(vocab, table_rows) << "the demo model's table is no longer padded";
-  Session fast = DemoSession();
-  Session exact = DemoSession({.compute = ComputeMode::kExact});
+  Evaluator fast = DemoEvaluator();
+  Evaluator exact = DemoEvaluator({.compute = ComputeMode::kExact});
   const auto comparison = fast.Compare(exact, Text());
   ASSERT_TRUE(comparison) << comparison.error().message;
 
@@ -103,13 +103,13 @@ TEST(CompareTest, DivergencesAreThoseOfTheLogits) {
 }
 
 TEST(CompareTest, WhatCannotBeComparedIsRefused) {
-  Session session = DemoSession();
-  Session other = DemoSession();
-  EXPECT_EQ(session.Compare(session, Text()).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(session.Compare(other, "").error().code, ErrorCode::kInvalidArgument);
+  Evaluator evaluator = DemoEvaluator();
+  Evaluator other = DemoEvaluator();
+  EXPECT_EQ(evaluator.Compare(evaluator, Text()).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(evaluator.Compare(other, "").error().code, ErrorCode::kInvalidArgument);
   const auto stop = [](const Progress&) { return false; };
-  EXPECT_EQ(session.Compare(other, Text(), stop).error().code, ErrorCode::kCancelled);
-  EXPECT_TRUE(session.Compare(other, Text()));
+  EXPECT_EQ(evaluator.Compare(other, Text(), stop).error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(evaluator.Compare(other, Text()));
 }
 
 }  // namespace

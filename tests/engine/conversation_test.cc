@@ -19,7 +19,7 @@ namespace {
 
 TEST(ConversationTest, RegenerateUndoClearAndSystem) {
   Session session = DemoSession();
-  session.SetSystem("End every answer with the word over.");
+  EXPECT_TRUE(session.SetSystem("End every answer with the word over."));
   const auto wolf = session.Send(Message::User("What does a wolf do?"), Sampled(5));
   ASSERT_TRUE(wolf);
   const auto story = session.Send(Message::User(kStory), Sampled(6));
@@ -45,7 +45,7 @@ TEST(ConversationTest, RegenerateUndoClearAndSystem) {
   EXPECT_FALSE(session.Undo());
   EXPECT_EQ(session.Send(Message::User("What does a wolf do?"), Sampled(5))->text, wolf->text);
 
-  session.SetSystem("");
+  EXPECT_TRUE(session.SetSystem(""));
   EXPECT_TRUE(session.messages().empty());
   EXPECT_EQ(session.Send(Message::User("What does a wolf do?"), Greedy())->text,
             FreshText("What does a wolf do?", Greedy()));
@@ -75,9 +75,9 @@ TEST(ConversationTest, MessagesCanBeTakenOutAndPutBack) {
 TEST(ConversationTest, UsageIsThatOfTheConversation) {
   Session session = DemoSession();
   EXPECT_EQ(session.usage().used_tokens, 0u);
-  session.SetSystem("Be brief.");
+  EXPECT_TRUE(session.SetSystem("Be brief."));
   EXPECT_EQ(session.usage().used_tokens, 0u);
-  session.SetSystem("");
+  EXPECT_TRUE(session.SetSystem(""));
 
   const auto sum = session.Send(Message::User(kSum), Greedy());
   ASSERT_TRUE(sum);

@@ -95,8 +95,8 @@ TEST_P(GoldenTest, SoftTokensAndLogitsMatch) {
     EXPECT_LT(distance, kParity);
   }
 
-  Session session = DemoSession(options);
-  const auto logits = session.Logits(input);
+  Evaluator evaluator = DemoEvaluator(options);
+  const auto logits = evaluator.Logits(input);
   ASSERT_TRUE(logits) << logits.error().message;
   std::vector<float> actual;
   for (const int32_t position : reference_.Values<int32_t>(GetParam() + "/positions")) {

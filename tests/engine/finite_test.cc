@@ -56,12 +56,14 @@ TEST(FiniteTest, DamagedWeightsAreAnErrorOfEveryCall) {
     }
     EXPECT_TRUE(session->messages().empty());
     ExpectNotFinite(session->Complete(std::vector{Part::Text("The")}, Greedy(5)), "Complete");
-    ExpectNotFinite(session->Score("The sky is blue."), "Score");
-    ExpectNotFinite(session->Logits({{2, 50, 60}, {}}), "Logits");
-    ExpectNotFinite(session->ContinueIds({{2, 50, 60}, {}}, Greedy(5)), "ContinueIds");
-    Session good = DemoSession();
-    ExpectNotFinite(session->Compare(good, "The sky is blue."), "Compare");
-    ExpectNotFinite(good.Compare(*session, "The sky is blue."), "Compare with");
+    auto evaluator = Evaluator::Create(model, {.threads = 2});
+    ASSERT_TRUE(evaluator);
+    ExpectNotFinite(evaluator->Score("The sky is blue."), "Score");
+    ExpectNotFinite(evaluator->Logits({{2, 50, 60}, {}}), "Logits");
+    ExpectNotFinite(evaluator->ContinueIds({{2, 50, 60}, {}}, Greedy(5)), "ContinueIds");
+    Evaluator good = DemoEvaluator();
+    ExpectNotFinite(evaluator->Compare(good, "The sky is blue."), "Compare");
+    ExpectNotFinite(good.Compare(*evaluator, "The sky is blue."), "Compare with");
   }
 }
 
@@ -80,19 +82,19 @@ size_t PixelCount() {
 }
 
 TEST(FiniteTest, PixelsThatAreNoNumbersAreRefused) {
-  Session session = DemoSession();
+  Evaluator evaluator = DemoEvaluator();
   for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(),
                           -std::numeric_limits<float>::infinity()}) {
     std::vector<float> pixels(PixelCount(), 0.5f);
     pixels[pixels.size() / 2] = bad;
-    EXPECT_EQ(session.Logits(WithPicture(pixels)).error().code, ErrorCode::kInvalidArgument);
-    EXPECT_EQ(session.ContinueIds(WithPicture(pixels), Greedy(2)).error().code,
+    EXPECT_EQ(evaluator.Logits(WithPicture(pixels)).error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(evaluator.ContinueIds(WithPicture(pixels), Greedy(2)).error().code,
               ErrorCode::kInvalidArgument);
   }
   // What is wrong behind the picture is found before the tower runs.
   TokenInput input = WithPicture(std::vector<float>(PixelCount(), NAN));
   input.ids.push_back(-1);
-  const auto error = session.Logits(input).error();
+  const auto error = evaluator.Logits(input).error();
   EXPECT_NE(error.message.find("input_ids["), std::string::npos) << error.message;
 }
 
@@ -103,13 +105,18 @@ TEST(FiniteTest, NothingOfItStaysInTheCache) {
   const Model model = Damaged(copy, kTowerMatrix, 0x7fc0);
   const TokenInput shorter{{2, 50, 60, 70}, {}};
   for (const KvCacheType kv : {KvCacheType::kAuto, KvCacheType::kF32, KvCacheType::kInt8}) {
+    auto evaluator = Evaluator::Create(model, {.threads = 2, .kv = kv});
+    ASSERT_TRUE(evaluator);
+    ExpectNotFinite(evaluator->Logits(WithPicture(std::vector<float>(PixelCount(), 0.5f))), "Logits");
+    const auto after = evaluator->Logits(shorter);
+    ASSERT_TRUE(after) << after.error().message;
+    EXPECT_EQ(*after, DemoEvaluator({.kv = kv}).Logits(shorter).value());
     auto session = Session::Create(model, {.threads = 2, .kv = kv});
     ASSERT_TRUE(session);
-    ExpectNotFinite(session->Logits(WithPicture(std::vector<float>(PixelCount(), 0.5f))), "Logits");
-    const auto after = session->Logits(shorter);
-    ASSERT_TRUE(after) << after.error().message;
-    EXPECT_EQ(*after, DemoSession({.kv = kv}).Logits(shorter).value());
-    EXPECT_TRUE(session->Send(Message::User(kSum), Greedy(5)));
+    ExpectNotFinite(session->Send(Look({0}), Greedy(5)), "Send");
+    const auto answer = session->Send(Message::User(kSum), Greedy(5));
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(answer->text, Fresh({Message::User(kSum)}, Greedy(5), {.kv = kv}).text);
   }
 }
 

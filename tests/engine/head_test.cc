@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gemma3/bench.h"
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "src/engine/loaded_model.h"
 #include "src/formats/dequantize.h"
@@ -66,12 +67,12 @@ Model Load(const std::string& path, const LoadOptions& options = {}) {
 }
 
 std::vector<float> Logits(const Model& model, ComputeMode compute = ComputeMode::kExact) {
-  auto session = Session::Create(model, {.threads = 2, .compute = compute});
-  if (!session) {
-    ADD_FAILURE() << session.error().message;
+  auto evaluator = Evaluator::Create(model, {.threads = 2, .compute = compute});
+  if (!evaluator) {
+    ADD_FAILURE() << evaluator.error().message;
     return {};
   }
-  const auto logits = session->Logits({{2, 17, 250, 3, 99, 17, 299, 40, 41, 8, 5}, {}});
+  const auto logits = evaluator->Logits({{2, 17, 250, 3, 99, 17, 299, 40, 41, 8, 5}, {}});
   EXPECT_TRUE(logits) << logits.error().message;
   return logits ? *logits : std::vector<float>();
 }
@@ -338,11 +339,11 @@ TEST(HeadReference, TheFlagDoesNotMatter) {
     if (*flag) config["tie_word_embeddings"] = nlohmann::json::parse(flag);
     folder.Write("config.json", config.dump());
     std::filesystem::copy_file(source + "/model.safetensors", folder.path() + "/model.safetensors");
-    auto session = Session::Create(
+    auto evaluator = Evaluator::Create(
         Load(folder.path()),
         {.threads = 2, .compute = ComputeMode::kExact, .reference = ReferenceRounding::kBF16});
-    ASSERT_TRUE(session) << session.error().message;
-    const auto logits = session->Logits({{ids.begin(), ids.end()}, {}});
+    ASSERT_TRUE(evaluator) << evaluator.error().message;
+    const auto logits = evaluator->Logits({{ids.begin(), ids.end()}, {}});
     ASSERT_TRUE(logits) << logits.error().message;
     EXPECT_LT(RelativeDistance(*logits, reference.Values<float>("logits")), 2e-4);
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/session.h"
 #include "tests/support/demo_model.h"
 #include "tests/support/gguf_writer.h"
@@ -27,28 +28,25 @@ ModelConfig WithoutRow() {
 
 class ImageToken : public ::testing::Test {
  protected:
-  Session Load(const std::string& path) {
+  Model Load(const std::string& path) {
     auto model = Model::Load(path);
     if (!model) {
       ADD_FAILURE() << model.error().message;
       std::exit(1);
     }
-    auto session = Session::Create(*model, {.threads = 2});
-    if (!session) {
-      ADD_FAILURE() << session.error().message;
-      std::exit(1);
-    }
-    return *std::move(session);
+    return *std::move(model);
   }
   // The logits that both have, before the last row.
-  static std::vector<float> Logits(Session& session) {
-    const ModelConfig& config = session.model().config();
+  static std::vector<float> Logits(const Model& model) {
+    const ModelConfig& config = model.config();
     TokenInput input{{2, 40, config.tokens.start_of_image}, {}};
     input.ids.insert(input.ids.end(), config.vision.tokens_per_image,
                      config.tokens.image_soft_token);
     input.ids.insert(input.ids.end(), {config.tokens.end_of_image, 41, 42});
     input.pixel_values.emplace_back(3 * config.vision.image_size * config.vision.image_size, 0.25f);
-    const auto logits = session.Logits(input);
+    auto evaluator = Evaluator::Create(model, {.threads = 2});
+    EXPECT_TRUE(evaluator) << evaluator.error().message;
+    const auto logits = evaluator->Logits(input);
     EXPECT_TRUE(logits) << logits.error().message;
     std::vector<float> shared;
     for (size_t at = 0; logits && at < logits->size(); at += config.text.vocab_size) {
@@ -57,17 +55,19 @@ class ImageToken : public ::testing::Test {
     }
     return shared;
   }
-  static std::string Answer(Session& session) {
+  static std::string Answer(const Model& model) {
+    auto session = Session::Create(model, {.threads = 2});
+    EXPECT_TRUE(session) << session.error().message;
     const Image picture{20, 10, std::vector<uint8_t>(600, 77)};
     const auto answer =
-        session.Send({Role::kUser, {Part::Picture(picture), Part::Text("abc")}}, Greedy(12));
+        session->Send({Role::kUser, {Part::Picture(picture), Part::Text("abc")}}, Greedy(12));
     EXPECT_TRUE(answer) << answer.error().message;
     return answer ? answer->text : "";
   }
   void ExpectSame(const std::string& path, const std::string& whole) {
-    Session session = Load(path), expected = Load(whole);
-    EXPECT_EQ(Logits(session), Logits(expected));
-    EXPECT_EQ(Answer(session), Answer(expected));
+    const Model model = Load(path), expected = Load(whole);
+    EXPECT_EQ(Logits(model), Logits(expected));
+    EXPECT_EQ(Answer(model), Answer(expected));
   }
   std::string Path(const std::string& name) { return folder_.path() + "/" + name; }
 
@@ -107,8 +107,10 @@ TEST_F(ImageToken, GgufWithAnMmproj) {
 // Elsewhere the id is that of no token.
 TEST_F(ImageToken, OutsideAPictureItIsRefused) {
   ASSERT_TRUE(WriteHfFolder(Path("cut"), WithoutRow()));
-  Session session = Load(Path("cut"));
-  const auto logits = session.Logits({{2, session.model().config().tokens.image_soft_token}, {}});
+  const Model model = Load(Path("cut"));
+  auto evaluator = Evaluator::Create(model, {.threads = 2});
+  ASSERT_TRUE(evaluator) << evaluator.error().message;
+  const auto logits = evaluator->Logits({{2, model.config().tokens.image_soft_token}, {}});
   ASSERT_FALSE(logits);
   EXPECT_EQ(logits.error().code, ErrorCode::kInvalidArgument);
 }

@@ -19,6 +19,7 @@ namespace {
 struct Loaded {
   Model model;
   Session session;
+  Evaluator evaluator;
 };
 
 Loaded Load(const std::string& folder, ComputeMode compute, const LoadOptions& options = {}) {
@@ -27,17 +28,19 @@ Loaded Load(const std::string& folder, ComputeMode compute, const LoadOptions& o
     ADD_FAILURE() << model.error().message;
     std::exit(1);
   }
-  auto session = Session::Create(
-      *model, {.threads = 2, .compute = compute, .image_newlines = ImageNewlines::kMerged});
-  if (!session) {
-    ADD_FAILURE() << session.error().message;
+  const EngineOptions how{
+      .threads = 2, .compute = compute, .image_newlines = ImageNewlines::kMerged};
+  auto session = Session::Create(*model, how);
+  auto evaluator = Evaluator::Create(*model, how);
+  if (!session || !evaluator) {
+    ADD_FAILURE() << (session ? evaluator.error() : session.error()).message;
     std::exit(1);
   }
-  return {*std::move(model), *std::move(session)};
+  return {*std::move(model), *std::move(session), *std::move(evaluator)};
 }
 
-std::vector<float> LogitsOf(Session& session, const nlohmann::json& golden) {
-  const auto logits = session.Logits({golden["input_ids"].get<std::vector<TokenId>>(), {}});
+std::vector<float> LogitsOf(Evaluator& evaluator, const nlohmann::json& golden) {
+  const auto logits = evaluator.Logits({golden["input_ids"].get<std::vector<TokenId>>(), {}});
   EXPECT_TRUE(logits) << logits.error().message;
   return logits ? *logits : std::vector<float>();
 }
@@ -74,7 +77,7 @@ TEST_P(MlxModel, ComputesWhatItsValuesCompute) {
   EXPECT_TRUE(mlx.model.notes().empty());
 
   const auto text = Golden(false);
-  EXPECT_EQ(LogitsOf(mlx.session, text), LogitsOf(floats.session, text));
+  EXPECT_EQ(LogitsOf(mlx.evaluator, text), LogitsOf(floats.evaluator, text));
   const auto messages = MessagesOf(Golden(true)["messages"], "goldens");
   const auto answer = mlx.session.Generate(messages, Greedy(16));
   const auto expected = floats.session.Generate(messages, Greedy(16));
@@ -114,12 +117,12 @@ TEST(MlxDemo, TheCacheOfPackedWeightsHoldsIt) {
   ASSERT_TRUE(WriteMlxFolder(GEMMA3_DEMO_DIR, folder.path(), {.bits = 4}));
   const auto golden = Golden(false);
   Loaded direct = Load(folder.path(), ComputeMode::kFast);
-  const std::vector<float> expected = LogitsOf(direct.session, golden);
+  const std::vector<float> expected = LogitsOf(direct.evaluator, golden);
   for (int start = 0; start < 2; ++start) {  // packs; maps what was packed
     Loaded cached =
         Load(folder.path(), ComputeMode::kFast, {.cache_folder = cache.path() + "/packed"});
     EXPECT_EQ(cached.model.impl().weights.text.embedding.type, WeightType::kInt4Min);
-    EXPECT_EQ(LogitsOf(cached.session, golden), expected);
+    EXPECT_EQ(LogitsOf(cached.evaluator, golden), expected);
   }
   const std::filesystem::directory_iterator files(cache.path() + "/packed"), end;
   EXPECT_EQ(std::distance(files, end), 1);
@@ -128,7 +131,7 @@ TEST(MlxDemo, TheCacheOfPackedWeightsHoldsIt) {
   const Status status = Convert(folder.path(), converted, {});
   ASSERT_TRUE(status) << status.error().message;
   Loaded packed = Load(converted, ComputeMode::kFast);
-  EXPECT_EQ(LogitsOf(packed.session, golden), expected);
+  EXPECT_EQ(LogitsOf(packed.evaluator, golden), expected);
 }
 
 }  // namespace

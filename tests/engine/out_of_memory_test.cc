@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "tests/support/demo_model.h"
 #include "tests/support/model_writer.h"
@@ -164,23 +165,23 @@ TEST_F(OutOfMemory, Answer) {
 
 TEST_F(OutOfMemory, Logits) {
   const Model model = Load();
-  auto session = Session::Create(model, {.threads = 2, .prefill_batch = 8});
-  ASSERT_TRUE(session) << session.error().message;
+  auto evaluator = Evaluator::Create(model, {.threads = 2, .prefill_batch = 8});
+  ASSERT_TRUE(evaluator) << evaluator.error().message;
   const ModelConfig& config = model.config();
   TokenInput input = {{2, 20, 21}, {}};
   input.ids.insert(input.ids.end(), config.vision.tokens_per_image, config.tokens.image_soft_token);
   input.ids.insert(input.ids.end(), 20, 30);
   input.pixel_values.emplace_back(3 * config.vision.image_size * config.vision.image_size, 0.5f);
-  const auto expected = session->Logits(input);
+  const auto expected = evaluator->Logits(input);
   ASSERT_TRUE(expected) << expected.error().message;
   FailEachAllocation(
       [&](const auto& arm) {
         arm();
-        return session->Logits(input);
+        return evaluator->Logits(input);
       },
       [&](const Result<std::vector<float>>& result) {
         EXPECT_FALSE(result);
-        const auto again = session->Logits(input);
+        const auto again = evaluator->Logits(input);
         ASSERT_TRUE(again) << again.error().message;
         EXPECT_EQ(*again, *expected);
       });

@@ -16,14 +16,14 @@ namespace gemma3::testing {
 namespace {
 
 std::vector<float> LogitsOf(const Model& model, ComputeMode compute) {
-  auto session = Session::Create(model, {.threads = 2, .compute = compute});
-  if (!session) {
-    ADD_FAILURE() << session.error().message;
+  auto evaluator = Evaluator::Create(model, {.threads = 2, .compute = compute});
+  if (!evaluator) {
+    ADD_FAILURE() << evaluator.error().message;
     return {};
   }
   std::vector<TokenId> ids = {2};
   for (TokenId id = 0; id < 40; ++id) ids.push_back(300 + 17 * id % 200);
-  const auto logits = session->Logits({ids, {}});
+  const auto logits = evaluator->Logits({ids, {}});
   EXPECT_TRUE(logits) << logits.error().message;
   return logits ? *logits : std::vector<float>();
 }

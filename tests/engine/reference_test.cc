@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "gemma3/session.h"
+#include "gemma3/experimental/evaluator.h"
 
 namespace gemma3::testing {
 namespace {
@@ -42,11 +42,11 @@ class ReferenceTest : public ::testing::TestWithParam<std::string> {
     }
   }
 
-  Session MakeSession(SessionOptions options) {
+  Evaluator MakeEvaluator(SessionOptions options) {
     options.reference = ReferenceRounding::kBF16;
-    auto session = Session::Create(*model_, options);
-    EXPECT_TRUE(session) << session.error().message;
-    return std::move(*session);
+    auto evaluator = Evaluator::Create(*model_, options);
+    EXPECT_TRUE(evaluator) << evaluator.error().message;
+    return std::move(*evaluator);
   }
 
   ReferenceFile reference_{Folder(GetParam()) + "/reference.safetensors"};
@@ -56,9 +56,9 @@ class ReferenceTest : public ::testing::TestWithParam<std::string> {
 
 TEST_P(ReferenceTest, ExactLogitsAndHiddenStatesMatch) {
   for (const size_t threads : {1, 3}) {
-    Session session = MakeSession({.threads = threads, .compute = ComputeMode::kExact});
+    Evaluator evaluator = MakeEvaluator({.threads = threads, .compute = ComputeMode::kExact});
     HiddenStates hidden;
-    const auto logits = session.Logits(input_, &hidden);
+    const auto logits = evaluator.Logits(input_, &hidden);
     ASSERT_TRUE(logits) << logits.error().message;
     EXPECT_LT(RelativeDistance(hidden.first, reference_.Values<float>("hidden_first")), kParity);
     EXPECT_LT(RelativeDistance(hidden.last, reference_.Values<float>("hidden_final")), kParity);
@@ -67,13 +67,13 @@ TEST_P(ReferenceTest, ExactLogitsAndHiddenStatesMatch) {
 }
 
 TEST_P(ReferenceTest, PrefillInPiecesGivesTheSameBits) {
-  Session whole = MakeSession({.threads = 2, .compute = ComputeMode::kExact});
+  Evaluator whole = MakeEvaluator({.threads = 2, .compute = ComputeMode::kExact});
   const auto expected = whole.Logits(input_);
   ASSERT_TRUE(expected) << expected.error().message;
   for (const size_t batch : {1, 7, 64}) {
-    Session session =
-        MakeSession({.threads = 2, .compute = ComputeMode::kExact, .prefill_batch = batch});
-    const auto logits = session.Logits(input_);
+    Evaluator evaluator =
+        MakeEvaluator({.threads = 2, .compute = ComputeMode::kExact, .prefill_batch = batch});
+    const auto logits = evaluator.Logits(input_);
     ASSERT_TRUE(logits) << logits.error().message;
     EXPECT_EQ(*logits, *expected) << "batch " << batch;
   }
@@ -85,9 +85,9 @@ TEST_P(ReferenceTest, GreedyContinuationIsIdentical) {
   greedy.temperature = 0;
   greedy.max_tokens = expected.size();
   for (const size_t batch : {1, 7, 64, 512}) {
-    Session session =
-        MakeSession({.threads = 2, .compute = ComputeMode::kExact, .prefill_batch = batch});
-    const auto ids = session.ContinueIds(input_, greedy);
+    Evaluator evaluator =
+        MakeEvaluator({.threads = 2, .compute = ComputeMode::kExact, .prefill_batch = batch});
+    const auto ids = evaluator.ContinueIds(input_, greedy);
     ASSERT_TRUE(ids) << ids.error().message;
     EXPECT_EQ(std::vector<int64_t>(ids->begin(), ids->end()), expected) << "batch " << batch;
   }
@@ -100,8 +100,8 @@ TEST_P(ReferenceTest, GreedyContinuationIsIdentical) {
 // the maximum over all logits lies within six standard deviations. Norms spread around 1 with
 // deviation 0.25 and one branch feeding the next amplify by a factor that stays below four.
 TEST_P(ReferenceTest, FastModeIsWithinBf16Rounding) {
-  Session session = MakeSession({.threads = 2});
-  const auto logits = session.Logits(input_);
+  Evaluator evaluator = MakeEvaluator({.threads = 2});
+  const auto logits = evaluator.Logits(input_);
   ASSERT_TRUE(logits) << logits.error().message;
   const double layers =
       static_cast<double>(model_->config().text.num_layers) +

@@ -181,12 +181,14 @@ TEST(SessionTest, APictureIsRefusedByATextOnlyModel) {
   auto session = Session::Create(*model);
   ASSERT_TRUE(session) << session.error().message;
   EXPECT_EQ(session->Send(Look({0})).error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(session->Logits({{1, 2}, {std::vector<float>(3)}}).error().code,
-            ErrorCode::kUnsupported);
-  EXPECT_EQ(session->Bench({.prompt_tokens = 1, .images = 1}).error().code,
-            ErrorCode::kUnsupported);
   EXPECT_TRUE(session->Send(Message::User("Hello"), Greedy(3)));
-  EXPECT_TRUE(session->Logits({{1, 2}, {}}));
+  auto evaluator = Evaluator::Create(*model);
+  ASSERT_TRUE(evaluator) << evaluator.error().message;
+  EXPECT_EQ(evaluator->Logits({{1, 2}, {std::vector<float>(3)}}).error().code,
+            ErrorCode::kUnsupported);
+  EXPECT_EQ(evaluator->Bench({.prompt_tokens = 1, .images = 1}).error().code,
+            ErrorCode::kUnsupported);
+  EXPECT_TRUE(evaluator->Logits({{1, 2}, {}}));
 }
 
 // What needs no text works without a tokenizer; the rest says that there is none.
@@ -196,14 +198,15 @@ TEST(SessionTest, AModelWithoutATokenizerTakesRawIds) {
   const auto model = Model::Load(folder.path());
   ASSERT_TRUE(model) << model.error().message;
   auto session = Session::Create(*model);
-  ASSERT_TRUE(session);
-  EXPECT_TRUE(session->Logits({{1, 2}, {}}));
-  EXPECT_TRUE(session->ContinueIds({{1, 2}, {}}, Greedy(3)));
-  EXPECT_TRUE(session->Bench({.prompt_tokens = 4, .decode_tokens = 2}));
+  auto evaluator = Evaluator::Create(*model);
+  ASSERT_TRUE(session && evaluator);
+  EXPECT_TRUE(evaluator->Logits({{1, 2}, {}}));
+  EXPECT_TRUE(evaluator->ContinueIds({{1, 2}, {}}, Greedy(3)));
+  EXPECT_TRUE(evaluator->Bench({.prompt_tokens = 4, .decode_tokens = 2}));
   const auto expected = model->tokenizer().error();
   EXPECT_NE(expected.message.find("tokenizer"), std::string::npos) << expected.message;
   EXPECT_EQ(session->Send(Message::User("Hello")).error().message, expected.message);
-  EXPECT_EQ(session->Score("Hello").error().message, expected.message);
+  EXPECT_EQ(evaluator->Score("Hello").error().message, expected.message);
 }
 
 // A tokenizer with more pieces than the model has embeddings must not read beyond the table.
@@ -220,12 +223,14 @@ TEST(SessionTest, ATokenizerOfAnotherModelIsRefused) {
   auto session = Session::Create(*model);
   ASSERT_TRUE(session);
   EXPECT_EQ(session->Send(Message::User(kKorean)).error().code, ErrorCode::kBadModel);
-  EXPECT_EQ(session->Score(kStory).error().code, ErrorCode::kBadModel);
+  auto evaluator = Evaluator::Create(*model);
+  ASSERT_TRUE(evaluator);
+  EXPECT_EQ(evaluator->Score(kStory).error().code, ErrorCode::kBadModel);
   // A single word, and the last of a text, are predicted and never read.
-  auto other = Session::Create(*model);
+  auto other = Evaluator::Create(*model);
   ASSERT_TRUE(other);
   for (const char* text : {kStory, "The"}) {
-    EXPECT_EQ(session->Compare(*other, text).error().code, ErrorCode::kBadModel) << text;
+    EXPECT_EQ(evaluator->Compare(*other, text).error().code, ErrorCode::kBadModel) << text;
   }
 }
 
@@ -258,32 +263,8 @@ TEST(SessionTest, OptionsAndPartsThatMeanNothingAreRefused) {
             ErrorCode::kInvalidArgument);
   GenerationOptions stops = Greedy(5);
   stops.stop = {"END"};
-  EXPECT_EQ(session.ContinueIds({{2, 50}, {}}, stops).error().code, ErrorCode::kInvalidArgument);
-}
-
-TEST(SessionTest, RawInputIsChecked) {
-  Session session = DemoSession({.context = 50});
-  const auto& config = DemoModel().config();
-  const auto code = [&](TokenInput input) { return session.Logits(input).error().code; };
-  const auto vocab = static_cast<TokenId>(config.text.vocab_size);
-  EXPECT_EQ(code({{}, {}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code({{2, -1}, {}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code({{2, vocab}, {}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code({std::vector<TokenId>(51, 2), {}}), ErrorCode::kContextTooLong);
-  const std::vector<float> pixels(3 * config.vision.image_size * config.vision.image_size);
-  const std::vector<TokenId> image(config.vision.tokens_per_image, config.tokens.image_soft_token);
-  EXPECT_EQ(code({{2}, {pixels}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code({image, {std::vector<float>(7)}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code({{image.begin(), image.end() - 1}, {pixels}}), ErrorCode::kInvalidArgument);
-  std::vector<TokenId> two = image;
-  two.insert(two.end(), image.begin(), image.end());
-  EXPECT_EQ(code({two, {pixels}}), ErrorCode::kInvalidArgument);
-  EXPECT_TRUE(session.Logits({two, {pixels, pixels}}));
-  EXPECT_EQ(session.ContinueIds({{2}, {}}, Greedy()).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(session.Bench({}).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(session.Bench({.prompt_tokens = 49, .decode_tokens = 2}).error().code,
-            ErrorCode::kContextTooLong);
-  EXPECT_TRUE(session.Bench({.prompt_tokens = 40, .decode_tokens = 2, .images = 1}));
+  EXPECT_EQ(DemoEvaluator().ContinueIds({{2, 50}, {}}, stops).error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 // ---- Cancelling
@@ -462,44 +443,6 @@ TEST(SessionTest, ThePlanAddsUpAndLimitsHold) {
   EXPECT_EQ(unloaded.error().code, ErrorCode::kOutOfMemory);
 }
 
-// ---- Measurement
-
-TEST(SessionTest, ScoreIsTheSumOfLogProbabilities) {
-  const std::string text = FreshText(kStory, Greedy());
-  const auto tokenizer = DemoModel().tokenizer();
-  const std::vector<TokenId> ids = *(*tokenizer)->Encode(text);
-  const size_t table_rows = DemoModel().config().text.vocab_size;
-  // Rows beyond the vocabulary stand for nothing.
-  const size_t vocab = std::min(table_rows, (*tokenizer)->vocab_size());
-  for (const size_t context : {1024, 24}) {
-    Session session = DemoSession({.context = context});
-    const auto score = session.Score(text);
-    ASSERT_TRUE(score) << score.error().message;
-    EXPECT_EQ(score->tokens, ids.size());
-    double expected = 0;
-    for (size_t begin = 0; begin < ids.size(); begin += context - 1) {
-      TokenInput window{{DemoModel().config().tokens.bos}, {}};
-      const size_t end = std::min(begin + context - 1, ids.size());
-      window.ids.insert(window.ids.end(), ids.begin() + static_cast<ptrdiff_t>(begin),
-                        ids.begin() + static_cast<ptrdiff_t>(end));
-      const auto logits = session.Logits(window);
-      ASSERT_TRUE(logits);
-      for (size_t i = begin; i < end; ++i) {
-        const float* row = logits->data() + (i - begin) * table_rows;
-        const double largest = *std::max_element(row, row + vocab);
-        double sum = 0;
-        for (size_t v = 0; v < vocab; ++v) sum += std::exp(row[v] - largest);
-        expected += row[ids[i]] - largest - std::log(sum);
-      }
-    }
-    // Each token's logarithm is rounded to a float of magnitude below 64.
-    EXPECT_NEAR(score->sum_log_probability, expected,
-                64 * 0x1p-23 * static_cast<double>(ids.size()));
-    EXPECT_TRUE(session.messages().empty());
-  }
-  EXPECT_FALSE(DemoSession().Score(""));
-}
-
 // ---- Several sessions
 
 TEST(SessionTest, SessionsOfOneModelRunSideBySide) {
@@ -553,7 +496,7 @@ TEST(SessionTest, RandomConversationsEqualThoseOfNewSessions) {
         session.Clear();
         continue;
       case 2: {
-        session.SetSystem("End every answer with the word over.");
+        EXPECT_TRUE(session.SetSystem("End every answer with the word over."));
         continue;
       }
       case 3: {  // a call that is cancelled leaves no trace

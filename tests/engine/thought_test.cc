@@ -42,7 +42,7 @@ Ids PromptOf(const Tokenizer& tokenizer, const std::string& question) {
 class ThinkingModel : public ::testing::Test {
  protected:
   void SetUp() override {
-    Session demo = DemoSession();
+    Evaluator demo = DemoEvaluator();
     const Tokenizer& tokenizer = **demo.model().tokenizer();
     prompt_ = PromptOf(tokenizer, kStory);
     auto answer = demo.ContinueIds({prompt_, {}}, Greedy(kAnswerTokens));

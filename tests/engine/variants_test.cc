@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "gemma3/session.h"
+#include "gemma3/experimental/evaluator.h"
 #include "tests/support/reference.h"
 #include "tests/support/temp_folder.h"
 
@@ -37,10 +37,10 @@ std::vector<float> Logits(const nlohmann::json& config, const std::vector<TokenI
   const auto model = Model::Load(folder.path());
   EXPECT_TRUE(model) << (model ? "" : model.error().message);
   if (!model) return {};
-  auto session = Session::Create(
+  auto evaluator = Evaluator::Create(
       *model, {.threads = 2, .compute = ComputeMode::kExact, .reference = rounding});
-  EXPECT_TRUE(session);
-  const auto logits = session->Logits({ids, {}});
+  EXPECT_TRUE(evaluator);
+  const auto logits = evaluator->Logits({ids, {}});
   EXPECT_TRUE(logits);
   return {logits->end() - static_cast<ptrdiff_t>(count), logits->end()};
 }

@@ -616,7 +616,6 @@ TEST_P(RestoredTest, GoesOnWithTheBitsOfNeverHavingStopped) {
   const TextConfig& config = model.checkpoint.config.text;
   const Transformer transformer(config, model.weights.text, Compute::kFast,
                                 ReferenceRounding::kPublished);
-  const std::atomic<bool> cancel = false;
   const KvTypes types = {GetParam(), GetParam() == KvType::kF32 ? KvType::kBF16 : GetParam()};
   const size_t count = 12, total = 260, width = config.hidden_size;
   std::mt19937 random(3);
@@ -635,7 +634,7 @@ TEST_P(RestoredTest, GoesOnWithTheBitsOfNeverHavingStopped) {
                        Workspace& workspace) {
     const BatchPart part{&cache, std::span(ids).subspan(cache.size(), end - cache.size()),
                          pictures};
-    const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
+    const auto rows = transformer.Forward({&part, 1}, workspace, {});
     EXPECT_TRUE(rows);
     return std::vector<float>(rows->data, rows->data + rows->rows * rows->cols);
   };

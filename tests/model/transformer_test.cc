@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -77,12 +76,11 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
                                   ReferenceRounding::kPublished);
     Workspace workspace(pool_);
     const std::vector<ImageRun> images = Images(sequence);
-    const std::atomic<bool> cancel = false;
     std::vector<float> out;
     for (const size_t end : ends) {
       const std::span<const TokenId> ids(sequence.ids.data() + cache.size(), end - cache.size());
       const BatchPart part{&cache, ids, images};
-      const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
+      const auto rows = transformer.Forward({&part, 1}, workspace, {});
       EXPECT_TRUE(rows);
       if (!rows) return {};
       EXPECT_EQ(cache.size(), end);
@@ -187,13 +185,12 @@ TEST_P(TransformerTest, LocalLayersReachAsFarAsTheWindow) {
   Sequence sequence = RandomSequence(60);
   for (const TokenId id : {1, 2}) {
     sequence.ids[20] = id;
-    const std::atomic<bool> cancel = false;
     KvCache cache(Pool(config.text));
     const Transformer transformer(config.text, model.weights.text, GetParam(),
                                   ReferenceRounding::kPublished);
     Workspace workspace(pool_);
     const BatchPart part{&cache, sequence.ids};
-    const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
+    const auto rows = transformer.Forward({&part, 1}, workspace, {});
     ASSERT_TRUE(rows);
     residuals.emplace_back(rows->data, rows->data + rows->rows * rows->cols);
   }
@@ -225,14 +222,12 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
   const Transformer transformer(config(), model_.weights.text, GetParam(),
                                 ReferenceRounding::kPublished);
   Workspace workspace(pool_);
-  std::atomic<bool> cancel = true;
   const BatchPart part{&cache, sequence.ids};
-  const auto cancelled = transformer.Forward({&part, 1}, workspace, cancel);
+  const auto cancelled = transformer.Forward({&part, 1}, workspace, [] { return true; });
   ASSERT_FALSE(cancelled);
   EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(cache.size(), 0u);
-  cancel = false;
-  const auto rows = transformer.Forward({&part, 1}, workspace, cancel);
+  const auto rows = transformer.Forward({&part, 1}, workspace, {});
   ASSERT_TRUE(rows);
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), rows->data));
 }
@@ -243,7 +238,7 @@ TEST_P(TransformerTest, AnyInterleavingGivesTheBitsOfEachSequenceAlone) {
   const Transformer transformer(config(), model_.weights.text, GetParam(),
                                 ReferenceRounding::kPublished);
   const size_t width = config().hidden_size;
-  const std::atomic<bool> run = false, stop = true;
+  const StopCheck run = {}, stop = [] { return true; };
   for (uint32_t seed = 1; seed <= 12; ++seed) {
     std::mt19937 random(seed);
     const auto kv_pool = std::make_shared<KvPool>(

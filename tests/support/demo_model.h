@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/experimental/evaluator.h"
 #include "gemma3/image.h"
 #include "gemma3/message.h"
 #include "gemma3/session.h"
@@ -52,6 +53,16 @@ inline Session DemoSession(SessionOptions options = {}) {
     std::exit(1);
   }
   return *std::move(session);
+}
+
+inline Evaluator DemoEvaluator(EngineOptions options = {}) {
+  if (options.threads == 0) options.threads = 2;
+  auto evaluator = Evaluator::Create(DemoModel(), options);
+  if (!evaluator) {
+    ADD_FAILURE() << evaluator.error().message;
+    std::exit(1);
+  }
+  return *std::move(evaluator);
 }
 
 // A picture of tools/demo.

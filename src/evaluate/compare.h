@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <span>
 
-#include "gemma3/session.h"
-#include "src/engine/runner.h"
+#include "gemma3/experimental/evaluator.h"
+#include "src/evaluate/runner.h"
 
 namespace gemma3 {
 

@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/engine/measure.h"
+#include "src/evaluate/measure.h"
 
 #include <algorithm>
 #include <chrono>
@@ -115,7 +115,8 @@ Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const To
   return result;
 }
 
-Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const BenchWork& work) {
+Result<Timings> TimeWork(Runner& runner, const BenchWork& work) {
+  ImageEncoder* const encoder = runner.encoder();
   const ModelConfig& config = runner.config();
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point start) {

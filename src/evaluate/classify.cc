@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/engine/classify.h"
+#include "src/evaluate/classify.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,12 +21,13 @@ double ProbabilityOfYes(std::span<const float> logits, const AnswerTokens& answe
 
 }  // namespace
 
-Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, ImageEncoder* encoder,
-                                                 const ModelConfig& config,
-                                                 const Tokenizer& tokenizer, ImageForm form,
+Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer& tokenizer,
+                                                 ImageForm form,
                                                  const Image& picture,
                                                  std::span<const Policy> policies,
                                                  const ProgressCallback& on_progress) {
+  const ModelConfig& config = runner.config();
+  ImageEncoder* const encoder = runner.encoder();
   // Everything that can be refused is refused before the expensive work.
   if (policies.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no policy to judge by");
   if (!encoder) {
@@ -53,12 +54,19 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, ImageEncoder* e
   }
 
   Progress progress{Progress::Stage::kImage, 0, config.vision.num_layers};
-  ImageEncoder::Report report;
   const ProgressCallback watch = [&](const Progress& state) {
     return !runner.cancel && (!on_progress || on_progress(state));
   };
-  GEMMA3_TRY(const std::vector<SoftTokenRows> rows,
-             encoder->Encode(picture, views, progress, watch, report));
+  // Borrowed: nothing is remembered of it.
+  const std::shared_ptr<const Image> shared(std::shared_ptr<const Image>(), &picture);
+  std::vector<SoftTokenRows> rows;
+  for (const CropBox& view : views) {
+    GEMMA3_TRY(SoftTokenRows encoded, encoder->Encode(shared, view, [&](size_t) {
+                 ++progress.done;
+                 return watch(progress);
+               }));
+    rows.push_back(std::move(encoded));
+  }
 
   std::vector<PolicyScore> scores;
   for (size_t i = 0; i < policies.size(); ++i) {

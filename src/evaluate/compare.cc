@@ -1,12 +1,12 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/engine/compare.h"
+#include "src/evaluate/compare.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "ops/select.h"
 #include "src/base/status.h"
-#include "src/engine/measure.h"
+#include "src/evaluate/measure.h"
 
 namespace gemma3 {
 namespace {

@@ -11,18 +11,17 @@
 #include "gemma3/image.h"
 #include "gemma3/tokenizer.h"
 #include "src/chat/prompt_builder.h"
-#include "src/engine/image_encoder.h"
-#include "src/engine/runner.h"
+#include "src/generate/image_encoder.h"
+#include "src/evaluate/runner.h"
 
 namespace gemma3 {
 
 // Scores in the order of the policies. The picture is encoded once, without crops, and the prompts
 // share their beginning in the runner's cache. Leaves the last prompt there. Progress counts layers
-// of the tower, then prompt tokens over all policies. encoder is null for a text-only model.
-// Errors: as for Session::Classify.
-Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, ImageEncoder* encoder,
-                                                 const ModelConfig& config,
-                                                 const Tokenizer& tokenizer, ImageForm form,
+// of the tower, then prompt tokens over all policies. Errors: as for
+// Classifier::Classify.
+Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer& tokenizer,
+                                                 ImageForm form,
                                                  const Image& picture,
                                                  std::span<const Policy> policies,
                                                  const ProgressCallback& on_progress);

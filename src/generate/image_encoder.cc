@@ -1,28 +1,41 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/engine/image_encoder.h"
+#include "src/generate/image_encoder.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "src/base/finite.h"
 #include "src/base/status.h"
+#include "src/generate/restored_picture.h"
 #include "src/image/preprocess.h"
 
 namespace gemma3 {
 
-ImageEncoder::ImageEncoder(const LoadedModel& model, const ResolvedOptions& options,
-                           Workspace& workspace)
-    : config_(model.checkpoint.config.vision),
-      text_hidden_(model.checkpoint.config.text.hidden_size),
-      max_bytes_(options.session.image_cache_bytes),
-      text_floats_(Transformer::WorkspaceFloats(model.checkpoint.config.text, options.max_batch)),
+ImageEncoder::ImageEncoder(const ModelConfig& config, const VisionWeights& weights, Compute compute,
+                           size_t max_bytes, size_t text_floats, Workspace& workspace)
+    : config_(config.vision),
+      text_hidden_(config.text.hidden_size),
+      max_bytes_(max_bytes),
+      text_floats_(text_floats),
       workspace_(workspace),
-      tower_(config_, model.weights.vision, options.compute) {}
+      tower_(config_, weights, compute) {}
 
-SoftTokenRows ImageEncoder::Find(const ImageHash& picture, const CropBox& view) {
+ImageHash ImageEncoder::HashOf(const std::shared_ptr<const Image>& picture) {
+  std::erase_if(known_, [](const Known& known) { return known.picture.expired(); });
+  for (const Known& known : known_) {
+    if (known.picture.lock() == picture) return known.hash;
+  }
+  const ImageHash hash = hasher_(*picture);
+  known_.push_back({picture, hash});
+  return hash;
+}
+
+SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture,
+                                 const CropBox& view) {
+  if (picture->restored) return picture->restored->Find(view);
+  const ImageHash hash = HashOf(picture);
   const auto it = std::ranges::find_if(
-      entries_, [&](const Entry& entry) { return entry.picture == picture && entry.view == view; });
+      entries_, [&](const Entry& entry) { return entry.picture == hash && entry.view == view; });
   if (it == entries_.end()) return nullptr;
   SoftTokenRows rows = it->rows.lock();
   if (!rows) {
@@ -35,8 +48,9 @@ SoftTokenRows ImageEncoder::Find(const ImageHash& picture, const CropBox& view) 
   return rows;
 }
 
-void ImageEncoder::Remember(Entry entry) {
-  entries_.push_front(std::move(entry));
+void ImageEncoder::Remember(const std::shared_ptr<const Image>& picture, const CropBox& view,
+                            const SoftTokenRows& rows) {
+  entries_.push_front({HashOf(picture), view, rows, rows});
   Trim();
 }
 
@@ -75,34 +89,14 @@ Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
   return rows;
 }
 
-Result<std::vector<SoftTokenRows>> ImageEncoder::Encode(const Image& picture,
-                                                        std::span<const CropBox> views,
-                                                        Progress& progress,
-                                                        const ProgressCallback& on_progress,
-                                                        Report& report) {
-  const auto start = std::chrono::steady_clock::now();
-  const ImageHash hash = hasher_(picture);
-  std::vector<SoftTokenRows> out;
-  std::vector<float> pixels;
-  for (const CropBox& view : views) {
-    SoftTokenRows rows = Find(hash, view);
-    if (rows) {
-      progress.done += config_.num_layers;
-      if (!on_progress(progress)) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
-    } else {
-      pixels.resize(3 * config_.image_size * config_.image_size);
-      PreprocessView(picture, view, config_.image_size, workspace_.pool(), pixels);
-      GEMMA3_TRY(rows, EncodePixels(pixels, [&](size_t) {
-                   ++progress.done;
-                   return on_progress(progress);
-                 }));
-      Remember({hash, view, rows, rows});
-      ++report.encoded;
-    }
-    out.push_back(std::move(rows));
-  }
-  report.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return out;
+Result<SoftTokenRows> ImageEncoder::Encode(const std::shared_ptr<const Image>& picture,
+                                           const CropBox& view,
+                                           const VisionTower::LayerCallback& on_layer) {
+  std::vector<float> pixels(3 * config_.image_size * config_.image_size);
+  PreprocessView(*picture, view, config_.image_size, workspace_.pool(), pixels);
+  GEMMA3_TRY(SoftTokenRows rows, EncodePixels(pixels, on_layer));
+  Remember(picture, view, rows);
+  return rows;
 }
 
 }  // namespace gemma3

@@ -8,9 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "gemma3/session.h"
-#include "src/engine/image_encoder.h"
-#include "src/engine/runner.h"
+#include "gemma3/experimental/evaluator.h"
+#include "src/evaluate/runner.h"
 
 namespace gemma3 {
 
@@ -34,7 +33,6 @@ Result<size_t> ScoreWindow(std::span<const TokenId> ids, size_t context);
 Result<ScoreResult> ScoreTokens(Runner& runner, size_t vocab, std::span<const TokenId> ids,
                                 const ProgressCallback& on_progress);
 
-// encoder is null for a text-only model.
-Result<Timings> TimeWork(Runner& runner, ImageEncoder* encoder, const BenchWork& work);
+Result<Timings> TimeWork(Runner& runner, const BenchWork& work);
 
 }  // namespace gemma3

@@ -1,0 +1,244 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "gemma3/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "src/base/guard.h"
+#include "src/base/status.h"
+#include "src/engine/engine_state.h"
+#include "src/engine/memory_plan.h"
+#include "src/engine/prompt_cache.h"
+#include "src/engine/prompt_plan.h"
+
+namespace gemma3 {
+
+// ---- Threads that take turns
+
+namespace {
+
+constexpr std::chrono::milliseconds kWakeEvery(50);
+
+}  // namespace
+
+Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
+                                   PromptPlan prompt, const GenerationOptions& options,
+                                   const std::atomic<bool>* also_stop) {
+  GEMMA3_TRY(const Tokenizer* tokenizer, engine->model.tokenizer());
+  PromptPlan kept;
+  if (!engine->options.session.prompt_cache_folder.empty()) kept = prompt;
+  GEMMA3_TRY(std::shared_ptr<Request> request,
+             Request::Create(engine->model.config(), *tokenizer, options, kind, std::move(prompt),
+                             engine->options.context, also_stop));
+  FindInPromptCache(*engine, kept, options.cache_salt);
+  auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
+  const std::scoped_lock lock(engine->mutex);
+  engine->inbox.push_back(std::move(request));
+  return Ticket(std::move(impl));
+}
+
+void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
+  stepping = true;
+  const auto arrived = std::exchange(inbox, {});
+  lock.unlock();
+  const Turn turn{*this};
+  const Status status = Guarded("answer", "", [&]() -> Status {
+    for (const auto& request : arrived) scheduler.Add(request);
+    if (on_tick) {
+      scheduler.Step(*on_tick);
+    } else {
+      scheduler.EndStopped();
+    }
+    return {};
+  });
+  if (!status) scheduler.EndAll(status.error(), arrived);
+}
+
+void EngineState::StepOrWait(const Request& request, const std::function<void()>& on_tick) {
+  std::unique_lock lock(mutex);
+  if (!request.outbox.empty()) return;
+  if (!stepping) {
+    auto woken = std::chrono::steady_clock::now();
+    const std::function<void()> tick = [&] {
+      on_tick();
+      // Others may have news of this step, too; but waking them takes time from it.
+      const auto now = std::chrono::steady_clock::now();
+      if (now - woken < kWakeEvery) return;
+      woken = now;
+      const std::scoped_lock held(mutex);
+      if (sleeping > 0) changed.notify_all();
+    };
+    return Run(std::move(lock), &tick);
+  }
+  ++sleeping;
+  changed.wait(lock);
+  --sleeping;
+}
+
+void EngineState::Reap() {
+  std::unique_lock lock(mutex);
+  // Whoever steps sees to it otherwise.
+  if (!stepping) Run(std::move(lock), nullptr);
+}
+
+EngineUsage EngineState::usage() {
+  const std::scoped_lock lock(mutex);
+  return {.waiting = counts.waiting + inbox.size(),
+          .running = counts.running,
+          .kv_bytes = counts.kv_bytes,
+          .max_kv_bytes = options.kv_bytes,
+          .prompt_tokens = counts.prompt_tokens,
+          .cached_tokens = counts.cached_tokens,
+          .answer_tokens = counts.answer_tokens};
+}
+
+// ---- Tickets
+
+namespace {
+
+// Ends an answer with the piece at which its reader did not want more.
+void CutBehind(const AnswerPiece& piece, GenerationResult& result) {
+  const size_t spelled = result.tokens - (result.stop_reason == StopReason::kEndOfTurn ? 1 : 0);
+  const size_t thought = spelled - result.ids.size();
+  result.ids.resize(piece.whole && piece.tokens > thought ? piece.tokens - thought : 0);
+  result.text.resize(piece.text_bytes);
+  result.tokens = piece.tokens;
+  if (result.logprobs.size() > result.tokens) result.logprobs.resize(result.tokens);
+  result.stop_reason = StopReason::kCancelled;
+}
+
+}  // namespace
+
+Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
+                                            const ProgressCallback& on_progress) {
+  std::exception_ptr thrown;           // by a callback
+  bool refused = false, read = false;  // by on_progress; by on_text, at least a piece
+  std::optional<AnswerPiece> last;     // that the reader wanted
+  const auto deliver = [&](Outbox::News& news) {
+    if (news.progress && on_progress && !refused && !on_progress(*news.progress)) {
+      refused = true;
+      request->Stop();
+    }
+    for (AnswerPiece& piece : news.pieces) {
+      if (refused || last || !on_text) continue;
+      read = true;
+      if (on_text(piece.text)) continue;
+      last = std::move(piece);
+      request->Stop();
+    }
+  };
+  const std::function<void()> on_tick = [&] {
+    try {
+      Outbox::News news = request->outbox.Take();
+      if (news.any()) deliver(news);
+    } catch (...) {
+      thrown = std::current_exception();
+      request->Stop();
+    }
+  };
+  for (;;) {
+    if (thrown) std::rethrow_exception(thrown);
+    Outbox::News news = request->outbox.Take();
+    deliver(news);
+    if (news.result) {
+      // A token that nobody saw was computed together with the end of the prompt.
+      if (refused && !read && *news.result) {
+        return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+      }
+      if (*news.result) {
+        if (last && !last->last) CutBehind(*last, **news.result);
+        KeepInPromptCache(*engine, prompt, salt,
+                          (*news.result)->prompt_tokens - (*news.result)->cached_tokens);
+      }
+      return *std::move(news.result);
+    }
+    if (!news.any()) engine->StepOrWait(*request, on_tick);
+  }
+}
+
+Ticket::Ticket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Ticket::Ticket(Ticket&&) noexcept = default;
+Ticket& Ticket::operator=(Ticket&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+Ticket::~Ticket() {
+  if (!impl_) return;
+  impl_->request->Stop();
+  impl_->engine->Reap();
+}
+
+Result<GenerationResult> Ticket::Wait(const TextCallback& on_text,
+                                      const ProgressCallback& on_progress) {
+  return Guarded("answer", "", [&]() -> Result<GenerationResult> {
+    if (!impl_) return Fail(ErrorCode::kInvalidArgument, "this ticket was waited for already");
+    auto result = impl_->Wait(on_text, on_progress);
+    impl_.reset();
+    return result;
+  });
+}
+
+// ---- Engines
+
+Result<Engine> Engine::Create(const Model& model, const EngineOptions& options) {
+  return Guarded("start the engine", "", [&]() -> Result<Engine> {
+    GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
+    GEMMA3_TRY(const MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
+    try {
+      return Engine(std::make_shared<EngineState>(model, resolved));
+    } catch (const std::bad_alloc&) {
+      return Fail(ErrorCode::kOutOfMemory, "not enough memory for this session: ",
+                  DescribePlan(plan), "; use a smaller context (now ", resolved.context,
+                  " tokens)");
+    }
+  });
+}
+
+Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const GenerationOptions& options,
+                                           size_t count) const {
+  return Guarded("answer", "", [&]() -> Result<std::vector<Ticket>> {
+    GEMMA3_CHECK_OK(state_->model.impl().CheckFilesUnchanged());
+    const bool chat = !prompt.messages.empty();
+    if (chat && prompt.messages.back().role == Role::kModel) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "the conversation ends with the model's turn: there is no question to answer");
+    }
+    GEMMA3_TRY(const PromptPlan plan,
+               chat ? PlanChat(state_->model, state_->options, prompt.messages, true, nullptr)
+                    : PlanRaw(state_->model, state_->options, prompt.raw));
+    std::vector<Ticket> tickets;
+    GenerationOptions own = options;
+    for (size_t i = 0; i < count; ++i) {
+      if (options.seed) own.seed = *options.seed + i;
+      GEMMA3_TRY(Ticket ticket,
+                 EngineState::Submit(state_, chat ? PromptKind::kChat : PromptKind::kRaw, plan, own,
+                                     nullptr));
+      tickets.push_back(std::move(ticket));
+    }
+    return tickets;
+  });
+}
+
+Result<Ticket> Engine::Submit(const Prompt& prompt, const GenerationOptions& options) const {
+  GEMMA3_TRY(std::vector<Ticket> tickets, Submit(prompt, options, 1));
+  return std::move(tickets.front());
+}
+
+Result<GenerationResult> Engine::Answer(const Prompt& prompt, const GenerationOptions& options,
+                                        const TextCallback& on_text,
+                                        const ProgressCallback& on_progress) const {
+  GEMMA3_TRY(Ticket ticket, Submit(prompt, options));
+  return ticket.Wait(on_text, on_progress);
+}
+
+void Engine::Forget() const {
+  state_->Exclusively([](Machine&, Scheduler& scheduler) { scheduler.store().Clear(); });
+}
+EngineUsage Engine::usage() const { return state_->usage(); }
+const EngineOptions& Engine::options() const { return state_->options.session; }
+const Model& Engine::model() const { return state_->model; }
+
+}  // namespace gemma3

@@ -1,0 +1,96 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What the handles of an engine share, and how threads take turns with it.
+//
+// The thread that waits for an answer steps the scheduler, unless another one does already; it then
+// sleeps until that one's step is over, and looks again. So there is always somebody who computes
+// as long as somebody waits, and nobody else has to.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "gemma3/engine.h"
+#include "gemma3/model.h"
+#include "src/engine/loaded_model.h"
+#include "src/engine/resolve.h"
+#include "src/generate/machine.h"
+#include "src/generate/scheduler.h"
+
+namespace gemma3 {
+
+struct EngineState {
+  EngineState(const Model& model, const ResolvedOptions& options)
+      : model(model),
+        options(options),
+        machine(model.config(), model.impl().weights, MachineOptionsOf(options)),
+        scheduler(machine, {options.session.parallel, options.checkpoint_bytes}) {}
+
+  const Model model;
+  const ResolvedOptions options;
+
+  // Makes a request of a prompt and queues it. also_stop, if not null, must outlive the ticket.
+  static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
+                               PromptPlan prompt, const GenerationOptions& options,
+                               const std::atomic<bool>* also_stop);
+
+  // Takes one step, or sleeps through another thread's; returns at once where `request` has news.
+  // on_tick: as for Scheduler::Step, where this thread steps.
+  void StepOrWait(const Request& request, const std::function<void()>& on_tick);
+  // Lets go of requests that nobody waits for any more.
+  void Reap();
+  EngineUsage usage();
+
+  // Calls fn(machine, scheduler) while nobody steps.
+  template <class Fn>
+  auto Exclusively(const Fn& fn) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return !stepping; });
+    stepping = true;
+    lock.unlock();
+    const Turn turn{*this};
+    return fn(machine, scheduler);
+  }
+
+ private:
+  // Of the thread that has set `stepping`, until it ends.
+  struct Turn {
+    EngineState& engine;
+    ~Turn() {
+      const std::scoped_lock lock(engine.mutex);
+      engine.counts = engine.scheduler.counts();
+      engine.stepping = false;
+      engine.changed.notify_all();
+    }
+  };
+  // Takes what has arrived and steps, or without on_tick only ends what was stopped. To be called
+  // with the mutex held; lets go of it.
+  void Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick);
+
+  // Owned by the thread that has set `stepping`.
+  Machine machine;
+  Scheduler scheduler;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stepping = false;
+  size_t sleeping = 0;  // threads
+  std::vector<std::shared_ptr<Request>> inbox;
+  Scheduler::Counts counts;
+};
+
+struct Ticket::Impl {
+  std::shared_ptr<EngineState> engine;
+  std::shared_ptr<Request> request;
+  std::string salt;
+  PromptPlan prompt;  // where a prompt cache may want it behind the answer
+
+  Result<GenerationResult> Wait(const TextCallback& on_text, const ProgressCallback& on_progress);
+};
+
+}  // namespace gemma3

@@ -1,0 +1,89 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/engine/prompt_plan.h"
+
+#include <utility>
+#include <vector>
+
+#include "src/base/status.h"
+#include "src/chat/template.h"
+#include "src/generate/restored_picture.h"
+#include "src/image/preprocess.h"
+
+namespace gemma3 {
+namespace {
+
+Status FindPictures(const Model& model, const ResolvedOptions& options, std::span<const Part> parts,
+                    PromptPlan& plan) {
+  const ModelConfig& config = model.config();
+  for (const Part& part : parts) {
+    if (!part.image) continue;
+    if (!part.text.empty()) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          "a part has text and a picture; make it two parts, in the order in which the model "
+          "is to see them");
+    }
+    if (!config.has_vision) {
+      return Fail(ErrorCode::kUnsupported, model.path(),
+                  " is a text-only model and cannot look at pictures; use a model with a vision "
+                  "tower (4B, 12B or 27B)");
+    }
+    if (part.image->restored) {  // the views that there are
+      std::vector<CropBox>& views = plan.views.emplace_back();
+      for (const RestoredPicture::View& view : part.image->restored->views) {
+        views.push_back(view.box);
+      }
+      plan.pictures.push_back(part.image);
+      continue;
+    }
+    const bool crop = options.session.pan_and_scan == PanAndScan::kOn;
+    GEMMA3_TRY(auto views, PlanViews(*part.image, crop ? &config.pan_and_scan : nullptr));
+    plan.pictures.push_back(part.image);
+    plan.views.push_back(std::move(views));
+  }
+  return {};
+}
+
+std::vector<size_t> CropsOf(const PromptPlan& plan) {
+  std::vector<size_t> crops;
+  for (const auto& views : plan.views) crops.push_back(views.size() - 1);
+  return crops;
+}
+
+}  // namespace
+
+ImageForm ImageFormOf(const ResolvedOptions& options) {
+  return options.session.image_newlines == ImageNewlines::kIds ? ImageForm::kIds
+                                                               : ImageForm::kMerged;
+}
+
+Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
+                            std::span<const Message> messages, bool to_be_answered,
+                            TextMemo* memo) {
+  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
+  PromptPlan plan;
+  for (const Message& message : messages) {
+    GEMMA3_CHECK_OK(FindPictures(model, options, message.parts, plan));
+  }
+  const std::vector<size_t> crops = CropsOf(plan);
+  GEMMA3_TRY(plan.layout, LayOutChat(messages, *tokenizer, model.config(),
+                                     {.add_generation_prompt = to_be_answered,
+                                      .image_form = ImageFormOf(options),
+                                      .crops = crops,
+                                      .memo = memo}));
+  if (memo) memo->EndPrompt();
+  return plan;
+}
+
+Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
+                           std::span<const Part> parts) {
+  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
+  PromptPlan plan;
+  GEMMA3_CHECK_OK(FindPictures(model, options, parts, plan));
+  const std::vector<size_t> crops = CropsOf(plan);
+  GEMMA3_TRY(plan.layout, LayOutRaw(parts, *tokenizer, model.config(),
+                                    {.image_form = ImageFormOf(options), .crops = crops}));
+  return plan;
+}
+
+}  // namespace gemma3

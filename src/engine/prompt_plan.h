@@ -1,0 +1,28 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// From messages or raw text to the tokens of a prompt and the pictures that it needs.
+#pragma once
+
+#include <span>
+
+#include "gemma3/message.h"
+#include "gemma3/model.h"
+#include "src/chat/text_memo.h"
+#include "src/engine/resolve.h"
+#include "src/generate/request.h"
+
+namespace gemma3 {
+
+// How prompts are laid out for a session's options.
+ImageForm ImageFormOf(const ResolvedOptions& options);
+
+// A conversation. to_be_answered: ends where the model's turn begins. memo may be null. Errors:
+// those of LayOutChat; kUnsupported for a picture where the model has no vision; kInvalidArgument
+// for a part with both text and picture; kBadImage; kBadModel without a tokenizer.
+Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
+                            std::span<const Message> messages, bool to_be_answered, TextMemo* memo);
+// Raw text behind BOS. Errors: as above.
+Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
+                           std::span<const Part> parts);
+
+}  // namespace gemma3

@@ -1,0 +1,65 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// From the tokens of an answer to its text: the thought in front is told apart, bytes wait until
+// they are whole characters, and text that may become a stop string waits until it is known.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gemma3/tokenizer.h"
+#include "src/decode/stop_strings.h"
+#include "src/decode/thought.h"
+#include "src/text/utf8.h"
+
+namespace gemma3 {
+
+// What became certain with one token, and how far the answer was then: enough to end it there.
+struct AnswerPiece {
+  std::string text;       // for the caller; with the thought's where it is to be shown
+  size_t text_bytes = 0;  // of the answer's text, this included
+  size_t tokens = 0;      // of the answer, the thought's included
+  bool whole = false;     // the text is all that those tokens spell: nothing waits
+  bool last = false;      // came with the end of the answer
+};
+
+class AnswerText {
+ public:
+  // The tokenizer must outlive this.
+  AnswerText(const Tokenizer& tokenizer, StopStrings stops, bool show_thought)
+      : tokenizer_(&tokenizer),
+        thought_(tokenizer.Find("<unused94>"), tokenizer.Find("<unused95>")),
+        stops_(std::move(stops)),
+        show_thought_(show_thought) {}
+
+  // Takes the next token. True once a stop string has come up; text after it is ignored.
+  bool Feed(TokenId id);
+  // The answer is over: what waited is text.
+  void Finish();
+
+  // What became certain since the last call.
+  std::vector<AnswerPiece> TakePieces() { return std::exchange(pieces_, {}); }
+
+  const std::string& text() const { return text_; }
+  std::string thought() const { return thought_.Thought(); }
+  // Final after Finish.
+  size_t tokens_before_answer() const { return thought_.tokens_before_answer(); }
+
+ private:
+  void Add(bool last);
+
+  const Tokenizer* tokenizer_;
+  ThoughtSplitter thought_;
+  Utf8Stream characters_;
+  StopStrings stops_;
+  bool show_thought_;
+  std::string text_;
+  std::vector<AnswerPiece> pieces_;
+  size_t tokens_ = 0;
+  std::string whole_;    // characters completed by a token
+  std::string certain_;  // of these, what cannot belong to a stop string any more
+};
+
+}  // namespace gemma3

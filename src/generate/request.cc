@@ -1,0 +1,351 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/generate/request.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ops/select.h"
+#include "src/base/finite.h"
+#include "src/base/guard.h"
+#include "src/base/status.h"
+#include "src/chat/answer_marks.h"
+
+namespace gemma3 {
+namespace {
+
+double Seconds(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
+// looked up.
+Status CheckIds(const TokenSequence& sequence, size_t vocab_size) {
+  auto image = sequence.images.begin();
+  for (size_t i = 0; i < sequence.ids.size(); ++i) {
+    if (image != sequence.images.end() && image->begin == i) {
+      i += image->count - 1;
+      ++image;
+      continue;
+    }
+    const TokenId id = sequence.ids[i];
+    if (id < 0 || static_cast<size_t>(id) >= vocab_size) {
+      return Fail(ErrorCode::kBadModel, "token ", id, " of the prompt is outside the model's ",
+                  vocab_size, " embeddings: the tokenizer belongs to another model");
+    }
+  }
+  return {};
+}
+
+std::vector<size_t> PlacesOf(const TokenSequence& prompt) {
+  std::vector<size_t> places;
+  for (const size_t turn : prompt.turns) {
+    if (turn > 1) places.push_back(turn);  // BOS alone is not worth a page
+  }
+  const size_t size = prompt.ids.size();
+  const size_t last_turn = prompt.turns.size() < 2 ? 0 : prompt.turns[prompt.turns.size() - 2];
+  // Of a long last turn.
+  if (size - last_turn > 2 * kPromptTail) places.push_back(size - kPromptTail);
+  if (size > 1) places.push_back(size - 1);  // the last token is computed for its logits
+  std::ranges::sort(places);
+  return places;
+}
+
+}  // namespace
+
+void Outbox::Put(std::vector<AnswerPiece> pieces) {
+  const std::scoped_lock lock(mutex_);
+  std::ranges::move(pieces, std::back_inserter(news_.pieces));
+}
+
+void Outbox::Put(const Progress& progress) {
+  const std::scoped_lock lock(mutex_);
+  news_.progress = progress;
+}
+
+void Outbox::Put(Result<GenerationResult> result) {
+  const std::scoped_lock lock(mutex_);
+  news_.result = std::move(result);
+}
+
+Outbox::News Outbox::Take() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(news_, {});
+}
+
+bool Outbox::empty() const {
+  const std::scoped_lock lock(mutex_);
+  return !news_.any();
+}
+
+Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
+                                                 const Tokenizer& tokenizer,
+                                                 const GenerationOptions& options, PromptKind kind,
+                                                 PromptPlan prompt, size_t context,
+                                                 const std::atomic<bool>* also_stop) {
+  const size_t prompt_tokens = prompt.layout.ids.size();
+  if (prompt_tokens >= context) {
+    return gemma3::Fail(ErrorCode::kContextTooLong, "the prompt has ", prompt_tokens,
+                        " tokens and the context holds ", context,
+                        ", the answer included; shorten the prompt or use a context of at least ",
+                        prompt_tokens + 1, " (the model was trained for ", config.text.max_context,
+                        ")");
+  }
+  AnswerMarks marks = kind == PromptKind::kChat ? ChatAnswerMarks(config, tokenizer)
+                                                : RawAnswerMarks(config, tokenizer);
+  // Rows of the embedding table beyond the vocabulary stand for no token: published tables are
+  // padded.
+  const size_t vocab_limit = std::min(config.text.vocab_size, tokenizer.vocab_size());
+  for (const TokenId id : options.stop_tokens) {
+    if (id < 0 || static_cast<size_t>(id) >= vocab_limit) {
+      return gemma3::Fail(ErrorCode::kInvalidArgument, "stop_tokens names the token ", id,
+                          ", and the vocabulary has ", vocab_limit);
+    }
+    marks.stop.push_back(id);
+    std::erase(marks.banned, id);
+  }
+  GEMMA3_TRY(Sampler sampler,
+             Sampler::Create(options, config.generation, vocab_limit, marks.banned));
+  GEMMA3_TRY(StopStrings stops,
+             StopStrings::Create(options.stop.empty() ? config.generation.stop : options.stop));
+  std::shared_ptr<Request> request(new Request(config, tokenizer, options, context, vocab_limit,
+                                               std::move(marks.stop), std::move(sampler),
+                                               std::move(stops), also_stop));
+  TokenSequence& sequence = request->sequence_;
+  sequence.ids = std::move(prompt.layout.ids);
+  sequence.turns = std::move(prompt.layout.turn_begin);
+  for (const ImageSpan& span : prompt.layout.images) {
+    sequence.images.push_back({span.begin, span.count, nullptr});
+  }
+  GEMMA3_CHECK_OK(CheckIds(sequence, config.text.vocab_size));
+  request->prompt_tokens_ = prompt_tokens;
+  request->spans_ = std::move(prompt.layout.images);
+  request->pictures_ = std::move(prompt.pictures);
+  request->views_ = std::move(prompt.views);
+  request->image_progress_.total = request->spans_.size() * config.vision.num_layers;
+  request->places_ = PlacesOf(sequence);
+  return request;
+}
+
+Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
+                 const GenerationOptions& options, size_t context, size_t vocab_limit,
+                 std::vector<TokenId> stop_tokens, Sampler sampler, StopStrings stops,
+                 const std::atomic<bool>* also_stop)
+    : config_(config),
+      tokenizer_(tokenizer),
+      options_(options),
+      context_(context),
+      vocab_limit_(vocab_limit),
+      stop_tokens_(std::move(stop_tokens)),
+      sampler_(std::move(sampler)),
+      text_(tokenizer, std::move(stops), options.show_thought),
+      also_stop_(also_stop) {
+  result_.seed = sampler_.seed();
+}
+
+bool Request::stopped() const {
+  return stop_.load(std::memory_order_relaxed) ||
+         (also_stop_ && also_stop_->load(std::memory_order_relaxed)) ||
+         (options_.cancel && options_.cancel->cancelled()) ||
+         (options_.deadline && Clock::now() >= *options_.deadline);
+}
+
+size_t Request::most_positions() const {
+  const size_t room = context_ - prompt_tokens_;
+  const bool limited = options_.max_tokens != 0 && options_.max_tokens < room;
+  return prompt_tokens_ + (limited ? options_.max_tokens : room);
+}
+
+std::optional<Request::View> Request::NextView() const {
+  for (size_t i = 0; i < sequence_.images.size(); ++i) {
+    if (sequence_.images[i].rows) continue;
+    const ImageSpan& span = spans_[i];
+    return View{pictures_[span.picture], views_[span.picture][span.view]};
+  }
+  return std::nullopt;
+}
+
+void Request::TakeView(SoftTokenRows rows, bool encoded, double seconds) {
+  const auto image = std::ranges::find(sequence_.images, nullptr, &ImageRun::rows);
+  image->rows = std::move(rows);
+  result_.images_encoded += encoded;
+  result_.timings.image_seconds += seconds;
+  image_progress_.done =
+      static_cast<size_t>(image - sequence_.images.begin() + 1) * config_.vision.num_layers;
+  outbox.Put(image_progress_);
+}
+
+void Request::ReportImageLayers(size_t layers_of_view) {
+  Progress progress = image_progress_;
+  progress.done += layers_of_view;
+  outbox.Put(progress);
+}
+
+void Request::BeginPrompt(KvCache begun) {
+  cache = std::move(begun);
+  stage = Stage::kPrompt;
+  result_.prompt_tokens = prompt_tokens_;
+  result_.cached_tokens = cache->size();
+  prompt_begin_ = Clock::now();
+  outbox.Put({Progress::Stage::kPrefill, 0, prompt_tokens_ - cache->size()});
+}
+
+void Request::AddPlace(size_t place) {
+  const auto at = std::ranges::lower_bound(places_, place);
+  if (at == places_.end() || *at != place) places_.insert(at, place);
+}
+
+// Never inside a picture.
+size_t Request::PieceEnd(size_t most, bool must) const {
+  const size_t begin = cache->size();
+  const size_t end = std::min(begin + most, prompt_tokens_);
+  for (const ImageRun& image : sequence_.images) {
+    if (image.begin < end && end < image.end()) {
+      return image.begin > begin || !must ? image.begin : image.end();
+    }
+  }
+  return end;
+}
+
+BatchPart Request::Next(size_t most, bool must, bool guess) {
+  const size_t begin = cache->size();
+  guesses_ = wanted_ = 0;
+  if (stage == Stage::kPrompt) {
+    const size_t end = PieceEnd(most, must);
+    wanted_ = end == prompt_tokens_ ? 1 : 0;
+    return {&*cache, std::span(sequence_.ids).subspan(begin, end - begin), sequence_.images};
+  }
+  rows_.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());
+  const size_t room = context_ - begin - rows_.size();
+  const size_t left = options_.max_tokens == 0 ? room : options_.max_tokens - result_.tokens - 1;
+  if (guess && options_.speculate && rows_.size() < most) {
+    const size_t before = rows_.size();
+    draft_.Propose(sequence_.ids, std::min({room, left, most - before}), rows_);
+    guesses_ = rows_.size() - before;
+  }
+  wanted_ = 1 + guesses_;
+  return {&*cache, rows_, sequence_.images};
+}
+
+void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) {
+  const auto row = logits.first(vocab_limit_);
+  const double total = LogSumExp(row);
+  std::vector<Candidate> likeliest;
+  TopK(row, *options_.logprobs, likeliest);
+  for (const Candidate& c : likeliest) {
+    out.likeliest.push_back(
+        {c.id, std::string(tokenizer_.TokenBytes(c.id)), static_cast<double>(c.logit) - total});
+  }
+  // The chosen one follows; until it is known, this holds what its logit is taken from.
+  out.chosen.logprob = -total;
+}
+
+bool Request::Accept(TokenId id) {
+  result_.tokens = ++answer_tokens_;
+  if (std::ranges::find(stop_tokens_, id) != stop_tokens_.end()) {
+    Finish(StopReason::kEndOfTurn);
+    return false;
+  }
+  sequence_.ids.push_back(id);
+  if (text_.Feed(id)) {
+    Finish(StopReason::kStopString);
+    return false;
+  }
+  if (result_.tokens == options_.max_tokens) {
+    Finish(StopReason::kMaxTokens);
+    return false;
+  }
+  if (sequence_.ids.size() > context_) {
+    Finish(StopReason::kContextFull);
+    return false;
+  }
+  return true;
+}
+
+void Request::Take(Rows<float> logits) {
+  if (stage == Stage::kPrompt) {
+    const size_t total = prompt_tokens_ - result_.cached_tokens;
+    outbox.Put({Progress::Stage::kPrefill, total - (prompt_tokens_ - cache->size()), total});
+    if (wanted_ == 0) return;
+    stage = Stage::kAnswer;
+    result_.timings.prefill_seconds = Seconds(prompt_begin_);
+    answer_begin_ = Clock::now();
+  }
+  const size_t certain = cache->size() - guesses_;
+  size_t right = 0;
+  for (size_t row = 0; row < wanted_; ++row) {
+    const std::span<float> values(logits.row(row), logits.cols);
+    if (!AllFinite(values.first(vocab_limit_))) {
+      return Fail({ErrorCode::kInternal,
+                   "the model's logits are not finite (infinite, or not a number): its weights are "
+                   "damaged, or numbers grew too large on the way; is the download complete?"});
+    }
+    std::vector<float> untouched;
+    TokenLogprobs* note = nullptr;
+    if (options_.logprobs) {
+      note = &result_.logprobs.emplace_back();
+      NoteLogprobs(values, *note);
+      untouched.assign(values.begin(), values.end());
+    }
+    const TokenId id = sampler_.Sample(values, sequence_.ids, result_.tokens);
+    if (note) {
+      note->chosen.id = id;
+      note->chosen.bytes = tokenizer_.TokenBytes(id);
+      note->chosen.logprob += static_cast<double>(untouched[static_cast<size_t>(id)]);
+    }
+    const bool guessed = row < guesses_ && id == rows_[rows_.size() - guesses_ + row];
+    right += guessed;
+    if (!Accept(id) || !guessed) break;
+  }
+  result_.drafted_tokens += guesses_;
+  result_.accepted_tokens += right;
+  draft_.Learn(guesses_, right);
+  // What stands behind the tokens of the text were wrong guesses.
+  cache->Truncate(std::min(certain + right, sequence_.ids.size()));
+  outbox.Put(text_.TakePieces());
+}
+
+void Request::Finish(StopReason reason) {
+  stage = Stage::kFinished;
+  result_.stop_reason = reason;
+}
+
+void Request::FinishStopped() {
+  const bool late = options_.deadline && Clock::now() >= *options_.deadline;
+  if (result_.tokens == 0) {
+    return Fail({ErrorCode::kCancelled, late ? "the deadline passed before the answer began"
+                                             : "cancelled by the caller"});
+  }
+  Finish(late ? StopReason::kDeadline : StopReason::kCancelled);
+}
+
+void Request::Fail(Error error) {
+  stage = Stage::kFinished;
+  error_ = std::move(error);
+}
+
+void Request::CompleteResult() {
+  text_.Finish();
+  result_.text = text_.text();
+  result_.thought = text_.thought();
+  if (answer_begin_ != Clock::time_point()) result_.timings.decode_seconds = Seconds(answer_begin_);
+  if (result_.stop_reason != StopReason::kStopString) {
+    const size_t begin = prompt_tokens_ + text_.tokens_before_answer();
+    result_.ids.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());
+  }
+  outbox.Put(text_.TakePieces());
+}
+
+void Request::Deliver() noexcept {
+  delivered_ = true;
+  if (!error_) {
+    const Status completed = Guarded("answer", "", [&]() -> Status {
+      CompleteResult();
+      return {};
+    });
+    if (!completed) error_ = completed.error();
+  }
+  if (error_) return outbox.Put(Result<GenerationResult>(std::unexpected(*std::move(error_))));
+  outbox.Put(Result<GenerationResult>(std::move(result_)));
+}
+
+}  // namespace gemma3

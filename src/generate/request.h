@@ -1,0 +1,173 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// One answer that is asked for: it says which rows it wants computed next and takes their logits.
+// It never waits and never computes; the scheduler does.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gemma3/generation.h"
+#include "gemma3/image.h"
+#include "gemma3/tokenizer.h"
+#include "ops/rows.h"
+#include "src/chat/prompt_builder.h"
+#include "src/decode/sampler.h"
+#include "src/generate/answer_text.h"
+#include "src/generate/draft.h"
+#include "src/generate/token_sequence.h"
+#include "src/image/view.h"
+#include "src/model/kv_cache.h"
+#include "src/model/transformer.h"
+
+namespace gemma3 {
+
+// A prompt whose pictures are known but not yet encoded.
+struct PromptPlan {
+  PromptLayout layout;
+  std::vector<std::shared_ptr<const Image>> pictures;
+  std::vector<std::vector<CropBox>> views;  // [pictures]: the whole picture, then its crops
+};
+
+enum class PromptKind { kChat, kRaw };
+
+// What of a long prompt is likely to be another one's as well: all but so many tokens at its end,
+// where the question behind a document stands.
+inline constexpr size_t kPromptTail = 512;
+
+// What becomes known of an answer, on its way from the thread that computes to the one that waits.
+class Outbox {
+ public:
+  struct News {
+    std::vector<AnswerPiece> pieces;
+    std::optional<Progress> progress;  // the latest
+    std::optional<Result<GenerationResult>> result;
+    bool any() const { return !pieces.empty() || progress || result; }
+  };
+  void Put(std::vector<AnswerPiece> pieces);
+  void Put(const Progress& progress);
+  void Put(Result<GenerationResult> result);
+  News Take();
+  bool empty() const;
+
+ private:
+  mutable std::mutex mutex_;
+  News news_;
+};
+
+class Request {
+ public:
+  // Checks the options. What ends the answer depends on the kind of prompt (chat/answer_marks.h).
+  // Tokenizer and configuration must outlive this, and also_stop, if not null: it stops the request
+  // when set. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
+  static Result<std::shared_ptr<Request>> Create(const ModelConfig& config,
+                                                 const Tokenizer& tokenizer,
+                                                 const GenerationOptions& options, PromptKind kind,
+                                                 PromptPlan prompt, size_t context,
+                                                 const std::atomic<bool>* also_stop = nullptr);
+
+  // ---- For whoever waits; any thread.
+  Outbox outbox;
+  void Stop() { stop_.store(true, std::memory_order_relaxed); }
+  // Whether somebody has stopped it, or its time is over.
+  bool stopped() const;
+
+  // ---- For the scheduler.
+  enum class Stage { kWaiting, kPictures, kPrompt, kAnswer, kFinished };
+  Stage stage = Stage::kWaiting;
+  std::optional<KvCache> cache;  // once its prompt has begun
+
+  const TokenSequence& sequence() const { return sequence_; }
+  size_t prompt_tokens() const { return prompt_tokens_; }
+  size_t cached_tokens() const { return result_.cached_tokens; }
+  size_t answer_tokens() const { return answer_tokens_; }
+  const std::string& salt() const { return options_.cache_salt; }
+  // Positions that it may come to fill, at most the context.
+  size_t most_positions() const;
+
+  // A view of a picture that has no soft tokens yet.
+  struct View {
+    std::shared_ptr<const Image> picture;
+    CropBox box;
+  };
+  // The next one; null where all have theirs.
+  std::optional<View> NextView() const;
+  // Gives it its soft tokens. seconds: that they took, 0 where they were known.
+  void TakeView(SoftTokenRows rows, bool encoded, double seconds);
+  void ReportImageLayers(size_t layers_of_view);
+
+  // The prompt begins, on a cache that holds `cached` tokens of it.
+  void BeginPrompt(KvCache begun);
+  // Places of the prompt to keep checkpoints at, in rising order.
+  const std::vector<size_t>& places() const { return places_; }
+  void AddPlace(size_t place);
+
+  // The rows to compute next: at most `most`, but a picture is never split. Nothing where a picture
+  // does not fit; where `must` is set, it is taken whatever its size. Valid until Take.
+  // guess: whether an answer may have guesses checked.
+  BatchPart Next(size_t most, bool must, bool guess);
+  // Of these, how many of the last ones need logits.
+  size_t rows_wanted() const { return wanted_; }
+  // The rows were computed: the cache holds them. logits: [rows_wanted(), vocab], edited. Rows of
+  // guesses that were wrong are taken back from the cache.
+  void Take(Rows<float> logits);
+
+  // Ends it now: with the answer so far or, before the first token, an error.
+  void FinishStopped();
+  void Fail(Error error);
+  // Whether what the cache holds is right.
+  bool sound() const { return !error_ || error_->code == ErrorCode::kCancelled; }
+  // Tells the waiting thread that it is finished. The last that is done with it.
+  void Deliver() noexcept;
+  bool delivered() const { return delivered_; }
+
+ private:
+  Request(const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
+          size_t context, size_t vocab_limit, std::vector<TokenId> stop_tokens, Sampler sampler,
+          StopStrings stops, const std::atomic<bool>* also_stop);
+
+  size_t PieceEnd(size_t most, bool must) const;
+  void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out);
+  // Takes the next token of the answer. False: it was the last.
+  bool Accept(TokenId id);
+  void Finish(StopReason reason);
+  void CompleteResult();
+
+  using Clock = std::chrono::steady_clock;
+  const ModelConfig& config_;
+  const Tokenizer& tokenizer_;
+  const GenerationOptions options_;
+  const size_t context_;
+  const size_t vocab_limit_;
+  const std::vector<TokenId> stop_tokens_;
+  Sampler sampler_;
+  AnswerText text_;
+  NgramDraft draft_;
+  const std::atomic<bool>* also_stop_;
+  std::atomic<bool> stop_ = false;
+
+  TokenSequence sequence_;  // the prompt, then the answer
+  size_t prompt_tokens_ = 0;
+  size_t answer_tokens_ = 0;  // what ended it included
+  std::vector<ImageSpan> spans_;  // of sequence_.images
+  std::vector<std::shared_ptr<const Image>> pictures_;
+  std::vector<std::vector<CropBox>> views_;
+  Progress image_progress_{Progress::Stage::kImage, 0, 0};
+  std::vector<size_t> places_;
+
+  std::vector<TokenId> rows_;  // of the part that is computed
+  size_t wanted_ = 0, guesses_ = 0;
+  GenerationResult result_;
+  std::optional<Error> error_;
+  bool delivered_ = false;
+  Clock::time_point prompt_begin_, answer_begin_;
+};
+
+}  // namespace gemma3

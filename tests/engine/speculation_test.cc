@@ -1,0 +1,177 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Speculation changes no answer: token for token the plain one, for every seed, temperature and
+// weight type. On the demo model.
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "src/generate/draft.h"
+#include "tests/engine/demo_session.h"
+
+namespace gemma3::testing {
+namespace {
+
+const std::vector<std::string>& Questions() {
+  static const std::vector<std::string> questions = {
+      "Repeat after me: the red star is above the blue square, the red star is above the blue square, "
+      "the red star is above the blue square.",
+      kStory, kSum, kKorean, LongQuestion()};
+  return questions;
+}
+
+class SpeculationTest : public ::testing::TestWithParam<WeightFormat> {};
+
+TEST_P(SpeculationTest, GivesThePlainAnswer) {
+  const auto model = Model::Load(GEMMA3_DEMO_DIR, {.weights = GetParam()});
+  ASSERT_TRUE(model) << model.error().message;
+  size_t drafted = 0, accepted = 0, compared = 0;
+  auto session = Session::Create(*model, {.threads = 2});
+  ASSERT_TRUE(session);
+  for (uint64_t seed = 0; seed < (kSanitized ? 4 : 60); ++seed) {
+    GenerationOptions options = Sampled(seed, 60);
+    options.temperature = std::array{0.0f, 0.3f, 0.7f, 1.0f, 1.5f}[seed % 5];
+    options.repeat_penalty = seed % 7 == 0 ? 1.1f : 1.0f;
+    if (seed % 4 == 3) options.stop = {"e r", "ar"};
+    const std::string& question = Questions()[seed / 2 % Questions().size()];
+    options.speculate = false;
+    session->Clear();
+    const auto plain = session->Send(Message::User(question), options);
+    ASSERT_TRUE(plain) << plain.error().message;
+    EXPECT_EQ(plain->drafted_tokens, 0u);
+    options.speculate = true;
+    session->Clear();
+    std::string streamed;
+    const auto fast = session->Send(Message::User(question), options, [&](std::string_view text) {
+      streamed += text;
+      return true;
+    });
+    ASSERT_TRUE(fast) << fast.error().message;
+    EXPECT_EQ(fast->text, plain->text) << "seed " << seed;
+    EXPECT_EQ(streamed, plain->text);
+    EXPECT_EQ(fast->ids, plain->ids);
+    EXPECT_EQ(fast->tokens, plain->tokens);
+    EXPECT_EQ(fast->stop_reason, plain->stop_reason);
+    EXPECT_LE(fast->accepted_tokens, fast->drafted_tokens);
+    drafted += fast->drafted_tokens;
+    accepted += fast->accepted_tokens;
+    ++compared;
+    // And so are later turns.
+    if (seed % 6 == 0) {
+      const auto next = session->Send(Message::User(kSum), options);
+      ASSERT_TRUE(next);
+      std::vector<Message> messages(session->messages().begin(), session->messages().end() - 1);
+      auto fresh = Session::Create(*model, {.threads = 2});
+      options.speculate = false;
+      EXPECT_EQ(fresh->Generate(messages, options)->ids, next->ids);
+    }
+  }
+  EXPECT_GT(drafted, compared);
+  EXPECT_GT(accepted, drafted / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Weights, SpeculationTest,
+                         ::testing::Values(WeightFormat::kAsStored, WeightFormat::kInt8,
+                                           WeightFormat::kInt4));
+
+// What the callback did not want is not there, though it was computed ahead.
+TEST(SpeculationTest, StopsWhereTheCallbackSaysSo) {
+  const GenerationOptions options = Greedy(60);
+  GenerationOptions plain = options;
+  plain.speculate = false;
+  for (size_t wanted = 1; wanted < 25; wanted += 3) {
+    const auto cut = [&](const GenerationOptions& how) {
+      Session session = DemoSession();
+      size_t pieces = 0;
+      auto result = session.Send(Message::User(Questions()[0]), how,
+                                 [&](std::string_view) { return ++pieces < wanted; });
+      EXPECT_TRUE(result);
+      const auto next = session.Send(Message::User(kSum), Greedy(5));
+      EXPECT_TRUE(next);
+      return std::tuple(result->text, result->ids, result->tokens, result->stop_reason,
+                        next->text, next->prompt_tokens);
+    };
+    EXPECT_EQ(cut(options), cut(plain)) << wanted;
+  }
+}
+
+// ---- The guesses
+
+std::vector<TokenId> Propose(NgramDraft& draft, std::span<const TokenId> text, size_t most) {
+  std::vector<TokenId> out = {-7};  // what is there stays
+  draft.Propose(text, most, out);
+  EXPECT_EQ(out.front(), -7);
+  out.erase(out.begin());
+  return out;
+}
+
+TEST(NgramDraftTest, GuessesWhatFollowedTheSameWords) {
+  NgramDraft draft;
+  const std::vector<TokenId> text = {1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4};
+  EXPECT_EQ(Propose(draft, text, 7), (std::vector<TokenId>{5, 6, 7}));
+  EXPECT_EQ(Propose(draft, text, 2), (std::vector<TokenId>{5, 6}));
+  EXPECT_TRUE(Propose(draft, text, 0).empty());
+  EXPECT_TRUE(Propose(draft, std::vector<TokenId>{1, 2}, 7).empty());
+}
+
+TEST(NgramDraftTest, ALoopGoesOn) {
+  NgramDraft draft;
+  const std::vector<TokenId> text = {9, 1, 2, 1, 2, 1, 2};
+  for (int i = 0; i < 3; ++i) draft.Learn(3, 3);
+  EXPECT_EQ(Propose(draft, text, 7), (std::vector<TokenId>{1, 2, 1, 2, 1, 2, 1}));
+}
+
+TEST(NgramDraftTest, TheLongerMatchAndTheLatestPlaceCount) {
+  NgramDraft draft;
+  //                                 [1 2 3 4] 50          [0 2 3 4] 60
+  const std::vector<TokenId> text = {1, 2, 3, 4, 50, 8, 0, 2, 3, 4, 60, 8, 1, 2, 3, 4};
+  EXPECT_EQ(Propose(draft, text, 1), (std::vector<TokenId>{50}));
+  const std::vector<TokenId> later = {1, 2, 3, 50, 8, 1, 2, 3, 60, 8, 0, 1, 2, 3};
+  NgramDraft other;
+  EXPECT_EQ(Propose(other, later, 1), (std::vector<TokenId>{60}));
+}
+
+TEST(NgramDraftTest, PausesWhereGuessesFail) {
+  NgramDraft draft;
+  std::vector<TokenId> text;
+  for (TokenId id = 0; id < 40; ++id) text.push_back(id % 5);
+  size_t tries = 0;
+  for (; tries < 100; ++tries) {
+    const auto guess = Propose(draft, text, 7);
+    if (guess.empty()) break;
+    draft.Learn(guess.size(), 0);
+    text.push_back(static_cast<TokenId>(text.size() % 5));
+  }
+  EXPECT_LE(tries, 4u);
+  size_t paused = 0;
+  for (; paused < 1000 && Propose(draft, text, 7).empty(); ++paused) {
+    text.push_back(static_cast<TokenId>(text.size() % 5));
+  }
+  EXPECT_GE(paused, 50u);
+  EXPECT_LE(paused, 80u);
+}
+
+// Whatever the text, guesses are tokens of it, or of themselves, and no memory is read elsewhere.
+TEST(NgramDraftTest, RandomTexts) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 200; ++round) {
+    NgramDraft draft;
+    std::vector<TokenId> text;
+    const auto letters = static_cast<TokenId>(1 + random() % 4);
+    for (int step = 0; step < 60; ++step) {
+      for (size_t more = random() % 4; more-- > 0;) {
+        text.push_back(static_cast<TokenId>(random()) % letters);
+      }
+      const auto guess = Propose(draft, text, random() % 9);
+      EXPECT_LE(guess.size(), kMaxDraft);
+      for (const TokenId id : guess) {
+        EXPECT_NE(std::ranges::find(text, id), text.end());
+      }
+      draft.Learn(guess.size(), guess.empty() ? 0 : random() % (guess.size() + 1));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gemma3::testing
