@@ -241,6 +241,7 @@ void Chat::SendPendingPictures() {
 
 template <class Call>
 void Chat::Answer(const Call& call) {
+  out_.SetWrap(settings_.wrap);
   ProgressLine progress;
   const TextCallback on_text = [&](std::string_view text) {
     progress.Erase();
@@ -255,6 +256,7 @@ void Chat::Answer(const Call& call) {
     return call(settings_.generation, on_text, on_progress);
   }();
   progress.Erase();
+  out_.Flush();
   if (!result) {
     if (out_.failed()) return;
     if (result.error().code == ErrorCode::kCancelled && reader_->interactive()) {

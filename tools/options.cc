@@ -296,6 +296,9 @@ std::vector<Setting> MakeTable() {
   table.push_back(Choice<bool>(
       "speculate", Group::kAnswer, "guess ahead where text repeats; the answer is the same, sooner",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.generation.speculate; }));
+  table.push_back(Choice<bool>(
+      "wrap", Group::kAnswer, "break lines between words at the terminal's edge; never in a pipe",
+      {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.wrap; }));
   // Pictures.
   table.push_back(Choice<Alpha>(
       "alpha", Group::kPictures, "transparency: drop it as the model's own code does, or a ground",

@@ -28,6 +28,7 @@ struct Settings {
   ImageOptions images;
   std::optional<std::string> system;  // unset: what the model's store wants, usually none
   std::string from, to;               // languages of a translation request
+  bool wrap = true;                   // between words, where the answer goes to a terminal
 };
 
 // Whether each message is one; both languages are given then.

@@ -36,11 +36,30 @@ int WriteAll(int fd, std::string_view text) {
 
 Output::Output(int fd) : fd_(fd), is_terminal_(IsTerminal(fd)) {}
 
+void Output::SetWrap(bool wrap) {
+  Flush();
+  wrap_.reset();
+  if (wrap && is_terminal_) wrap_.emplace();
+}
+
+void Output::WriteNow(std::string_view text) {
+  if (!failed()) error_ = WriteAll(fd_, text);
+}
+
 bool Output::Write(std::string_view text) {
   if (text.empty() || failed()) return !failed();
   last_ = text.back();
-  error_ = is_terminal_ ? WriteAll(fd_, SanitizeForTerminal(text)) : WriteAll(fd_, text);
+  if (!is_terminal_) {
+    WriteNow(text);
+  } else {
+    const std::string clean = SanitizeForTerminal(text);
+    WriteNow(wrap_ ? wrap_->Add(clean, TerminalColumns(fd_)) : clean);
+  }
   return !failed();
+}
+
+void Output::Flush() {
+  if (wrap_) WriteNow(wrap_->Flush());
 }
 
 void Output::EndLine() {
@@ -48,6 +67,7 @@ void Output::EndLine() {
 }
 
 int Output::Finish(int code) {
+  Flush();
   if (error_ == 0 || error_ == EPIPE) return code;
   PrintError(std::string("cannot write to standard output: ") + std::strerror(error_));
   return code == kExitOk ? static_cast<int>(kExitRuntime) : code;

@@ -4,7 +4,10 @@
 // into a pipe or file, without control codes on a terminal.
 #pragma once
 
+#include <optional>
 #include <string_view>
+
+#include "tools/word_wrap.h"
 
 namespace gemma3::cli {
 
@@ -14,9 +17,16 @@ class Output {
 
   bool is_terminal() const { return is_terminal_; }
 
-  // Writes all of `text` now. False: the reader has gone or the device refuses, this and every
-  // later write is dropped.
+  // Whether a text that begins now is to be wrapped between words at a terminal's edge. Nothing
+  // changes where the output is none.
+  void SetWrap(bool wrap);
+
+  // Writes all of `text` now, but for the word that wrapping holds back. False: the reader has gone
+  // or the device refuses, this and every later write is dropped.
   bool Write(std::string_view text);
+
+  // Writes the word that is held back: before anything else is shown.
+  void Flush();
 
   // A line end, unless the last byte written was one. Nothing where nothing was written.
   void EndLine();
@@ -28,8 +38,11 @@ class Output {
   int Finish(int code);
 
  private:
+  void WriteNow(std::string_view text);
+
   int fd_;
   bool is_terminal_;
+  std::optional<WordWrap> wrap_;
   int error_ = 0;  // errno of the write that failed
   char last_ = '\n';
 };

@@ -68,6 +68,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     if (const Status set = session->SetSystem(*settings.system); !set) return Report(set.error());
   }
 
+  out.SetWrap(settings.wrap && !options.json);
   ProgressLine progress;
   const auto on_text = [&](std::string_view text) {
     progress.Erase();
@@ -88,6 +89,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     return session->Send(message, generation, on_text, on_progress);
   }();
   progress.Erase();
+  out.Flush();
   if (!result) {
     if (out.failed()) return kExitOk;  // Finish says more
     return Report(result.error());

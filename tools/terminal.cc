@@ -2,6 +2,7 @@
 
 #include "tools/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -19,6 +20,11 @@ bool UnderstandsEscapes(int fd) {
 bool WantsColor(int fd) {
   const char* no_color = std::getenv("NO_COLOR");
   return UnderstandsEscapes(fd) && (no_color == nullptr || *no_color == '\0');
+}
+
+size_t TerminalColumns(int fd) {
+  winsize size = {};
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void AppendUtf8(std::string& text, char32_t c) {

@@ -3,6 +3,7 @@
 // What a terminal can do, and what text may do to it.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ bool WantsColor(int fd);
 
 // Whether cursor and mode escape codes are understood: a terminal that is not dumb.
 bool UnderstandsEscapes(int fd);
+
+// The width of a terminal in columns; 0 for what is none, or does not say.
+size_t TerminalColumns(int fd);
 
 // Text that cannot command a terminal: control codes become visible pictures of themselves (ESC is
 // U+241B, a C1 code is U+241B and the letter that follows ESC in its 7-bit form), bytes that are no

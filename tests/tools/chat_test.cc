@@ -117,11 +117,11 @@ TEST_F(ProgramTest, PipedChatOpensNoFileThatTheTextNames) {
 
 class ChatTerminalTest : public ProgramTest {
  protected:
-  void Open(std::vector<std::string> more = {}) {
+  void Open(std::vector<std::string> more = {}, unsigned short columns = 100) {
     more.insert(more.begin(), {"chat", "demo", "--temperature", "0"});
     std::vector<char*> argv = Argv(more);
     const std::string state = folder_;
-    winsize size = {24, 100, 0, 0};
+    winsize size = {24, columns, 0, 0};
     pid_ = ::forkpty(&terminal_, nullptr, nullptr, &size);
     if (pid_ != 0) return;
     ::setenv("TERM", "xterm", 1);
@@ -205,6 +205,22 @@ TEST_F(ChatTerminalTest, ControlCClearsTheLineAndKeepsTheChat) {
   ASSERT_TRUE(WaitFor("Gemma 3 resizes images to 896x896 pixels.")) << seen_;
   ASSERT_TRUE(WaitFor(kPrompt));
   Type("/exit\r");
+  EXPECT_EQ(Wait(), 0);
+}
+
+TEST_F(ChatTerminalTest, WrapsAnswersBetweenWordsUnlessToldNotTo) {
+  Open({}, 22);
+  ASSERT_TRUE(WaitFor(kPrompt));
+  const std::string question = "So, how large are the input images of Gemma 3?\r";
+  Type(question);
+  ASSERT_TRUE(WaitFor("Gemma 3 resizes \r\nimages to 896x896 \r\npixels.\r\n")) << seen_;
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type("/set wrap off\r");
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type(question);
+  ASSERT_TRUE(WaitFor("Gemma 3 resizes images to 896x896 pixels.\r\n")) << seen_;
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type("\x04");
   EXPECT_EQ(Wait(), 0);
 }
 
