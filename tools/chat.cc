@@ -16,6 +16,7 @@
 #include "src/base/status.h"
 #include "tools/args.h"
 #include "tools/commands.h"
+#include "tools/completion.h"
 #include "tools/errors.h"
 #include "tools/history.h"
 #include "tools/image_path.h"
@@ -44,7 +45,7 @@ class Chat {
         session_(std::move(session)),
         verbose_(verbose),
         history_(use_history ? DefaultHistoryPath() : ""),
-        reader_(MakeLineReader(&history_)) {
+        reader_(MakeLineReader(&history_, &Chat::Complete)) {
     if (settings_.system) session_.SetSystem(*settings_.system);
   }
 
@@ -59,6 +60,7 @@ class Chat {
     void (Chat::*run)(std::string_view arguments);
   };
   static std::span<const Command> Commands();
+  static Completion Complete(std::string_view line);
 
   // Reads a line, or all lines between """ marks.
   LineReader::Outcome ReadTurn(std::string* text);
@@ -124,6 +126,12 @@ std::span<const Chat::Command> Chat::Commands() {
       {{"exit", "bye", "quit", "q"}, "", "leave, as Ctrl-D does", &Chat::Exit},
   };
   return kTable;
+}
+
+Completion Chat::Complete(std::string_view line) {
+  std::vector<CommandWords> words;
+  for (const Command& command : Commands()) words.push_back({command.names, command.arguments});
+  return CompleteLine(line, words);
 }
 
 int Chat::Run(std::vector<std::shared_ptr<const Image>> images) {

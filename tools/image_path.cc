@@ -18,17 +18,7 @@ namespace {
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 bool IsQuote(char c) { return c == '"' || c == '\''; }
-
-bool HasImageExtension(std::string_view path) {
-  static constexpr std::array<std::string_view, 11> kExtensions = {
-      ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jfif", ".jpe"};
-  const size_t dot = path.rfind('.');
-  if (dot == std::string_view::npos) return false;
-  std::string extension(path.substr(dot));
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
+bool IsEscapedInQuotes(char c) { return c == '"' || c == '\\'; }  // in double ones
 
 struct QuotedWord {
   std::string text;
@@ -51,8 +41,8 @@ std::optional<QuotedWord> ReadQuoted(std::string_view line, size_t begin) {
     if (!IsQuote(quote)) break;
     size_t i = word.end + 1;
     for (; i < line.size() && line[i] != quote; ++i) {
-      const bool escape = quote == '"' && line[i] == '\\' && i + 1 < line.size() &&
-                          (line[i + 1] == '"' || line[i + 1] == '\\');
+      const bool escape =
+          quote == '"' && line[i] == '\\' && i + 1 < line.size() && IsEscapedInQuotes(line[i + 1]);
       if (escape) ++i;
       word.text += line[i];
     }
@@ -71,6 +61,37 @@ size_t WordEnd(std::string_view line, size_t begin) {
     end += line[end] == '\\' && end + 1 < line.size() ? 2 : 1;
   }
   return end;
+}
+
+// A path that begins at `begin`, and its end. A quote that is not closed is taken for one that will
+// be.
+std::pair<OpenPath, size_t> ReadOpen(std::string_view line, size_t begin, bool ends_at_space) {
+  OpenPath path;
+  size_t i = begin;
+  const bool is_quoted = i < line.size() && IsQuote(line[i]);
+  for (; i < line.size(); ++i) {
+    const char c = line[i];
+    if (path.quote != 0 && c == path.quote) {
+      path.quote = 0;
+      path.is_closed = true;
+    } else if (c == '\\' && path.quote != '\'') {
+      const bool has_next = i + 1 < line.size();
+      const bool escapes = path.quote == 0 || !has_next || IsEscapedInQuotes(line[i + 1]);
+      if (escapes) ++i;
+      if (!has_next) path.is_closed = true;
+      if (has_next) path.text += line[i];
+    } else if (path.quote == 0 && is_quoted) {
+      // Behind a quote's end only another quote or an escape goes on with the word.
+      if (!IsQuote(c)) break;
+      path.quote = c;
+      path.is_closed = false;
+    } else if (path.quote == 0 && ends_at_space && IsSpace(c)) {
+      break;
+    } else {
+      path.text += c;
+    }
+  }
+  return {std::move(path), i};
 }
 
 std::string DecodePercent(std::string_view text) {
@@ -108,10 +129,41 @@ std::string UnquotePath(std::string_view typed) {
     }
   }
   if (path.starts_with("file://")) path = DecodePercent(std::string_view(path).substr(7));
-  if (const char* home = std::getenv("HOME"); home != nullptr && path.starts_with("~/")) {
-    path.replace(0, 1, home);
-  }
+  return WithHome(std::move(path));
+}
+
+std::string WithHome(std::string path) {
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && path.starts_with("~/")) path.replace(0, 1, home);
   return path;
+}
+
+OpenPath ReadOpenPath(std::string_view typed) {
+  return ReadOpen(typed, 0, /*ends_at_space=*/false).first;
+}
+
+OpenPath LastOpenPath(std::string_view line) {
+  for (size_t begin = 0; begin < line.size();) {
+    if (IsSpace(line[begin])) {
+      ++begin;
+      continue;
+    }
+    auto [word, end] = ReadOpen(line, begin, /*ends_at_space=*/true);
+    if (end >= line.size()) return std::move(word);
+    begin = end;
+  }
+  return {};
+}
+
+bool HasImageExtension(std::string_view path) {
+  static constexpr std::array<std::string_view, 11> kExtensions = {
+      ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".jfif", ".jpe"};
+  const size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  std::string extension(path.substr(dot));
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
 bool IsReadableFile(const std::string& path) {

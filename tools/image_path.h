@@ -27,6 +27,23 @@ std::vector<LinePiece> SplitAtImages(std::string_view line,
 // One path as typed: surrounding quotes, backslashes, "~/" and "file://" resolved.
 std::string UnquotePath(std::string_view typed);
 
+// A path that is being typed: what the functions above would read, up to where it ends.
+struct OpenPath {
+  std::string text;
+  char quote = 0;          // the quote that is still open
+  bool is_closed = false;  // nothing can be added to it: behind a quote's end, or inside an escape
+};
+// The last word of a line, empty behind a space; and a path that is all of `typed`, also with
+// spaces.
+OpenPath LastOpenPath(std::string_view line);
+OpenPath ReadOpenPath(std::string_view typed);
+
+// The path with the user's home for "~/" at its front.
+std::string WithHome(std::string path);
+
+// Whether the name ends as those of pictures do.
+bool HasImageExtension(std::string_view path);
+
 // Whether it is a regular file that this process may read.
 bool IsReadableFile(const std::string& path);
 

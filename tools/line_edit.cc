@@ -6,14 +6,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "tools/interrupt.h"
 #include "tools/output.h"
 #include "tools/terminal.h"
+#include "tools/text_width.h"
 
 #if GEMMA3_HAVE_LIBEDIT
 #include <histedit.h>
@@ -79,10 +82,19 @@ constexpr std::string_view kPasteMode = "\033[?2004h";
 constexpr std::string_view kNoPasteMode = "\033[?2004l";
 constexpr std::string_view kPasteEnd = "\033[201~";
 
+// A line as it was pasted.
+std::string WithLineFeeds(std::string line) {
+  for (size_t at = 0; (at = line.find(kNewlineSign, at)) != std::string::npos; ++at) {
+    line.replace(at, kNewlineSign.size(), "\n");
+  }
+  return line;
+}
+
 class EditReader : public LineReader {
  public:
   // screen: the terminal to show the line on.
-  EditReader(FILE* screen, History* history) : screen_(screen), history_(history) {
+  EditReader(FILE* screen, History* history, Completer completer)
+      : screen_(screen), history_(history), completer_(std::move(completer)) {
     edit_ = ::el_init("gemma3", stdin, screen, stderr);
     if (edit_ == nullptr) return;
     past_ = ::history_init();
@@ -104,7 +116,7 @@ class EditReader : public LineReader {
     ::el_wset(edit_, EL_ADDFN, L"gemma3-interrupt", L"drop the line", &EditReader::Interrupt);
     ::el_wset(edit_, EL_ADDFN, L"gemma3-suspend", L"stop the program", &EditReader::Suspend);
     ::el_wset(edit_, EL_ADDFN, L"gemma3-paste", L"insert a pasted text", &EditReader::Paste);
-    ::el_wset(edit_, EL_ADDFN, L"gemma3-complete", L"complete a file name", ::_el_fn_complete);
+    ::el_wset(edit_, EL_ADDFN, L"gemma3-complete", L"complete a word", &EditReader::Complete);
     // What bash users expect, and the keys of common terminals.
     static constexpr const char* kBindings[][2] = {
         {"^C", "gemma3-interrupt"},    {"^Z", "gemma3-suspend"},
@@ -131,6 +143,7 @@ class EditReader : public LineReader {
   bool interactive() const override { return true; }
 
   Outcome Read(const std::string& prompt, std::string* line) override {
+    plain_prompt_ = prompt;
     // \1 is libedit's mark around bytes that take no room on the screen.
     prompt_ = color_ ? "\1\033[1m\1" + prompt + "\1\033[0m\1" : prompt;
     const bool paste_mode = UnderstandsEscapes(::fileno(screen_));
@@ -157,9 +170,7 @@ class EditReader : public LineReader {
       HistEvent event;
       ::history(past_, &event, H_ENTER, line->c_str());
     }
-    for (size_t at = 0; (at = line->find(kNewlineSign, at)) != std::string::npos; ++at) {
-      line->replace(at, kNewlineSign.size(), "\n");
-    }
+    *line = WithLineFeeds(std::move(*line));
     return Outcome::kLine;
   }
 
@@ -218,12 +229,36 @@ class EditReader : public LineReader {
     return CC_REFRESH;
   }
 
+  static unsigned char Complete(EditLine* edit, int) {
+    EditReader* const self = Self(edit);
+    const LineInfo* const line = ::el_line(edit);
+    const std::string before = WithLineFeeds({line->buffer, line->cursor});
+    Completion completion = self->completer_(before);
+    if (!completion.insert.empty()) {
+      const bool has_space = line->cursor != line->lastchar && *line->cursor == ' ';
+      if (has_space && completion.insert.back() == ' ') completion.insert.pop_back();
+      ::el_insertstr(edit, completion.insert.c_str());
+      return CC_REFRESH;
+    }
+    if (completion.choices.empty()) return CC_ERROR;  // beeps
+    // Below the line, which may take several rows. libedit shows the line anew where it believes
+    // its first row to be: as far above the cursor as it was before.
+    const size_t columns = std::max<size_t>(TerminalColumns(::fileno(self->screen_)), 1);
+    const size_t prompt = TextWidth(self->plain_prompt_);
+    const size_t row = (prompt + TextWidth({line->buffer, line->cursor})) / columns;
+    const size_t last = (prompt + TextWidth({line->buffer, line->lastchar})) / columns;
+    self->Show(std::string(last - row + 1, '\n') + ChoiceTable(completion.choices, columns) +
+               std::string(row, '\n'));
+    return CC_REDISPLAY;
+  }
+
   FILE* screen_;
   History* history_;
+  Completer completer_;
   const bool color_ = WantsColor(::fileno(screen_));
   EditLine* edit_ = nullptr;
   ::History* past_ = nullptr;
-  std::string prompt_;
+  std::string plain_prompt_, prompt_;
   bool interrupted_ = false;
 };
 
@@ -231,10 +266,12 @@ class EditReader : public LineReader {
 
 }  // namespace
 
-std::unique_ptr<LineReader> MakeLineReader([[maybe_unused]] History* history) {
+std::unique_ptr<LineReader> MakeLineReader([[maybe_unused]] History* history,
+                                           [[maybe_unused]] Completer completer) {
 #if GEMMA3_HAVE_LIBEDIT
   if (IsTerminal(0) && (IsTerminal(1) || IsTerminal(2))) {
-    auto reader = std::make_unique<EditReader>(IsTerminal(1) ? stdout : stderr, history);
+    auto reader = std::make_unique<EditReader>(IsTerminal(1) ? stdout : stderr, history,
+                                               std::move(completer));
     if (reader->ok()) return reader;
   }
 #endif

@@ -3,9 +3,12 @@
 // Reading lines from a person (with editing, history and paste, by libedit) or from a pipe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "tools/completion.h"
 #include "tools/history.h"
 
 namespace gemma3::cli {
@@ -25,8 +28,11 @@ class LineReader {
   virtual bool interactive() const = 0;
 };
 
+// What Tab does, from the line up to the cursor.
+using Completer = std::function<Completion(std::string_view)>;
+
 // Edits when standard input is a terminal and there is one to show the line on. `history` outlives
 // the reader.
-std::unique_ptr<LineReader> MakeLineReader(History* history);
+std::unique_ptr<LineReader> MakeLineReader(History* history, Completer completer);
 
 }  // namespace gemma3::cli

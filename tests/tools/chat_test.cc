@@ -249,6 +249,24 @@ TEST_F(ChatTerminalTest, AttachesAPictureThatWasTyped) {
   EXPECT_EQ(Wait(), 0);
 }
 
+TEST_F(ChatTerminalTest, TabCompletesCommandsSettingsAndFiles) {
+  const std::string name = "\ud55c\uae00 \u00fc.png";
+  fs::copy_file(kPicture, Path(name));
+  Open();
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type("/sh\ttop_\t");
+  ASSERT_TRUE(WaitFor("top-k  top-p\r\n")) << seen_;
+  ASSERT_TRUE(WaitFor("/show top_")) << seen_;  // the line again, below
+  Type("k\r");
+  ASSERT_TRUE(WaitFor("64 (the model's own)")) << seen_;
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type("/image '" + Path("\ud55c") + "\t\r");
+  ASSERT_TRUE(WaitFor("attached " + Path(name))) << seen_;
+  ASSERT_TRUE(WaitFor(kPrompt));
+  Type("/exi\t\r");
+  EXPECT_EQ(Wait(), 0);
+}
+
 TEST_F(ChatTerminalTest, APasteWithLineFeedsIsOneMessage) {
   Open();
   ASSERT_TRUE(WaitFor(kPrompt));
