@@ -209,7 +209,7 @@ TEST_F(ChatTerminalTest, ControlCClearsTheLineAndKeepsTheChat) {
 }
 
 TEST_F(ChatTerminalTest, WrapsAnswersBetweenWordsUnlessToldNotTo) {
-  Open({}, 22);
+  Open({}, 21);
   ASSERT_TRUE(WaitFor(kPrompt));
   const std::string question = "So, how large are the input images of Gemma 3?\r";
   Type(question);
