@@ -15,5 +15,6 @@ int ClassifyCommand(int argc, const char* const* argv);
 int LogitsCommand(int argc, const char* const* argv);
 int DoctorCommand(int argc, const char* const* argv);
 int ConvertCommand(int argc, const char* const* argv);
+int CacheCommand(int argc, const char* const* argv);
 
 }  // namespace gemma3::cli

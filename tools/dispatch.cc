@@ -33,6 +33,7 @@ constexpr Command kCommands[] = {
     {"perplexity", "how well a model predicts a text", PerplexityCommand},
     {"logits", "logits of given token ids, to compare implementations", LogitsCommand},
     {"convert", "write a model to one file that starts at once", ConvertCommand},
+    {"cache", "what is kept on the disk to start faster; clear it", CacheCommand},
     {"doctor", "what this machine offers and how it is used", DoctorCommand},
 };
 
