@@ -214,6 +214,7 @@ Result<PackedMatrices> OpenPackedMatrices(const std::string& path) {
   GEMMA3_TRY(Opened opened, Open(path));
   PackedMatrices matrices;
   GEMMA3_TRY(matrices.source, opened.index.String("source", ""));
+  GEMMA3_TRY(matrices.model, opened.index.String("model", ""));
   GEMMA3_TRY(matrices.shares_head, opened.index.Bool("shares_head", false));
   if (matrices.source.empty()) {
     return Fail(ErrorCode::kBadModel, path, " is a whole model, not matrices alone");
@@ -227,7 +228,10 @@ Status WritePackedMatrices(const std::string& path, const PackedMatrices& matric
                            const ProgressCallback& on_progress) {
   Contents contents;
   for (const auto& [name, view] : matrices.tensors) GEMMA3_CHECK_OK(contents.Add(name, view));
-  return contents.Write(path, {{"source", matrices.source}, {"shares_head", matrices.shares_head}},
+  return contents.Write(path,
+                        {{"source", matrices.source},
+                         {"model", matrices.model},
+                         {"shares_head", matrices.shares_head}},
                         on_progress);
 }
 

@@ -11,7 +11,8 @@
 //                    "matrices": {canonical name: {"type": "int8" | "int4" | ..., "shape": [...]}},
 //                    of a whole model: "norms_store_offset": bool, "tokenizer_missing": text,
 //                      "notes": [...], "warnings": [...]: those of the model it was made from
-//                    of matrices alone: "source": text, "shares_head": bool}
+//                    of matrices alone: "source": text, "model": text (may be
+//                      missing), "shares_head": bool}
 //   gemma3.config   of a whole model: its configuration (config_json.h)
 //   gemma3.tokenizer  of a whole model that has one: a SentencePiece ModelProto
 // A change of the packed layouts or of the fields is a new version; files of another version are
@@ -45,6 +46,7 @@ Status WritePackedFile(const std::string& path, const Checkpoint& checkpoint,
 
 struct PackedMatrices {
   std::string source;  // what identifies the files and the way that they were made from
+  std::string model;   // its name, for people who look what is kept
   // The stored output head repeats the embedding and is not among them.
   bool shares_head = false;
   TensorMap tensors;

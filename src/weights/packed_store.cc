@@ -133,6 +133,7 @@ Status KeepMatrices(const Checkpoint& checkpoint, const ModelWeights& weights,
   fs::create_directories(fs::path(entry.path).parent_path(), error);  // writing will say why not
   PackedMatrices matrices;
   matrices.source = entry.source;
+  matrices.model = checkpoint.config.name;
   matrices.shares_head = !checkpoint.tensors.contains(kHead);
   for (const auto& [name, matrix] : weights.rewritten) {
     matrices.tensors.emplace(name, AsTensor(matrix, checkpoint.tensors.at(name)));

@@ -70,7 +70,7 @@ TEST_F(CacheTest, ListsAndClearsPackedWeights) {
   EXPECT_EQ(list.code, 0) << list.err;
   EXPECT_TRUE(list.out.starts_with(Path("xdg/gemma3") + "\n")) << list.out;
   EXPECT_NE(list.out.find("weights"), std::string::npos) << list.out;
-  EXPECT_NE(list.out.find("int8"), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("tiny-gemma3, int8"), std::string::npos) << list.out;
   EXPECT_NE(list.out.find("just now"), std::string::npos) << list.out;
   EXPECT_NE(list.out.find(name), std::string::npos) << list.out;
   EXPECT_NE(list.out.find("\n1 file, 6."), std::string::npos) << list.out;
