@@ -314,6 +314,7 @@ void Chat::Help(std::string_view) {
   }
   text +=
       "  \"\"\" ... \"\"\"        a message of several lines\n"
+      "  Tab                complete a command, a setting or a file\n"
       "  Ctrl-C             stop the answer, or clear the line\n";
   if (opened_.model.config().has_vision) {
     text += "  The path of a picture in a message attaches it.\n";

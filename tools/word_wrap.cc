@@ -110,6 +110,7 @@ void WordWrap::AddChar(std::string_view bytes, char32_t c) {
 void WordWrap::AddSpace(std::string_view bytes) {
   EndWord();
   breaks_anywhere_ = false;
+  width_ = {};  // nothing joins over a space
   const bool is_tab = bytes == "\t";
   const size_t width = is_tab ? 8 - column_ % 8 : 1;
   const bool wraps = columns_ != 0 && !in_code_ && !is_fence_;
@@ -176,6 +177,7 @@ void WordWrap::EndLine() {
   out_ += '\n';
   column_ = printed_ = indent_ = 0;
   unsure_ = lost_ = dropped_space_ = breaks_anywhere_ = is_fence_ = false;
+  width_ = {};
   line_.clear();
 }
 

@@ -6,8 +6,9 @@
 // All that is done to the text: a line feed goes in where a word would cross the edge, with spaces
 // behind it that continue the indentation of a list; spaces that would lie beyond the edge go. A
 // word that no row can hold begins on a new one and is left to the terminal, which then copies it
-// in one piece. Between ideographs, kana and emoji, where any place is good for a break, it is left
-// to the terminal too. Lines of code blocks, between ``` or ~~~ fences, are not touched.
+// in one piece. Between ideographs, kana and emoji, where any place will do for a break, it is left
+// to the terminal too, and copies are whole there; punctuation may come to begin a row. Lines of
+// code blocks, between ``` or ~~~ fences, are not touched.
 #pragma once
 
 #include <cstddef>

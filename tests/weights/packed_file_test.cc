@@ -84,6 +84,7 @@ TEST_F(PackedFile, AModelWithoutATokenizerSaysSo) {
 TEST_F(PackedFile, MatricesAloneAreReadBackAndAreNoModel) {
   PackedMatrices written;
   written.source = "there: \"1\"";
+  written.model = "a model";
   written.shares_head = true;
   const Checkpoint packed = Packed();
   for (const auto& [name, view] : packed.tensors) {
@@ -94,6 +95,7 @@ TEST_F(PackedFile, MatricesAloneAreReadBackAndAreNoModel) {
   const auto read = OpenPackedMatrices(path_);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->source, written.source);
+  EXPECT_EQ(read->model, "a model");
   EXPECT_TRUE(read->shares_head);
   EXPECT_EQ(read->tensors.size(), written.tensors.size());
   const auto model = OpenPackedFile(path_);
