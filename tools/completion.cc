@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "tools/decompose.h"
 #include "tools/image_path.h"
 #include "tools/options.h"
 #include "tools/terminal.h"
@@ -40,10 +41,10 @@ std::string CommonBegin(std::span<const std::string> names) {
 // `names` are those that begin with `typed`.
 Completion CompleteWord(std::string_view typed, std::vector<std::string> names) {
   if (names.empty()) return {};
-  if (names.size() == 1) return {names[0].substr(typed.size()) + " ", {}};
+  if (names.size() == 1) return {0, names[0].substr(typed.size()) + " ", {}};
   std::string common = CommonBegin(names);
-  if (common.size() > typed.size()) return {common.substr(typed.size()), {}};
-  return {"", std::move(names)};
+  if (common.size() > typed.size()) return {0, common.substr(typed.size()), {}};
+  return {0, "", std::move(names)};
 }
 
 Completion CompleteCommand(std::string_view typed, std::span<const CommandWords> commands) {
@@ -105,19 +106,14 @@ std::string Quoted(std::string_view text, char quote) {
   return quoted;
 }
 
-Completion CompletePath(const OpenPath& typed, Files files) {
-  if (typed.is_closed || typed.text.starts_with("file://")) return {};
-  if (typed.text == "~") return {"/", {}};
-  const size_t slash = typed.text.rfind('/');
-  const std::string folder = slash == std::string::npos ? "" : typed.text.substr(0, slash + 1);
-  const std::string begin = typed.text.substr(folder.size());
+// Of the folder's files those that can be completed, folders with a slash behind them.
+std::vector<std::string> NamesIn(const std::string& folder, Files files) {
   std::vector<std::string> names;
   std::error_code error;
   fs::directory_iterator entry(folder.empty() ? "." : WithHome(folder), error);
   for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
     std::string name = entry->path().filename().string();
-    // Hidden files are for those who ask for them.
-    if (!name.starts_with(begin) || (begin.empty() && name[0] == '.') || !IsPlain(name)) continue;
+    if (!IsPlain(name)) continue;
     std::error_code unreadable;
     if (entry->is_directory(unreadable)) {
       name += '/';
@@ -127,16 +123,43 @@ Completion CompletePath(const OpenPath& typed, Files files) {
     }
     names.push_back(std::move(name));
   }
-  if (names.empty()) return {};
   std::ranges::sort(names);
-  const std::string common = CommonBegin(names);
-  std::string insert = Quoted(common.substr(begin.size()), typed.quote);
-  if (names.size() == 1 && !common.ends_with('/')) {
-    if (typed.quote != 0) insert += typed.quote;
-    insert += ' ';
+  return names;
+}
+
+Completion CompletePath(const OpenPath& typed, Files files) {
+  if (typed.is_closed || typed.text.starts_with("file://")) return {};
+  if (typed.text == "~") return {0, "/", {}};
+  const size_t slash = typed.text.rfind('/');
+  const std::string folder = slash == std::string::npos ? "" : typed.text.substr(0, slash + 1);
+  const std::string begin = typed.text.substr(folder.size());
+  const std::vector<std::string> all = NamesIn(folder, files);
+  std::vector<std::string> names;
+  for (const std::string& name : all) {
+    // Hidden files are for those who ask for them.
+    if (name.starts_with(begin) && !(begin.empty() && name[0] == '.')) names.push_back(name);
   }
-  if (insert.empty()) return {"", std::move(names)};
-  return {std::move(insert), {}};
+  size_t kept = begin.size();  // of what was typed
+  if (names.empty()) {
+    // A name in the other form of Unicode; also a syllable that is still without its last letter.
+    const std::string apart = Decomposed(begin);
+    for (const std::string& name : all) {
+      if (Decomposed(name).starts_with(apart)) names.push_back(name);
+    }
+    if (names.empty()) return {};
+    kept = 0;
+    if (Decomposed(CommonBegin(names)).size() < apart.size()) return {0, "", std::move(names)};
+  }
+  const std::string common = CommonBegin(names);
+  Completion completion;
+  completion.insert = Quoted(common.substr(kept), typed.quote);
+  if (names.size() == 1 && !common.ends_with('/')) {
+    if (typed.quote != 0) completion.insert += typed.quote;
+    completion.insert += ' ';
+  }
+  if (kept == 0) completion.erase = typed.name_characters;
+  if (completion.insert.empty()) completion.choices = std::move(names);
+  return completion;
 }
 
 bool HasWord(std::string_view text, std::string_view word) {

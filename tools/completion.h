@@ -21,7 +21,8 @@ struct CommandWords {
 };
 
 struct Completion {
-  std::string insert;  // goes in at the cursor
+  size_t erase = 0;    // so many characters go from before the cursor
+  std::string insert;  // and this goes in
   // Where nothing can go in because there are several ways to go on: these, to be shown.
   std::vector<std::string> choices;
 };

@@ -69,6 +69,7 @@ std::pair<OpenPath, size_t> ReadOpen(std::string_view line, size_t begin, bool e
   OpenPath path;
   size_t i = begin;
   const bool is_quoted = i < line.size() && IsQuote(line[i]);
+  size_t name_begin = begin + (is_quoted ? 1 : 0);
   for (; i < line.size(); ++i) {
     const char c = line[i];
     if (path.quote != 0 && c == path.quote) {
@@ -90,6 +91,10 @@ std::pair<OpenPath, size_t> ReadOpen(std::string_view line, size_t begin, bool e
     } else {
       path.text += c;
     }
+    if (path.text.ends_with('/')) name_begin = i + 1;
+  }
+  for (const char c : line.substr(name_begin, i - name_begin)) {
+    if ((c & 0xC0) != 0x80) ++path.name_characters;  // not the rest of one
   }
   return {std::move(path), i};
 }

@@ -30,7 +30,8 @@ std::string UnquotePath(std::string_view typed);
 // A path that is being typed: what the functions above would read, up to where it ends.
 struct OpenPath {
   std::string text;
-  char quote = 0;          // the quote that is still open
+  size_t name_characters = 0;  // as typed, behind the last slash
+  char quote = 0;              // the quote that is still open
   bool is_closed = false;  // nothing can be added to it: behind a quote's end, or inside an escape
 };
 // The last word of a line, empty behind a space; and a path that is all of `typed`, also with

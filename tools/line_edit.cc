@@ -237,6 +237,7 @@ class EditReader : public LineReader {
     if (!completion.insert.empty()) {
       const bool has_space = line->cursor != line->lastchar && *line->cursor == ' ';
       if (has_space && completion.insert.back() == ' ') completion.insert.pop_back();
+      ::el_deletestr(edit, static_cast<int>(completion.erase));
       ::el_insertstr(edit, completion.insert.c_str());
       return CC_REFRESH;
     }

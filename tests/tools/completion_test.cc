@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/temp_folder.h"
+#include "tools/decompose.h"
 #include "tools/image_path.h"
 
 namespace gemma3::cli {
@@ -172,6 +173,30 @@ TEST_F(CompleteFilesTest, NamesInAnyScript) {
   folder_.Write("k/\u00e4.png", "x");
   folder_.Write("k/\u00f6.png", "x");
   EXPECT_EQ(Complete("see k/"), "|\u00e4.png|\u00f6.png|");
+}
+
+// Files from a Mac have letters and marks apart in their names, keyboards write them together.
+TEST_F(CompleteFilesTest, NamesInTheOtherFormOfUnicode) {
+  const std::string korean = "\u1112\u1161\u11ab\u1100\u1173\u11af";  // two syllables
+  folder_.Write("mac/" + korean + ".png", "x");
+  folder_.Write("mac/U\u0308ber a.png", "x");
+  folder_.Write("pc/\ud55c\uae00.png", "x");
+  const auto complete = [](std::string_view line) {
+    const Completion completion = CompleteLine(line, kCommands);
+    return std::to_string(completion.erase) + completion.insert;
+  };
+  EXPECT_EQ(complete("see mac/\ud55c"), "1" + korean + ".png ");
+  EXPECT_EQ(complete("see mac/\ud55c\uae00.p"), "4" + korean + ".png ");
+  EXPECT_EQ(complete("see 'mac/\u00dcber\u0020"), "5U\u0308ber a.png' ");
+  EXPECT_EQ(complete("see mac/\u00dcber\\ "), "6U\u0308ber\\ a.png ");
+  EXPECT_EQ(complete("see pc/\u1112\u1161"), "2\ud55c\uae00.png ");
+  EXPECT_EQ(complete("see pc/\ud558"), "1\ud55c\uae00.png ");  // half of the first syllable
+  EXPECT_EQ(complete("see mac/\u00dca"), "0");
+  // A name that is the same to the byte comes first.
+  folder_.Write("mac/\ud55c.png", "x");
+  EXPECT_EQ(complete("see mac/\ud55c"), "0.png ");
+  EXPECT_EQ(Decomposed("\u00e9\u017e\u0141\uac00\ud7a3"),
+            "e\u0301z\u030c\u0141\u1100\u1161\u1112\u1175\u11c2");
 }
 
 TEST_F(CompleteFilesTest, ChoicesStandInColumns) {
