@@ -338,7 +338,7 @@ int RunBatch(const BatchOptions& options, const OpenedModel& opened) {
   auto output = BatchOutput::Open(options.output);
   if (!output) return Report(output.error());
   Output& out = output->out();
-  auto engine = Engine::Create(opened.model, options.settings.session);
+  auto engine = Engine::Create(opened.model, options.settings.session, opened.draft());
   if (!engine) return Report(engine.error());
 
   struct Pending {

@@ -240,8 +240,9 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   Rates rates;
   for (const auto& [tokens, point] : points) {
     const size_t decode = point.decode ? options.decode : 0;
-    GEMMA3_TRY(const Timings best,
-               BestOf(evaluator, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
+    GEMMA3_TRY(
+        const Timings best,
+        BestOf(evaluator, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
     if (point.prefill) {
       rates.prefill[tokens] =
           AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
@@ -294,7 +295,8 @@ int BenchCommand(int argc, const char* const* argv) {
                "also run llama.cpp's llama-bench on the same GGUF file and compare");
   args.AddFlag("--json", &options.json, "print one JSON object");
   args.AddSettings(&options.settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "image-newlines"});
+                   {"image-cache", "pan-and-scan", "image-newlines", "draft", "parallel",
+                    "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
 

@@ -45,12 +45,11 @@ class Chat {
         session_(std::move(session)),
         verbose_(verbose),
         history_(use_history ? DefaultHistoryPath() : ""),
-        reader_(MakeLineReader(&history_, &Chat::Complete)) {
-    if (settings_.system) session_.SetSystem(*settings_.system);
-  }
+        reader_(MakeLineReader(&history_, &Chat::Complete)) {}
 
-  // The program's exit code: with piped input that of the first turn that failed.
-  int Run(std::vector<std::shared_ptr<const Image>> images);
+  // The program's exit code: with piped input that of the first turn that failed. keep: the file
+  // to save the conversation in at the end; empty: none.
+  int Run(std::vector<std::shared_ptr<const Image>> images, const std::string& keep);
 
  private:
   struct Command {
@@ -97,6 +96,8 @@ class Chat {
   void Show(std::string_view name);
   void ShowStats(std::string_view);
   void AttachCommand(std::string_view path);
+  void Save(std::string_view path);
+  void Load(std::string_view arguments);
   void Exit(std::string_view) { done_ = true; }
 
   OpenedModel opened_;
@@ -123,6 +124,11 @@ std::span<const Chat::Command> Chat::Commands() {
       {{"set"}, "NAME VALUE", "change a setting; the value default resets it", &Chat::Set},
       {{"show"}, "[NAME]", "show settings", &Chat::Show},
       {{"stats"}, "", "tokens, time and memory", &Chat::ShowStats},
+      {{"save"}, "FILE", "keep the conversation, and what was computed of it", &Chat::Save},
+      {{"load"},
+       "FILE",
+       "go on with a saved conversation; --messages-only: one of another model's",
+       &Chat::Load},
       {{"exit", "bye", "quit", "q"}, "", "leave, as Ctrl-D does", &Chat::Exit},
   };
   return kTable;
@@ -134,7 +140,7 @@ Completion Chat::Complete(std::string_view line) {
   return CompleteLine(line, words);
 }
 
-int Chat::Run(std::vector<std::shared_ptr<const Image>> images) {
+int Chat::Run(std::vector<std::shared_ptr<const Image>> images, const std::string& keep) {
   pending_images_ = std::move(images);
   const NoteInterrupts interrupts;  // Ctrl-C never ends a chat
   if (reader_->interactive()) {
@@ -155,6 +161,12 @@ int Chat::Run(std::vector<std::shared_ptr<const Image>> images) {
       continue;
     }
     Handle(text);
+  }
+  if (!keep.empty()) {
+    if (const Status saved = session_.Save(keep); !saved) {
+      const int code = Report(saved.error());
+      if (exit_code_ == kExitOk) exit_code_ = code;
+    }
   }
   return out_.Finish(exit_code_);
 }
@@ -259,9 +271,12 @@ void Chat::Answer(const Call& call) {
     progress.Update(state);
     return true;
   };
+  CancelFlag cancel;
+  GenerationOptions generation = settings_.generation;
+  generation.cancel = cancel;
   const Result<GenerationResult> result = [&] {
-    const CancelOnInterrupt scope(session_);
-    return call(settings_.generation, on_text, on_progress);
+    const CancelOnInterrupt scope(cancel);
+    return call(generation, on_text, on_progress);
   }();
   progress.Erase();
   out_.Flush();
@@ -369,6 +384,41 @@ void Chat::Undo(std::string_view) {
   if (reader_->interactive()) Say("took back the last message and its answer\n");
 }
 
+void Chat::Save(std::string_view path) {
+  if (path.empty()) return Fail("/save needs a FILE", kExitUsage);
+  // Piped text may come from anyone; it must not make the program write or open files.
+  if (!reader_->interactive()) {
+    return Fail("/save works in a terminal only; use --session FILE", kExitUsage);
+  }
+  const std::string file = UnquotePath(path);
+  if (const Status saved = session_.Save(file); !saved) return NoteFailure(Report(saved.error()));
+  Say("saved " + SanitizeForTerminal(file) + "\n");
+}
+
+void Chat::Load(std::string_view arguments) {
+  constexpr std::string_view kMessagesOnly = "--messages-only";
+  const bool messages_only = arguments.starts_with(kMessagesOnly);
+  if (messages_only) arguments = TrimSpace(arguments.substr(kMessagesOnly.size()));
+  if (arguments.empty()) return Fail("/load needs a FILE", kExitUsage);
+  if (!reader_->interactive()) {
+    return Fail("/load works in a terminal only; use --session FILE", kExitUsage);
+  }
+  const std::string file = UnquotePath(arguments);
+  const Status loaded = messages_only ? session_.LoadMessages(file) : session_.Load(file);
+  if (!loaded) {
+    NoteFailure(Report(loaded.error()));
+    if (!messages_only && loaded.error().code == ErrorCode::kUnsupported) {
+      Say("/load --messages-only FILE takes the messages alone\n");
+    }
+    return;
+  }
+  pending_images_.clear();
+  last_.reset();
+  const ContextUsage usage = session_.usage();
+  Say(Format("%zu messages, %zu of %zu tokens\n", session_.messages().size(), usage.used_tokens,
+             usage.context_tokens));
+}
+
 void Chat::Set(std::string_view arguments) {
   const size_t space = arguments.find_first_of(" \t=");
   const std::string_view name = arguments.substr(0, space);
@@ -408,7 +458,7 @@ void Chat::Set(std::string_view arguments) {
 }
 
 Status Chat::Rebuild(const Settings& changed) {
-  GEMMA3_TRY(Session session, Session::Create(opened_.model, changed.session));
+  GEMMA3_TRY(Session session, Session::Create(opened_.model, changed.session, opened_.draft()));
   GEMMA3_CHECK_OK(session.SetMessages(session_.messages()));
   session_ = std::move(session);
   return {};
@@ -461,12 +511,18 @@ int ChatCommand(int argc, const char* const* argv) {
   std::vector<std::string> image_paths;
   bool no_history = false;
   bool verbose = false;
+  bool messages_only = false;
+  std::string keep;
   Args args(
       "chat", "MODEL",
       "A conversation in the terminal; /help inside lists the commands. With piped input each\n"
       "line is a turn, and only the answers are printed.");
   args.AddTexts("--image", "FILE", &image_paths,
                 "show a picture with the first message; may be repeated");
+  args.AddText("--session", "FILE", &keep,
+               "go on with the conversation in this file, if it exists, and keep it there");
+  args.AddFlag("--messages-only", &messages_only,
+               "of --session: take the messages alone, from whatever model");
   args.AddFlag("--no-history", &no_history, "keep no file of the lines typed");
   args.AddFlag("-v,--verbose", &verbose, "print timings after each answer to standard error");
   args.AddSettings(&settings,
@@ -477,6 +533,7 @@ int ChatCommand(int argc, const char* const* argv) {
   if (args.words().size() > 1) {
     return args.UsageError("expects one MODEL; gemma3 run takes a prompt");
   }
+  if (messages_only && keep.empty()) return args.UsageError("--messages-only belongs to --session");
   auto images = LoadImages(image_paths, settings.images);
   if (!images) return Report(images.error());
   auto opened = LoadModel(args.words()[0], settings);
@@ -486,10 +543,17 @@ int ChatCommand(int argc, const char* const* argv) {
     WriteStderr(Format("load      %.2f s\n", opened->seconds));
   }
   WarnAboutChat(opened->model, Translates(settings));
-  auto session = Session::Create(opened->model, settings.session);
+  auto session = Session::Create(opened->model, settings.session, opened->draft());
   if (!session) return Report(session.error());
+  if (!keep.empty() && IsReadableFile(keep)) {
+    if (settings.system) return args.UsageError("--system is for a conversation that begins");
+    const Status loaded = messages_only ? session->LoadMessages(keep) : session->Load(keep);
+    if (!loaded) return Report(loaded.error());
+  } else if (settings.system) {
+    if (const Status set = session->SetSystem(*settings.system); !set) return Report(set.error());
+  }
   Chat chat(*std::move(opened), std::move(settings), *std::move(session), verbose, !no_history);
-  return chat.Run(*std::move(images));
+  return chat.Run(*std::move(images), keep);
 }
 
 }  // namespace gemma3::cli

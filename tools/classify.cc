@@ -61,10 +61,10 @@ std::string Field(std::string text) {
 
 // Classifies each picture in turn, so that only one is in memory. Text is written as soon as a
 // picture is done.
-int Classify(Classifier& classifier, const std::string& model, const std::vector<std::string>& files, const ImageOptions& options,
+int Classify(Classifier& classifier, const std::string& model,
+             const std::vector<std::string>& files, const ImageOptions& options,
              const std::vector<Policy>& policies, bool json, Output& out) {
-  nlohmann::ordered_json object = {{"model", model},
-                                   {"results", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json object = {{"model", model}, {"results", nlohmann::ordered_json::array()}};
   for (const std::string& file : files) {
     const auto image = LoadImage(file, options);
     if (!image) return Report(image.error());
@@ -115,7 +115,7 @@ int ClassifyCommand(int argc, const char* const* argv) {
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddSettings(&settings,
                    {SettingGroup::kPictures, SettingGroup::kSession, SettingGroup::kModel},
-                   {"pan-and-scan"});
+                   {"pan-and-scan", "draft", "parallel", "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) {
     return args.UsageError("expects one MODEL, and each picture behind an --image of its own");
@@ -129,7 +129,8 @@ int ClassifyCommand(int argc, const char* const* argv) {
   auto classifier = Classifier::Create(opened->model, settings.session);
   if (!classifier) return Report(classifier.error());
   Output out;
-  return out.Finish(Classify(*classifier, opened->model.config().name, images, settings.images, *policies, json, out));
+  return out.Finish(Classify(*classifier, opened->model.config().name, images, settings.images,
+                             *policies, json, out));
 }
 
 }  // namespace gemma3::cli

@@ -18,7 +18,7 @@ int ConvertCommand(int argc, const char* const* argv) {
   Args args("convert", "MODEL OUT.gemma3 --weights int8|int4|bf16",
             "Writes MODEL to one file with its weights packed for the kernels. The file holds the\n"
             "tokenizer and the vision part too, and is mapped into memory as it is.");
-  args.AddSettings(&settings, {SettingGroup::kModel}, {"cache"});
+  args.AddSettings(&settings, {SettingGroup::kModel}, {"cache", "draft"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 2) return args.UsageError("expects MODEL and OUT.gemma3");
 

@@ -131,7 +131,8 @@ int DoctorCommand(int argc, const char* const* argv) {
             "arithmetic are (measured, a few seconds), and what would help.");
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "image-newlines", "prefill-batch"});
+                   {"image-cache", "pan-and-scan", "image-newlines", "prefill-batch", "draft",
+                    "parallel", "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() > 1) return args.UsageError("expects at most one MODEL");
   Output out;

@@ -150,7 +150,8 @@ int LogitsCommand(int argc, const char* const* argv) {
                "also write hidden_first (behind the first layer) and hidden_final (behind the last "
                "norm)");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "image-newlines"});
+                   {"image-cache", "pan-and-scan", "image-newlines", "draft", "parallel",
+                    "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
   if (input.empty() || output.empty()) return args.UsageError("needs --input and --output");

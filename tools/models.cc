@@ -88,8 +88,16 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   // destructors would walk through the vocabulary, a tenth of the time of a short answer.
   static auto* const kept = new std::vector<Model>;
   kept->push_back(model);
+  std::optional<Model> draft;
+  if (!settings.draft.empty()) {
+    GEMMA3_TRY(const std::string draft_path, PathOf(settings.draft));
+    GEMMA3_TRY(draft, Model::Load(draft_path, options));
+    progress.Erase();
+    ShowWarnings(draft->warnings());
+    kept->push_back(*draft);
+  }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  return OpenedModel{std::move(model), took.count()};
+  return OpenedModel{std::move(model), took.count(), std::move(draft)};
 }
 
 void WarnAboutChat(const Model& model, bool translates) {

@@ -3,6 +3,7 @@
 // From what a user calls a model to the model.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "gemma3/model.h"
@@ -21,6 +22,9 @@ std::string DefaultCacheFolder();
 struct OpenedModel {
   Model model;
   double seconds;  // that loading took
+  std::optional<Model> draft_model = {};  // that --draft names
+
+  const Model* draft() const { return draft_model ? &*draft_model : nullptr; }
 };
 
 // Prints the model's warnings to standard error. Where a limit to memory is set, what model and

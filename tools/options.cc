@@ -368,6 +368,10 @@ std::vector<Setting> MakeTable() {
        {"int8", WeightFormat::kInt8},
        {"int4", WeightFormat::kInt4}},
       [](auto& s) -> auto& { return s.load.weights; }));
+  table.push_back(Text(
+      "draft", "MODEL", Group::kModel,
+      "a smaller model with the same vocabulary that guesses ahead; the answer is the same",
+      [](auto& s) -> auto& { return s.draft; }));
   table.push_back(Choice<bool>(
       "cache", Group::kModel, "keep packed weights for the next start, in ~/.cache/gemma3",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.cache; }));

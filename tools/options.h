@@ -22,6 +22,7 @@ namespace gemma3::cli {
 
 struct Settings {
   LoadOptions load;   // but for the cache folder: see `cache`
+  std::string draft;  // a smaller model that guesses ahead; empty: none
   bool cache = true;  // keep packed weights in the user's cache folder
   SessionOptions session;
   GenerationOptions generation;

@@ -143,7 +143,8 @@ int PerplexityCommand(int argc, const char* const* argv) {
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddText("--against", "OTHER", &against, "also compare with this model's predictions");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"image-cache", "pan-and-scan", "image-newlines", "mmproj"});
+                   {"image-cache", "pan-and-scan", "image-newlines", "mmproj", "draft", "parallel",
+                    "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 2) return args.UsageError("expects MODEL and FILE");
 

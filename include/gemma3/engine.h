@@ -33,7 +33,7 @@ namespace gemma3 {
 // What is to be answered: a conversation, or raw text.
 struct Prompt {
   std::vector<Message> messages = {};  // a chat; roles as Session::Generate demands
-  std::vector<Part> raw = {};          // without chat template, BOS in front; used where no message is
+  std::vector<Part> raw = {};  // without chat template, BOS in front; used where no message is
 
   static Prompt Chat(std::vector<Message> messages) { return {std::move(messages), {}}; }
   static Prompt Raw(std::vector<Part> parts) { return {{}, std::move(parts)}; }
@@ -42,19 +42,19 @@ struct Prompt {
 
 // What an engine is at.
 struct EngineUsage {
-  size_t waiting = 0;         // answers that wait for memory
-  size_t running = 0;         // answers that are being computed, their prompts included
-  size_t kv_bytes = 0;        // keys and values of those, and of what is kept for later
-  size_t max_kv_bytes = 0;    // room for them
-  size_t prompt_tokens = 0;   // since creation, computed
-  size_t cached_tokens = 0;   // since creation, found instead
-  size_t answer_tokens = 0;   // since creation
+  size_t waiting = 0;        // answers that wait for memory
+  size_t running = 0;        // answers that are being computed, their prompts included
+  size_t kv_bytes = 0;       // keys and values of those, and of what is kept for later
+  size_t max_kv_bytes = 0;   // room for them
+  size_t prompt_tokens = 0;  // since creation, computed
+  size_t cached_tokens = 0;  // since creation, found instead
+  size_t answer_tokens = 0;  // since creation
 };
 
 struct EngineState;  // internal
 
-// An answer that was asked for. Waiting for it, on any one thread, computes it; destroying it before
-// that gives it up. It keeps its engine alive.
+// An answer that was asked for. Waiting for it, on any one thread, computes it; destroying it
+// before that gives it up. It keeps its engine alive.
 class Ticket {
  public:
   Ticket(Ticket&&) noexcept;
@@ -77,9 +77,12 @@ class Ticket {
 // of their tickets does.
 class Engine {
  public:
-  // Allocates scratch memory and starts threads. Errors: kInvalidArgument; kOutOfMemory with the
-  // plan.
-  static Result<Engine> Create(const Model& model, const EngineOptions& options = {});
+  // Allocates scratch memory and starts threads. draft, if not null: a smaller model with the same
+  // vocabulary that guesses ahead while one answer is written; the answer is the same, and arrives
+  // sooner where the guesses are right. Errors: kInvalidArgument, also for a draft of another
+  // vocabulary; kOutOfMemory with the plan.
+  static Result<Engine> Create(const Model& model, const EngineOptions& options = {},
+                               const Model* draft = nullptr);
 
   // Queues an answer. Everything that can be refused without computing is refused here. Errors: as
   // for Session::Send.

@@ -44,25 +44,24 @@ template <class E>
 inline constexpr bool kIsResult<std::unexpected<E>> = true;
 }  // namespace internal
 
-// A value, or the reason why there is none: std::expected<T, Error>, but for two things. The compiler
-// warns where one is dropped, and a Result is never taken for the value of another one, which
-// std::expected does where T is bool. `T{}` where it is made from nothing.
+// A value, or the reason why there is none: std::expected<T, Error>, but for two things. The
+// compiler warns where one is dropped, and a Result is never taken for the value of another one,
+// which std::expected does where T is bool. `T{}` where it is made from nothing.
 template <class T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
   using error_type = Error;
 
-  Result()
-    requires std::default_initializable<T>
+  Result() requires std::default_initializable<T>
   = default;
   template <class U = T>
-    requires(!internal::kIsResult<std::remove_cvref_t<U>> && std::constructible_from<T, U>)
-  explicit(!std::convertible_to<U, T>) Result(U&& value)
+  requires(!internal::kIsResult<std::remove_cvref_t<U>> &&
+           std::constructible_from<T, U>) explicit(!std::convertible_to<U, T>) Result(U&& value)
       : state_(std::in_place, std::forward<U>(value)) {}
   template <class E>
-    requires std::constructible_from<Error, E>
-  Result(std::unexpected<E> error) : state_(std::unexpect, std::move(error).error()) {}
+  requires std::constructible_from<Error, E> Result(std::unexpected<E> error)
+      : state_(std::unexpect, std::move(error).error()) {}
 
   bool has_value() const noexcept { return state_.has_value(); }
   explicit operator bool() const noexcept { return state_.has_value(); }
@@ -87,8 +86,7 @@ class [[nodiscard]] Result {
 
   // Whether there is a value, and it is this one.
   template <class U>
-    requires(!internal::kIsResult<U>)
-  friend bool operator==(const Result& result, const U& value) {
+  requires(!internal::kIsResult<U>) friend bool operator==(const Result& result, const U& value) {
     return result.has_value() && *result == value;
   }
 
@@ -105,8 +103,8 @@ class [[nodiscard]] Result<void> {
 
   Result() = default;
   template <class E>
-    requires std::constructible_from<Error, E>
-  Result(std::unexpected<E> error) : state_(std::unexpect, std::move(error).error()) {}
+  requires std::constructible_from<Error, E> Result(std::unexpected<E> error)
+      : state_(std::unexpect, std::move(error).error()) {}
 
   bool has_value() const noexcept { return state_.has_value(); }
   explicit operator bool() const noexcept { return state_.has_value(); }

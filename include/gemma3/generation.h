@@ -61,9 +61,9 @@ struct GenerationOptions {
 struct TokenLogprobs {
   struct Token {
     TokenId id = 0;
-    std::string bytes;  // its own; a character may need several tokens
-    double logprob = 0;  // natural logarithm, of the model's own distribution: before bias, penalty,
-                         // temperature and filters
+    std::string bytes;   // its own; a character may need several tokens
+    double logprob = 0;  // natural logarithm, of the model's own distribution: before bias,
+                         // penalty, temperature and filters
   };
   Token chosen;
   std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order
@@ -126,11 +126,11 @@ struct GenerationResult {
   // strings do not end it. Cut off with the answer where max_tokens is reached in it.
   std::string thought;
   StopReason stop_reason = StopReason::kEndOfTurn;
-  size_t prompt_tokens = 0;   // tokens of the whole conversation when the answer began
-  size_t cached_tokens = 0;   // of these, tokens already in the cache
-  size_t tokens = 0;          // generated, the end-of-turn token included
-  size_t images_encoded = 0;  // crops included; pictures that were cached cost nothing
-  uint64_t seed = 0;          // that was used
+  size_t prompt_tokens = 0;    // tokens of the whole conversation when the answer began
+  size_t cached_tokens = 0;    // of these, tokens already in the cache
+  size_t tokens = 0;           // generated, the end-of-turn token included
+  size_t images_encoded = 0;   // crops included; pictures that were cached cost nothing
+  uint64_t seed = 0;           // that was used
   size_t drafted_tokens = 0;   // guessed by speculation and checked
   size_t accepted_tokens = 0;  // of these, those that were right
   // The tokens of `text`: without a thought and what ended the answer. Empty where the text was cut

@@ -88,16 +88,16 @@ struct EngineOptions {
   KvCacheType kv = KvCacheType::kAuto;
   size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
   size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
-  // Memory for places within conversations that computation can go on from, so that regenerating and
-  // going back do not begin anew, the oldest go first; 0: enough for the last turn of each of
+  // Memory for places within conversations that computation can go on from, so that regenerating
+  // and going back do not begin anew, the oldest go first; 0: enough for the last turn of each of
   // `parallel`. Part of the plan.
   size_t checkpoint_bytes = 0;
   // Folder in which what was computed of long prompts is kept by its content, so that the same
-  // document with another question is answered at once, by a later process as well. Made if missing,
-  // for its owner alone. It holds what prompts say. Empty: nothing is kept.
+  // document with another question is answered at once, by a later process as well. Made if
+  // missing, for its owner alone. It holds what prompts say. Empty: nothing is kept.
   std::string prompt_cache_folder = {};
   size_t prompt_cache_max_bytes = size_t{8} << 30;  // the files used longest ago go first
-  size_t max_memory_bytes = 0;                      // 0: no limit; else creation fails with the plan
+  size_t max_memory_bytes = 0;  // 0: no limit; else creation fails with the plan
   PanAndScan pan_and_scan = PanAndScan::kAuto;
   ReferenceRounding reference = ReferenceRounding::kPublished;  // for comparisons only
   ImageNewlines image_newlines = ImageNewlines::kAuto;

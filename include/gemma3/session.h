@@ -31,7 +31,8 @@ class Session {
   // want (ModelConfig::system). Errors: kOutOfMemory.
   static Result<Session> Create(const Engine& engine);
   // A conversation with an engine of its own. Errors: those of Engine::Create.
-  static Result<Session> Create(const Model& model, const SessionOptions& options = {});
+  static Result<Session> Create(const Model& model, const SessionOptions& options = {},
+                                const Model* draft = nullptr);
   // A moved-from session can be destroyed and assigned to, and nothing else.
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

@@ -53,8 +53,7 @@ Result<Part> ParsePart(const JsonValue& json, std::vector<std::vector<PictureBox
   return Part::Picture(std::move(image));
 }
 
-Result<Message> ParseMessage(const JsonValue& json,
-                             std::vector<std::vector<PictureBox>>& views) {
+Result<Message> ParseMessage(const JsonValue& json, std::vector<std::vector<PictureBox>>& views) {
   Message message;
   GEMMA3_TRY(const JsonValue role, Member(json, "role"));
   GEMMA3_TRY(const std::string name, role.AsString());

@@ -105,8 +105,7 @@ Status CheckGenerated(std::span<const TokenId> ids, const ChatTokens& tokens,
       }
     }
     const bool of_pictures = id == config.tokens.image_soft_token ||
-                             id == config.tokens.start_of_image ||
-                             id == config.tokens.end_of_image;
+                             id == config.tokens.start_of_image || id == config.tokens.end_of_image;
     if (config.has_vision && of_pictures) {
       return Fail(ErrorCode::kInvalidArgument, "message ", message + 1, ": its ids hold ", id,
                   ", which marks pictures");

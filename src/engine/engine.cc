@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "src/base/bytes_text.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/engine_state.h"
@@ -117,7 +118,9 @@ Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
   std::exception_ptr thrown;           // by a callback
   bool refused = false, read = false;  // by on_progress; by on_text, at least a piece
   std::optional<AnswerPiece> last;     // that the reader wanted
-  const auto deliver = [&](Outbox::News& news) {
+  std::optional<Result<GenerationResult>> result;
+  const auto deliver = [&](Outbox::News news) {
+    if (news.result) result = std::move(news.result);
     if (news.progress && on_progress && !refused && !on_progress(*news.progress)) {
       refused = true;
       request->Stop();
@@ -132,8 +135,7 @@ Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
   };
   const std::function<void()> on_tick = [&] {
     try {
-      Outbox::News news = request->outbox.Take();
-      if (news.any()) deliver(news);
+      deliver(request->outbox.Take());
     } catch (...) {
       thrown = std::current_exception();
       request->Stop();
@@ -141,22 +143,16 @@ Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
   };
   for (;;) {
     if (thrown) std::rethrow_exception(thrown);
-    Outbox::News news = request->outbox.Take();
-    deliver(news);
-    if (news.result) {
-      // A token that nobody saw was computed together with the end of the prompt.
-      if (refused && !read && *news.result) {
-        return Fail(ErrorCode::kCancelled, "cancelled by the caller");
-      }
-      if (*news.result) {
-        if (last && !last->last) CutBehind(*last, **news.result);
-        KeepInPromptCache(*engine, prompt, salt,
-                          (*news.result)->prompt_tokens - (*news.result)->cached_tokens);
-      }
-      return *std::move(news.result);
-    }
-    if (!news.any()) engine->StepOrWait(*request, on_tick);
+    deliver(request->outbox.Take());
+    if (result) break;
+    engine->StepOrWait(*request, on_tick);
   }
+  if (!*result) return *std::move(result);
+  // A token that nobody saw was computed together with the end of the prompt.
+  if (refused && !read) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+  if (last && !last->last) CutBehind(*last, **result);
+  KeepInPromptCache(*engine, prompt, salt, (*result)->prompt_tokens - (*result)->cached_tokens);
+  return *std::move(result);
 }
 
 Ticket::Ticket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -183,16 +179,54 @@ Result<GenerationResult> Ticket::Wait(const TextCallback& on_text,
 
 // ---- Engines
 
-Result<Engine> Engine::Create(const Model& model, const EngineOptions& options) {
+namespace {
+
+// By content: files name end tokens and sizes differently for one vocabulary, and tables are padded.
+Status CheckSameVocabulary(const Model& model, const Model& draft) {
+  GEMMA3_TRY(const Tokenizer* own, model.tokenizer());
+  GEMMA3_TRY(const Tokenizer* other, draft.tokenizer());
+  const size_t size = std::min(own->vocab_size(), other->vocab_size());
+  size_t same = 0;
+  while (same < size && own->TokenBytes(static_cast<TokenId>(same)) ==
+                            other->TokenBytes(static_cast<TokenId>(same))) {
+    ++same;
+  }
+  constexpr size_t kMostMissing = 128;  // padding
+  if (same == size &&
+      std::max(own->vocab_size(), other->vocab_size()) - size <= kMostMissing) {
+    return {};
+  }
+  return Fail(ErrorCode::kInvalidArgument, draft.path(), " has another vocabulary than ",
+              model.path(), " (they differ from token ", same,
+              " on): a draft must speak the same tokens");
+}
+
+}  // namespace
+
+Result<Engine> Engine::Create(const Model& model, const EngineOptions& options,
+                              const Model* draft) {
   return Guarded("start the engine", "", [&]() -> Result<Engine> {
     GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
-    GEMMA3_TRY(const MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
+    GEMMA3_TRY(MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
+    if (draft) {
+      GEMMA3_CHECK_OK(CheckSameVocabulary(model, *draft));
+      plan.weights += draft->impl().sizes().weights;
+      plan.kv_cache +=
+          KvCache::MostBytes(draft->config().text, resolved.kv,
+                             std::min(resolved.context, draft->config().text.max_context),
+                             resolved.max_batch);
+      const size_t limit = resolved.session.max_memory_bytes;
+      if (limit != 0 && plan.total() > limit) {
+        return Fail(ErrorCode::kOutOfMemory, "with the draft model this needs ",
+                    DescribePlan(plan), ", more than the limit of ", BytesText(limit));
+      }
+    }
     try {
-      return Engine(std::make_shared<EngineState>(model, resolved));
+      return Engine(std::make_shared<EngineState>(model, resolved, draft));
     } catch (const std::bad_alloc&) {
-      return Fail(ErrorCode::kOutOfMemory, "not enough memory for this session: ",
-                  DescribePlan(plan), "; use a smaller context (now ", resolved.context,
-                  " tokens)");
+      return Fail(ErrorCode::kOutOfMemory,
+                  "not enough memory for this session: ", DescribePlan(plan),
+                  "; use a smaller context (now ", resolved.context, " tokens)");
     }
   });
 }
@@ -200,7 +234,7 @@ Result<Engine> Engine::Create(const Model& model, const EngineOptions& options) 
 Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const GenerationOptions& options,
                                            size_t count) const {
   return Guarded("answer", "", [&]() -> Result<std::vector<Ticket>> {
-    GEMMA3_CHECK_OK(state_->model.impl().CheckFilesUnchanged());
+    GEMMA3_CHECK_OK(state_->CheckFilesUnchanged());
     const bool chat = !prompt.messages.empty();
     if (chat && prompt.messages.back().role == Role::kModel) {
       return Fail(ErrorCode::kInvalidArgument,

@@ -12,11 +12,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gemma3/engine.h"
 #include "gemma3/model.h"
+#include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/resolve.h"
 #include "src/generate/machine.h"
@@ -25,14 +27,28 @@
 namespace gemma3 {
 
 struct EngineState {
-  EngineState(const Model& model, const ResolvedOptions& options)
+  // draft: a smaller model that guesses, if not null.
+  EngineState(const Model& model, const ResolvedOptions& options, const Model* draft_model)
       : model(model),
+        draft_model(draft_model ? std::optional(*draft_model) : std::nullopt),
         options(options),
         machine(model.config(), model.impl().weights, MachineOptionsOf(options)),
-        scheduler(machine, {options.session.parallel, options.checkpoint_bytes}) {}
+        draft(draft_model
+                  ? std::make_unique<ModelDraft>(draft_model->config(),
+                                                 draft_model->impl().weights, options.compute,
+                                                 options.kv, options.context, options.max_batch,
+                                                 machine.workspace)
+                  : nullptr),
+        scheduler(machine, {options.session.parallel, options.checkpoint_bytes}, draft.get()) {}
 
   const Model model;
+  const std::optional<Model> draft_model;
   const ResolvedOptions options;
+
+  Status CheckFilesUnchanged() const {
+    GEMMA3_CHECK_OK(model.impl().CheckFilesUnchanged());
+    return draft_model ? draft_model->impl().CheckFilesUnchanged() : Status();
+  }
 
   // Makes a request of a prompt and queues it. also_stop, if not null, must outlive the ticket.
   static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
@@ -74,6 +90,7 @@ struct EngineState {
 
   // Owned by the thread that has set `stepping`.
   Machine machine;
+  const std::unique_ptr<ModelDraft> draft;
   Scheduler scheduler;
 
   std::mutex mutex;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "src/base/guard.h"
-#include "src/base/kept_files.h"
+#include "src/base/kept_folder.h"
 #include "src/base/status.h"
 #include "src/engine/saved_state.h"
 #include "src/engine/state_identity.h"
@@ -59,10 +59,9 @@ size_t HeldBy(EngineState& engine, const PromptPlan& prompt, std::string_view sa
   TokenSequence sequence{prompt.layout.ids, {}, {}};
   return engine.Exclusively([&](Machine& machine, Scheduler& scheduler) {
     for (const ImageSpan& span : prompt.layout.images) {
-      sequence.images.push_back(
-          {span.begin, span.count,
-           machine.encoder->Find(prompt.pictures[span.picture],
-                                 prompt.views[span.picture][span.view])});
+      sequence.images.push_back({span.begin, span.count,
+                                 machine.encoder->Find(prompt.pictures[span.picture],
+                                                       prompt.views[span.picture][span.view])});
     }
     return scheduler.store().Match(sequence, salt, sequence.ids.size() - 1);
   });

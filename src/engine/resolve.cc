@@ -83,9 +83,9 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   out.checkpoint_bytes = options.checkpoint_bytes != 0
                              ? options.checkpoint_bytes
                              : options.parallel * KvCache::ForkBytes(config.text, out.kv);
-  out.kv_bytes = options.parallel *
-                     KvCache::MostBytes(config.text, out.kv, out.context, out.max_batch) +
-                 out.checkpoint_bytes;
+  out.kv_bytes =
+      options.parallel * KvCache::MostBytes(config.text, out.kv, out.context, out.max_batch) +
+      out.checkpoint_bytes;
   SessionOptions& session = out.session;
   session.checkpoint_bytes = out.checkpoint_bytes;
   session.context = out.context;

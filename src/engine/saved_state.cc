@@ -49,14 +49,13 @@ Hash128 HashForFile(const Image& image) {
   return ImageHasher(kKey)(image);
 }
 
-Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path,
-                              std::string_view salt) {
+Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt) {
   const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
   GEMMA3_TRY(const StateHeader header, ReadStateHeader(path));
   if (header.ids.size() >= engine.options.context) {
     return Fail(ErrorCode::kContextTooLong, path, " holds ", header.ids.size(),
-                " tokens and the context ", engine.options.context,
-                "; use a context of at least ", header.ids.size() + 1);
+                " tokens and the context ", engine.options.context, "; use a context of at least ",
+                header.ids.size() + 1);
   }
   return engine.Exclusively([&](Machine& machine, Scheduler& scheduler) -> Result<ReadBack> {
     for (;;) {
@@ -84,8 +83,7 @@ Status SaveConversation(EngineState& engine, std::span<const Message> messages,
       boxes.push_back({view.left, view.top, view.right, view.bottom});
     }
   }
-  GEMMA3_TRY(const Computed computed,
-             FindComputed(engine, prompt, salt, prompt.layout.ids.size()));
+  GEMMA3_TRY(const Computed computed, FindComputed(engine, prompt, salt, prompt.layout.ids.size()));
   const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
   return WriteState(path,
                     {.identity = identity,
@@ -135,7 +133,8 @@ Result<std::vector<Message>> LoadMessagesOf(const std::string& path) {
   GEMMA3_TRY(const std::string notes, ReadStateNotes(path));
   GEMMA3_TRY(SavedConversation conversation, ParseConversationJson(notes, path));
   if (!conversation.views.empty()) {
-    return Fail(ErrorCode::kUnsupported, path, " has pictures among its messages, of which it "
+    return Fail(ErrorCode::kUnsupported, path,
+                " has pictures among its messages, of which it "
                 "keeps only what its own model saw: the messages alone would lose them");
   }
   return std::move(conversation.messages);

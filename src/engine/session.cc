@@ -48,7 +48,7 @@ struct Session::Impl {
   auto Call(const char* doing, const Fn& fn) -> decltype(fn()) {
     cancel = false;
     return Guarded(doing, "", [&]() -> decltype(fn()) {
-      GEMMA3_CHECK_OK(model().impl().CheckFilesUnchanged());
+      GEMMA3_CHECK_OK(engine.state()->CheckFilesUnchanged());
       return fn();
     });
   }
@@ -97,8 +97,8 @@ Result<GenerationResult> Session::Impl::AnswerConversation(std::vector<Message> 
                 "the conversation ends with the model's turn: there is no question to answer");
   }
   GEMMA3_TRY(PromptPlan plan, PlanChat(model(), options(), next, /*to_be_answered=*/true, &memo));
-  GEMMA3_TRY(GenerationResult result, Answer(PromptKind::kChat, std::move(plan), generation,
-                                             on_text, on_progress));
+  GEMMA3_TRY(GenerationResult result,
+             Answer(PromptKind::kChat, std::move(plan), generation, on_text, on_progress));
   next.push_back(Message::Model(result.text));
   next.back().ids = result.ids;
   salt = generation.cache_salt;
@@ -116,8 +116,9 @@ Result<Session> Session::Create(const Engine& engine) {
                  [&]() -> Result<Session> { return Session(std::make_unique<Impl>(engine)); });
 }
 
-Result<Session> Session::Create(const Model& model, const SessionOptions& options) {
-  GEMMA3_TRY(const Engine engine, Engine::Create(model, options));
+Result<Session> Session::Create(const Model& model, const SessionOptions& options,
+                                const Model* draft) {
+  GEMMA3_TRY(const Engine engine, Engine::Create(model, options, draft));
   return Create(engine);
 }
 
@@ -154,8 +155,8 @@ Result<GenerationResult> Session::Complete(std::string_view prompt,
                                            const GenerationOptions& options,
                                            const TextCallback& on_text,
                                            const ProgressCallback& on_progress) {
-  const auto parts = Guarded("continue the text", "",
-                             [&]() -> Result<Part> { return Part::Text(prompt); });
+  const auto parts =
+      Guarded("continue the text", "", [&]() -> Result<Part> { return Part::Text(prompt); });
   if (!parts) return std::unexpected(parts.error());
   return Complete(std::span(&*parts, 1), options, on_text, on_progress);
 }

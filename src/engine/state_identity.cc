@@ -20,10 +20,8 @@ namespace {
 class Digest {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  void Add(T value) {
-    AddBytes({reinterpret_cast<const uint8_t*>(&value), sizeof value});
-  }
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void Add(T value) { AddBytes({reinterpret_cast<const uint8_t*>(&value), sizeof value}); }
   void Add(const Vector& values) {
     AddBytes({reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float)});
   }
@@ -61,9 +59,9 @@ class Digest {
 std::string DigestOf(const ModelConfig& config, const ModelWeights& weights) {
   Digest digest;
   const TextConfig& text = config.text;
-  for (const size_t number : {text.vocab_size, text.hidden_size, text.intermediate_size,
-                              text.num_layers, text.num_heads, text.num_kv_heads, text.head_dim,
-                              text.sliding_window}) {
+  for (const size_t number :
+       {text.vocab_size, text.hidden_size, text.intermediate_size, text.num_layers, text.num_heads,
+        text.num_kv_heads, text.head_dim, text.sliding_window}) {
     digest.Add(uint64_t{number});
   }
   for (const float number : {text.attention_scale, text.rms_norm_eps, text.rope_theta_global,

@@ -22,8 +22,7 @@ double ProbabilityOfYes(std::span<const float> logits, const AnswerTokens& answe
 }  // namespace
 
 Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer& tokenizer,
-                                                 ImageForm form,
-                                                 const Image& picture,
+                                                 ImageForm form, const Image& picture,
                                                  std::span<const Policy> policies,
                                                  const ProgressCallback& on_progress) {
   const ModelConfig& config = runner.config();
@@ -62,9 +61,9 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer
   std::vector<SoftTokenRows> rows;
   for (const CropBox& view : views) {
     GEMMA3_TRY(SoftTokenRows encoded, encoder->Encode(shared, view, [&](size_t) {
-                 ++progress.done;
-                 return watch(progress);
-               }));
+      ++progress.done;
+      return watch(progress);
+    }));
     rows.push_back(std::move(encoded));
   }
 

@@ -11,8 +11,8 @@
 #include "gemma3/image.h"
 #include "gemma3/tokenizer.h"
 #include "src/chat/prompt_builder.h"
-#include "src/generate/image_encoder.h"
 #include "src/evaluate/runner.h"
+#include "src/generate/image_encoder.h"
 
 namespace gemma3 {
 
@@ -21,8 +21,7 @@ namespace gemma3 {
 // of the tower, then prompt tokens over all policies. Errors: as for
 // Classifier::Classify.
 Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer& tokenizer,
-                                                 ImageForm form,
-                                                 const Image& picture,
+                                                 ImageForm form, const Image& picture,
                                                  std::span<const Policy> policies,
                                                  const ProgressCallback& on_progress);
 

@@ -99,9 +99,9 @@ Result<TokenSequence> Evaluator::Impl::Sequence(const TokenInput& input) {
     GEMMA3_CHECK_OK(runner.encoder()->CheckPixels(pixels));
   }
   for (size_t i = 0; i < sequence.images.size(); ++i) {
-    GEMMA3_TRY(sequence.images[i].rows, runner.encoder()->EncodePixels(input.pixel_values[i], [&](size_t) {
-      return !runner.cancel;
-    }));
+    GEMMA3_TRY(sequence.images[i].rows,
+               runner.encoder()->EncodePixels(input.pixel_values[i],
+                                              [&](size_t) { return !runner.cancel; }));
   }
   return sequence;
 }
@@ -114,7 +114,7 @@ Result<std::vector<float>> Evaluator::Logits(const TokenInput& input, HiddenStat
 }
 
 Result<std::vector<TokenId>> Evaluator::ContinueIds(const TokenInput& input,
-                                                  const GenerationOptions& options) {
+                                                    const GenerationOptions& options) {
   return impl_->Call("continue the ids", [&]() -> Result<std::vector<TokenId>> {
     GEMMA3_TRY(const TokenSequence sequence, impl_->Sequence(input));
     return ContinueSequence(impl_->runner, sequence, options);
@@ -130,7 +130,7 @@ Result<ScoreResult> Evaluator::Score(std::string_view text, const ProgressCallba
 }
 
 Result<Comparison> Evaluator::Compare(Evaluator& other, std::string_view text,
-                                    const ProgressCallback& on_progress) {
+                                      const ProgressCallback& on_progress) {
   return impl_->Call("compare the models", [&]() -> Result<Comparison> {
     if (other.impl_ == impl_) {
       return Fail(ErrorCode::kInvalidArgument, "an evaluator cannot be compared with itself");
@@ -161,9 +161,7 @@ Result<Comparison> Evaluator::Compare(Evaluator& other, std::string_view text,
 }
 
 Result<Timings> Evaluator::Bench(const BenchWork& work) {
-  return impl_->Call("measure", [&]() -> Result<Timings> {
-    return TimeWork(impl_->runner, work);
-  });
+  return impl_->Call("measure", [&]() -> Result<Timings> { return TimeWork(impl_->runner, work); });
 }
 
 const EngineOptions& Evaluator::options() const { return impl_->options.session; }

@@ -66,10 +66,10 @@ Result<Rows<const float>> Runner::Forward(std::span<const TokenId> ids,
                                           std::span<const ImageRun> images,
                                           float* after_first_layer) {
   const BatchPart part{&cache_, ids, images};
-  GEMMA3_TRY(const Rows<const float> residual,
-             transformer().Forward(
-                 {&part, 1}, machine_.workspace, [this] { return cancel.load(); },
-                 after_first_layer));
+  GEMMA3_TRY(
+      const Rows<const float> residual,
+      transformer().Forward(
+          {&part, 1}, machine_.workspace, [this] { return cancel.load(); }, after_first_layer));
   held_.ids.insert(held_.ids.end(), ids.begin(), ids.end());
   return residual;
 }

@@ -11,8 +11,8 @@ void AnswerText::Add(bool last) {
   shown += certain_;
   certain_.clear();
   if (shown.empty()) return;
-  pieces_.push_back({std::move(shown), text_.size(), tokens_,
-                     !characters_.waiting() && !stops_.waiting(), last});
+  pieces_.push_back(
+      {std::move(shown), text_.size(), tokens_, !characters_.waiting() && !stops_.waiting(), last});
 }
 
 bool AnswerText::Feed(TokenId id) {

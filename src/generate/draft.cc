@@ -39,8 +39,8 @@ void NgramDraft::Index(std::span<const TokenId> text) {
 
 void NgramDraft::Propose(std::span<const TokenId> text, size_t most, std::vector<TokenId>& out) {
   Index(text);
-  if (text.size() < pause_until_) return;
-  most = std::min({most, length_, kMaxDraft});
+  most = std::min(most, length_.At(text.size()));
+  if (most == 0) return;
   for (const size_t n : {kLong, kShort}) {
     if (text.size() < n) continue;
     const auto last = text.last(n);
@@ -55,15 +55,14 @@ void NgramDraft::Propose(std::span<const TokenId> text, size_t most, std::vector
   }
 }
 
-void NgramDraft::Learn(size_t proposed, size_t accepted) {
+void DraftLength::Learn(size_t tokens, size_t proposed, size_t accepted) {
   if (proposed == 0) return;
-  length_ = accepted == proposed ? std::min(length_ * 2, kMaxDraft)
-                                 : std::max(length_ / 2, size_t{2});
+  length_ =
+      accepted == proposed ? std::min(length_ * 2, kMaxDraft) : std::max(length_ / 2, size_t{2});
   failures_ = accepted > 0 ? 0 : failures_ + 1;
-  if (failures_ >= kFailuresBeforePause) {
-    failures_ = 0;
-    pause_until_ = indexed_ + kPauseTokens;
-  }
+  if (failures_ < kFailuresBeforePause) return;
+  failures_ = 0;
+  pause_until_ = tokens + kPauseTokens;
 }
 
 }  // namespace gemma3

@@ -20,6 +20,22 @@ namespace gemma3 {
 // once for so many.
 inline constexpr size_t kMaxDraft = 7;
 
+// How much to guess: more where all was right, less where not, and behind a run of failures nothing
+// for a while.
+class DraftLength {
+ public:
+  explicit DraftLength(size_t first) : length_(first) {}
+  // At a text of so many tokens.
+  size_t At(size_t tokens) const { return tokens < pause_until_ ? 0 : length_; }
+  // How many of a proposal behind so many tokens were right.
+  void Learn(size_t tokens, size_t proposed, size_t accepted);
+
+ private:
+  size_t length_;
+  size_t failures_ = 0;
+  size_t pause_until_ = 0;
+};
+
 // What repeats: the last few tokens are looked up in the text before them, prompt and answer, and
 // what followed there is the guess. Costs microseconds a token. One answer; one thread at a time.
 class NgramDraft {
@@ -27,7 +43,7 @@ class NgramDraft {
   // Appends to `out` at most `most` tokens that may follow `text`, which only grows between calls.
   void Propose(std::span<const TokenId> text, size_t most, std::vector<TokenId>& out);
   // How many of the last proposal were right.
-  void Learn(size_t proposed, size_t accepted);
+  void Learn(size_t proposed, size_t accepted) { length_.Learn(indexed_, proposed, accepted); }
 
  private:
   static constexpr size_t kLong = 4, kShort = 3;
@@ -38,11 +54,7 @@ class NgramDraft {
   // found is compared, so that a collision loses a guess and nothing else.
   std::vector<uint32_t> places_;
   size_t indexed_ = 0;  // tokens of the text whose n-grams are in places_
-  // How much to propose: grows where all was right, halves where not. Behind a run of failures
-  // nothing is proposed for a while.
-  size_t length_ = 3;
-  size_t failures_ = 0;
-  size_t pause_until_ = 0;  // a length of the text
+  DraftLength length_{3};
 };
 
 }  // namespace gemma3

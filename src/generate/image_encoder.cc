@@ -30,8 +30,7 @@ ImageHash ImageEncoder::HashOf(const std::shared_ptr<const Image>& picture) {
   return hash;
 }
 
-SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture,
-                                 const CropBox& view) {
+SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, const CropBox& view) {
   if (picture->restored) return picture->restored->Find(view);
   const ImageHash hash = HashOf(picture);
   const auto it = std::ranges::find_if(

@@ -19,8 +19,7 @@ bool PrefixStore::Begins(const Entry& entry, const TokenSequence& sequence, std:
   return entry.salt == salt && CommonPrefix(entry.sequence, sequence, size) == size;
 }
 
-size_t PrefixStore::Match(const TokenSequence& sequence, std::string_view salt,
-                          size_t most) const {
+size_t PrefixStore::Match(const TokenSequence& sequence, std::string_view salt, size_t most) const {
   size_t best = 0;
   for (const Entry& entry : entries_) {
     best = std::max(best, Resumable(entry, sequence, salt, most));
@@ -90,8 +89,7 @@ void PrefixStore::TrimEnds() {
       const bool of_another = std::ranges::any_of(entries_, [&](const Entry& end) {
         return end.is_end && Begins(*other, end.sequence, end.salt);
       });
-      const bool goes =
-          !other->is_end && Begins(*other, gone.sequence, gone.salt) && !of_another;
+      const bool goes = !other->is_end && Begins(*other, gone.sequence, gone.salt) && !of_another;
       if (goes && it == other) ++it;
       other = goes ? entries_.erase(other) : std::next(other);
     }

@@ -8,8 +8,8 @@
 // more, because local layers have let go of what it needs: it pins a window of theirs, and all
 // checkpoints together have a budget of bytes. What was used longest ago goes first.
 //
-// Beginnings are compared token by token, not by hashes: there are few entries, the first difference
-// ends a comparison, and nothing has to be said about collisions.
+// Beginnings are compared token by token, not by hashes: there are few entries, the first
+// difference ends a comparison, and nothing has to be said about collisions.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,9 @@ class PrefixStore {
  public:
   // min_checkpoints: this many, the latest, stay whatever they take.
   PrefixStore(size_t max_ends, size_t checkpoint_bytes, size_t min_checkpoints)
-      : max_ends_(max_ends), checkpoint_bytes_(checkpoint_bytes), min_checkpoints_(min_checkpoints) {}
+      : max_ends_(max_ends),
+        checkpoint_bytes_(checkpoint_bytes),
+        min_checkpoints_(min_checkpoints) {}
 
   // How much of the beginning of `sequence`, at most `most` tokens, somebody with this salt has
   // computed and can be gone on from.

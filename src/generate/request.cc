@@ -206,24 +206,32 @@ size_t Request::PieceEnd(size_t most, bool must) const {
   return end;
 }
 
-BatchPart Request::Next(size_t most, bool must, bool guess) {
+Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* model) {
   const size_t begin = cache->size();
   guesses_ = wanted_ = 0;
   if (stage == Stage::kPrompt) {
     const size_t end = PieceEnd(most, must);
     wanted_ = end == prompt_tokens_ ? 1 : 0;
-    return {&*cache, std::span(sequence_.ids).subspan(begin, end - begin), sequence_.images};
+    return BatchPart{&*cache, std::span(sequence_.ids).subspan(begin, end - begin),
+                     sequence_.images};
   }
   rows_.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());
   const size_t room = context_ - begin - rows_.size();
   const size_t left = options_.max_tokens == 0 ? room : options_.max_tokens - result_.tokens - 1;
   if (guess && options_.speculate && rows_.size() < most) {
     const size_t before = rows_.size();
-    draft_.Propose(sequence_.ids, std::min({room, left, most - before}), rows_);
+    const size_t most_guesses = std::min({room, left, most - before});
+    draft_.Propose(sequence_.ids, most_guesses, rows_);
+    guessed_by_model_ = rows_.size() == before && model && sequence_.images.empty();
+    if (guessed_by_model_) {
+      const size_t length = std::min(most_guesses, model_length_.At(sequence_.ids.size()));
+      GEMMA3_CHECK_OK(model->Propose(
+          sequence_.ids, result_.tokens, length, sampler_, [this] { return stopped(); }, rows_));
+    }
     guesses_ = rows_.size() - before;
   }
   wanted_ = 1 + guesses_;
-  return {&*cache, rows_, sequence_.images};
+  return BatchPart{&*cache, rows_, sequence_.images};
 }
 
 void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) {
@@ -298,7 +306,11 @@ void Request::Take(Rows<float> logits) {
   }
   result_.drafted_tokens += guesses_;
   result_.accepted_tokens += right;
-  draft_.Learn(guesses_, right);
+  if (guessed_by_model_) {
+    model_length_.Learn(sequence_.ids.size(), guesses_, right);
+  } else {
+    draft_.Learn(guesses_, right);
+  }
   // What stands behind the tokens of the text were wrong guesses.
   cache->Truncate(std::min(certain + right, sequence_.ids.size()));
   outbox.Put(text_.TakePieces());
@@ -312,8 +324,8 @@ void Request::Finish(StopReason reason) {
 void Request::FinishStopped() {
   const bool late = options_.deadline && Clock::now() >= *options_.deadline;
   if (result_.tokens == 0) {
-    return Fail({ErrorCode::kCancelled, late ? "the deadline passed before the answer began"
-                                             : "cancelled by the caller"});
+    return Fail({ErrorCode::kCancelled,
+                 late ? "the deadline passed before the answer began" : "cancelled by the caller"});
   }
   Finish(late ? StopReason::kDeadline : StopReason::kCancelled);
 }

@@ -22,6 +22,7 @@
 #include "src/decode/sampler.h"
 #include "src/generate/answer_text.h"
 #include "src/generate/draft.h"
+#include "src/generate/model_draft.h"
 #include "src/generate/token_sequence.h"
 #include "src/image/view.h"
 #include "src/model/kv_cache.h"
@@ -111,8 +112,9 @@ class Request {
 
   // The rows to compute next: at most `most`, but a picture is never split. Nothing where a picture
   // does not fit; where `must` is set, it is taken whatever its size. Valid until Take.
-  // guess: whether an answer may have guesses checked.
-  BatchPart Next(size_t most, bool must, bool guess);
+  // guess: whether an answer may have guesses checked; model, if not null, guesses where the text
+  // does not repeat. Errors: those of ModelDraft::Propose.
+  Result<BatchPart> Next(size_t most, bool must, bool guess, ModelDraft* model);
   // Of these, how many of the last ones need logits.
   size_t rows_wanted() const { return wanted_; }
   // The rows were computed: the cache holds them. logits: [rows_wanted(), vocab], edited. Rows of
@@ -150,12 +152,13 @@ class Request {
   Sampler sampler_;
   AnswerText text_;
   NgramDraft draft_;
+  DraftLength model_length_{4};
   const std::atomic<bool>* also_stop_;
   std::atomic<bool> stop_ = false;
 
   TokenSequence sequence_;  // the prompt, then the answer
   size_t prompt_tokens_ = 0;
-  size_t answer_tokens_ = 0;  // what ended it included
+  size_t answer_tokens_ = 0;      // what ended it included
   std::vector<ImageSpan> spans_;  // of sequence_.images
   std::vector<std::shared_ptr<const Image>> pictures_;
   std::vector<std::vector<CropBox>> views_;
@@ -164,6 +167,7 @@ class Request {
 
   std::vector<TokenId> rows_;  // of the part that is computed
   size_t wanted_ = 0, guesses_ = 0;
+  bool guessed_by_model_ = false;
   GenerationResult result_;
   std::optional<Error> error_;
   bool delivered_ = false;

@@ -39,8 +39,9 @@ void IfThereIsMemory(const Fn& fn) noexcept {
 
 }  // namespace
 
-Scheduler::Scheduler(Machine& machine, const SchedulerOptions& options)
+Scheduler::Scheduler(Machine& machine, const SchedulerOptions& options, ModelDraft* draft)
     : machine_(machine),
+      draft_(draft),
       config_(machine.config.text),
       options_(options),
       store_(options.parallel, options.checkpoint_bytes, kKeptPlaces * options.parallel) {}
@@ -164,10 +165,10 @@ bool Scheduler::EncodePicture(const std::function<void()>& on_tick) {
         if (!rows) {
           encoded = true;
           GEMMA3_TRY(rows, encoder.Encode(view->picture, view->box, [&](size_t layers) {
-                       request.ReportImageLayers(layers);
-                       on_tick();
-                       return !request.stopped();
-                     }));
+            request.ReportImageLayers(layers);
+            on_tick();
+            return !request.stopped();
+          }));
         }
         request.TakeView(std::move(rows), encoded, Seconds(begin));
         return {};
@@ -240,9 +241,8 @@ void Scheduler::BeginPrompts() {
 // Where the pool has no page left, what is kept for later goes.
 bool Scheduler::MakeRoom(const BatchPart& part, Request& request) {
   for (;;) {
-    const Status room = Guarded("answer", "", [&] {
-      return part.cache->MakeRoom(part.cache->size() + part.ids.size());
-    });
+    const Status room = Guarded(
+        "answer", "", [&] { return part.cache->MakeRoom(part.cache->size() + part.ids.size()); });
     if (room) return true;
     if (store_.EvictOne()) continue;
     request.Fail(room.error());
@@ -254,19 +254,27 @@ void Scheduler::CollectBatch() {
   batch_.clear();
   parts_.clear();
   size_t rows = 0;
+  const auto answers = static_cast<size_t>(std::ranges::count_if(
+      running_, [](const Running& r) { return r.request->stage == Stage::kAnswer; }));
   const auto take = [&](Running& running, size_t most, bool must, bool guess) {
-    const BatchPart part = running.request->Next(most, must, guess);
-    if (part.ids.empty() || !MakeRoom(part, *running.request)) return;
+    Request& request = *running.request;
+    const auto next = Guarded("answer", "", [&] {
+      // It follows one answer; with several it would read each time what it has read before.
+      return request.Next(most, must, guess, answers == 1 ? draft_ : nullptr);
+    });
+    if (!next && next.error().code == ErrorCode::kCancelled) return;  // ended by the next step
+    if (!next) return request.Fail(next.error());
+    const BatchPart part = *next;
+    if (part.ids.empty() || !MakeRoom(part, request)) return;
     running.first_row = rows;
     running.rows = part.ids.size();
     rows += running.rows;
     batch_.push_back(&running);
     parts_.push_back(part);
   };
-  const auto answers = static_cast<size_t>(std::ranges::count_if(
-      running_, [](const Running& r) { return r.request->stage == Stage::kAnswer; }));
   const size_t max_batch = machine_.max_batch;
-  const size_t for_prompts = answers == 0 ? max_batch : std::max(max_batch / kPromptShare, size_t{1});
+  const size_t for_prompts =
+      answers == 0 ? max_batch : std::max(max_batch / kPromptShare, size_t{1});
   for (size_t i = 0; i < running_.size(); ++i) {
     Running& running = running_[(turn_ + i) % running_.size()];
     if (running.request->stage != Stage::kPrompt || !running.request->cache) continue;
@@ -280,7 +288,8 @@ void Scheduler::CollectBatch() {
   for (Running& running : running_) {
     if (running.request->stage != Stage::kAnswer) continue;
     --left;
-    if (rows + left < max_batch) take(running, std::min(kLogitRows, max_batch - rows - left), true, guess);
+    if (rows + left < max_batch)
+      take(running, std::min(kLogitRows, max_batch - rows - left), true, guess);
   }
 }
 
@@ -350,9 +359,8 @@ void Scheduler::TakeLogits(Rows<const float> residual) {
       const Running& running = *batch_[i];
       const size_t rows = running.request->rows_wanted();
       if (rows == 0) continue;
-      machine_.transformer.FinalNorm(
-          residual.Slice(running.first_row + running.rows - rows, rows),
-          normed.Slice(running.first_logits, rows), machine_.pool);
+      machine_.transformer.FinalNorm(residual.Slice(running.first_row + running.rows - rows, rows),
+                                     normed.Slice(running.first_logits, rows), machine_.pool);
     }
     if (wanted > 0) machine_.transformer.Logits(normed, logits, machine_.pool);
     machine_.pool.ParallelFor(end - begin, [&](size_t i, size_t) {

@@ -33,8 +33,9 @@ struct SchedulerOptions {
 // Thread rule: one at a time.
 class Scheduler {
  public:
-  // The machine must outlive this. Throws std::bad_alloc.
-  Scheduler(Machine& machine, const SchedulerOptions& options);
+  // The machine must outlive this, and so must `draft`, if not null: it guesses. Throws
+  // std::bad_alloc.
+  Scheduler(Machine& machine, const SchedulerOptions& options, ModelDraft* draft = nullptr);
 
   void Add(std::shared_ptr<Request> request);
 
@@ -77,6 +78,7 @@ class Scheduler {
   void Remove(size_t index);
 
   Machine& machine_;
+  ModelDraft* const draft_;
   const TextConfig& config_;
   const SchedulerOptions options_;
   PrefixStore store_;

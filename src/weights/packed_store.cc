@@ -13,7 +13,7 @@
 #include "src/base/field_count.h"
 #include "src/base/file_writer.h"
 #include "src/base/hash.h"
-#include "src/base/kept_files.h"
+#include "src/base/kept_folder.h"
 #include "src/base/status.h"
 #include "src/formats/grouped_codes.h"
 #include "src/weights/fingerprint.h"

@@ -107,10 +107,11 @@ TEST(FileWriter, ErrorsSayWhere) {
   EXPECT_EQ(writer.error().message, "cannot write " + missing + ": No such file or directory");
 
   std::filesystem::create_directory(folder.path() + "/folder");
-  auto over = FileWriter::Create(folder.path() + "/folder");
-  ASSERT_TRUE(over && over->Append(Bytes("x")));
-  EXPECT_FALSE(over->Commit());
-  over = std::unexpected(Error{});  // lets go of it
+  {
+    auto over = FileWriter::Create(folder.path() + "/folder");
+    ASSERT_TRUE(over && over->Append(Bytes("x")));
+    EXPECT_FALSE(over->Commit());
+  }
   EXPECT_EQ(FilesIn(folder), 1u);
 }
 

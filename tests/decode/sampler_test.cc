@@ -440,7 +440,10 @@ TEST(SamplerTest, BiasIsAddedFirst) {
   options.logit_bias = {{1, -kInf}, {0, -kInf}, {2, -kInf}};
   EXPECT_FALSE(Sampler::Create(options, {}, 3, {}));
   for (const std::vector<std::pair<TokenId, float>>& bad :
-       {std::vector<std::pair<TokenId, float>>{{-1, 1.0f}}, {{3, 1.0f}}, {{1, kInf}}, {{1, kNan}},
+       {std::vector<std::pair<TokenId, float>>{{-1, 1.0f}},
+        {{3, 1.0f}},
+        {{1, kInf}},
+        {{1, kNan}},
         {{1, 1.0f}, {1, 2.0f}}}) {
     options.logit_bias = bad;
     const auto sampler = Sampler::Create(options, {}, 3, {});

@@ -100,7 +100,6 @@ TEST(Classify, DoesNotDependOnWhatTheCacheHeld) {
   EXPECT_EQ(again, together);
   for (size_t i = 0; i < policies.size(); ++i) {
     Classifier alone = DemoClassifier(kExact);
-    ASSERT_TRUE(alone.Send(Message::User("Hello"), Greedy(2)));
     EXPECT_EQ(Classify(alone, {&policies[i], 1}).at(0), together[i]) << policies[i].label;
   }
 }

@@ -13,8 +13,8 @@
 #include <optional>
 
 #include "src/chat/template.h"
-#include "src/engine/image_encoder.h"
 #include "src/engine/loaded_model.h"
+#include "src/engine/resolve.h"
 #include "src/image/preprocess.h"
 #include "tests/support/demo_model.h"
 #include "tests/support/reference.h"
@@ -72,9 +72,7 @@ TEST_P(GoldenTest, SoftTokensAndLogitsMatch) {
   const SessionOptions options{.threads = 2, .compute = ComputeMode::kExact};
   const auto resolved = Resolve(config, options);
   ASSERT_TRUE(resolved);
-  ThreadPool pool(2);
-  Workspace workspace(pool);
-  ImageEncoder encoder(DemoModel().impl(), *resolved, workspace);
+  Machine machine(config, DemoModel().impl().weights, MachineOptionsOf(*resolved));
 
   TokenInput input{golden_.json["input_ids"].get<std::vector<TokenId>>(), {}};
   std::vector<float> soft_tokens;
@@ -83,8 +81,8 @@ TEST_P(GoldenTest, SoftTokensAndLogitsMatch) {
     ASSERT_TRUE(views);
     const size_t size = config.vision.image_size;
     std::vector<float>& pixels = input.pixel_values.emplace_back(3 * size * size);
-    PreprocessView(*picture, views->front(), size, pool, pixels);
-    const auto rows = encoder.EncodePixels(pixels, [](size_t) { return true; });
+    PreprocessView(*picture, views->front(), size, machine.pool, pixels);
+    const auto rows = machine.encoder->EncodePixels(pixels, [](size_t) { return true; });
     ASSERT_TRUE(rows);
     soft_tokens.insert(soft_tokens.end(), (*rows)->begin(), (*rows)->end());
   }

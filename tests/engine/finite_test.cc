@@ -107,7 +107,8 @@ TEST(FiniteTest, NothingOfItStaysInTheCache) {
   for (const KvCacheType kv : {KvCacheType::kAuto, KvCacheType::kF32, KvCacheType::kInt8}) {
     auto evaluator = Evaluator::Create(model, {.threads = 2, .kv = kv});
     ASSERT_TRUE(evaluator);
-    ExpectNotFinite(evaluator->Logits(WithPicture(std::vector<float>(PixelCount(), 0.5f))), "Logits");
+    ExpectNotFinite(evaluator->Logits(WithPicture(std::vector<float>(PixelCount(), 0.5f))),
+                    "Logits");
     const auto after = evaluator->Logits(shorter);
     ASSERT_TRUE(after) << after.error().message;
     EXPECT_EQ(*after, DemoEvaluator({.kv = kv}).Logits(shorter).value());

@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/base/kept_files.h"
+#include "src/base/kept_folder.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
