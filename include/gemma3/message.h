@@ -12,10 +12,13 @@
 
 #include "gemma3/config.h"
 #include "gemma3/image.h"
+#include "gemma3/tools.h"
 
 namespace gemma3 {
 
-enum class Role { kSystem, kUser, kModel };
+// kTool: what a call of the model's returned. A model's turn with calls is followed by one such
+// message for each call, and these by a user's message, or by nothing.
+enum class Role { kSystem, kUser, kModel, kTool };
 
 // Text, or a picture. Text is always text: a part that spells "<end_of_turn>" is encoded as those
 // characters and can never become a control token.
@@ -42,6 +45,10 @@ struct Message {
   // prompts instead of the text, which may be encoded otherwise; then nothing that was computed
   // behind it could be used again. The caller sees to it that they are the text's.
   std::vector<TokenId> ids = {};
+  std::vector<ToolCall> calls = {};  // of the model's messages only; made after its text
+  // Of tool messages only: which call of the model's last message this answers. Empty: the first
+  // that no other message answers.
+  std::string call_id = {};
 
   static Message System(std::string_view text) { return {Role::kSystem, {Part::Text(text)}}; }
   static Message User(std::string_view text) { return {Role::kUser, {Part::Text(text)}}; }
@@ -51,6 +58,17 @@ struct Message {
   }
   static Message Translate(Translation languages, Image picture) {
     return {Role::kUser, {Part::Picture(std::move(picture))}, std::move(languages)};
+  }
+  static Message ModelCalls(std::string_view text, std::vector<ToolCall> calls) {
+    Message message = Model(text);
+    message.calls = std::move(calls);
+    return message;
+  }
+  // `text` may be any bytes: those that are no UTF-8 become U+FFFD.
+  static Message ToolResult(std::string_view call_id, std::string_view text) {
+    Message message{Role::kTool, {Part::Text(text)}};
+    message.call_id = call_id;
+    return message;
   }
 };
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/chat/marked_calls.h"
+
 namespace gemma3 {
 namespace {
 
@@ -32,6 +34,9 @@ AnswerMarks ChatAnswerMarks(const ModelConfig& config, const Tokenizer& tokenize
   std::vector<TokenId> stop = config.generation.stop_tokens;
   for (const char* mark : {"<end_of_turn>", "<eos>", "<start_of_turn>"}) {
     Add(tokenizer.Find(mark), stop);
+  }
+  if (config.chat_template.kind == ChatTemplateKind::kFunctionGemma) {
+    if (const auto calls = CallMarks::Find(tokenizer)) Add(calls->begin_response, stop);
   }
   return WithBanned(std::move(stop), config, tokenizer);
 }

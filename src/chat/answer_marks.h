@@ -21,6 +21,7 @@ struct AnswerMarks {
 
 // Of a chat: the files' stop tokens and, by spelling, <end_of_turn>, <eos> and <start_of_turn>. A
 // model that opens another turn has ended its own, and what would follow is an invented question.
+// FunctionGemma's <start_function_response> is the same for calls: what follows is for them to say.
 AnswerMarks ChatAnswerMarks(const ModelConfig& config, const Tokenizer& tokenizer);
 
 // Of raw text: the files' stop tokens alone.

@@ -12,6 +12,17 @@
 // A translation request is a user's turn, too:
 //   <start_of_turn>user\n{task, languages}\n\n\n{trimmed text, or picture}<end_of_turn>\n
 // Source: the chat_template of TranslateGemma (translation.h has its words).
+//
+// Tools are words in the first user's turn, between the system text and the question, and results
+// are a user's turn or the beginning of one (tool_prompt.h):
+//   <bos><start_of_turn>user\n{system}\n\n{tools}\n\n{question}<end_of_turn>\n
+//   <start_of_turn>model\n{calls}<end_of_turn>\n
+//   <start_of_turn>user\n<tool_response>\n{result}\n</tool_response><end_of_turn>\n
+//   <start_of_turn>model\n
+// FunctionGemma has marks for them and a developer's turn for declarations and system text; results
+// stand in the model's turn, which goes on behind them (marked_calls.h):
+//   <bos><start_of_turn>developer\n{sentence}{declarations}<end_of_turn>\n
+//   <start_of_turn>user\n{question}<end_of_turn>\n<start_of_turn>model\n{calls}{results}
 #pragma once
 
 #include <cstddef>
@@ -23,6 +34,7 @@
 #include "gemma3/message.h"
 #include "gemma3/tokenizer.h"
 #include "src/chat/prompt_builder.h"
+#include "src/chat/tool_set.h"
 
 namespace gemma3 {
 
@@ -40,14 +52,17 @@ struct TemplateOptions {
   // encodes to.
   std::span<const std::vector<TokenId>> answers = {};
   TextMemo* memo = nullptr;  // of this tokenizer
+  const ToolSet* tools = nullptr;  // what the model may call; null or empty: nothing is said
 };
 
 // Lays out a conversation: at most one system message in front, then user and model turns in
-// alternation, beginning with the user.
+// alternation, beginning with the user. Between a model's turn with calls and the next one, results
+// of these calls may stand, and a user's message behind them.
 // Errors: kInvalidArgument for no turn, roles out of order, a picture in the system message, text
 // that is not valid UTF-8 (with message, part and byte, counted from 1, 1 and 0), a translation of
 // more or less than one part or of an unknown language, and for TranslateGemma a system message or
-// a user's message without languages; kUnsupported for a picture where the model has no vision;
+// a user's message without languages, results that fit no call (tool_prompt.h); kUnsupported for a
+// picture where the model has no vision, and tools where it is TranslateGemma;
 // kBadModel for a vocabulary without Gemma's turn marks.
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
                                 const ModelConfig& config, const TemplateOptions& options = {});
