@@ -25,8 +25,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The groups that KillChildren ends. A handler may touch lock-free atomics and nothing else. A child
-// that finds no place here is still ended by its destructor.
+// The groups that KillChildren ends. A handler may touch lock-free atomics and nothing else. A
+// child that finds no place here is still ended by its destructor.
 std::array<std::atomic<pid_t>, 64> g_groups;
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 
@@ -133,9 +133,12 @@ Result<Child> Child::Start(const std::vector<std::string>& command) {
 #ifdef __linux__
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(number, SIG_DFL);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) ::signal(number, SIG_DFL);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     if (::dup2(in.read, 0) == 0 && ::dup2(out.write, 1) == 1 && ::dup2(err.write, 2) == 2) {
+#ifdef __linux__
+      ::close_range(3, ~0u, 0);  // also what others opened to be inherited
+#endif
       ::execvp(argv[0], argv.data());
     }
     error = errno;
@@ -189,10 +192,10 @@ Child::Ended Child::Exchange(std::string_view* input, bool close_input, std::str
                              size_t max_output, std::string* errors, size_t max_errors,
                              Clock::time_point deadline, const Cancelled& cancelled) {
   if (close_input && input->empty()) CloseInput();
-  if (out_ < 0 && err_ < 0 && (in_ < 0 || input->empty())) return Ended::kEof;
   if (cancelled && cancelled()) return Ended::kCancelled;
   const auto now = Clock::now();
   if (now >= deadline) return Ended::kDeadline;
+  if (out_ < 0 && err_ < 0 && (in_ < 0 || input->empty())) return Ended::kEof;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
   // Poll leaves out what has a negative descriptor.
   pollfd fds[] = {{input->empty() ? -1 : in_, POLLOUT, 0}, {out_, POLLIN, 0}, {err_, POLLIN, 0}};
@@ -249,12 +252,19 @@ int Child::Finish() {
 
 int Child::FinishPolitely(std::chrono::milliseconds patience) {
   CloseInput();
-  for (const auto deadline = Clock::now() + patience; !HasEnded() && Clock::now() < deadline;) {
+  const auto begin = Clock::now();
+  bool asked = false;
+  while (!HasEnded() && Clock::now() - begin < patience) {
+    if (!asked && Clock::now() - begin > patience / 2) {
+      asked = true;
+      ::kill(-pid_, SIGTERM);
+    }
     // What it still says has nobody to read it, but must not block it.
     std::string_view none;
     std::string dropped;
-    (void)Exchange(&none, true, &dropped, 0, &dropped, 0, deadline, {});
-    ::poll(nullptr, 0, 5);
+    if (Exchange(&none, true, &dropped, 0, &dropped, 0, begin + patience, {}) == Ended::kEof) {
+      ::poll(nullptr, 0, 5);
+    }
   }
   return Finish();
 }

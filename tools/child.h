@@ -7,6 +7,8 @@
 // killed outright, Linux ends the child, and what is left finds its pipes closed.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <span>
@@ -14,15 +16,13 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/types.h>
-
 #include "gemma3/error.h"
 
 namespace gemma3::cli {
 
 // The words of a command line as a shell takes them apart: blanks between, quotes of both kinds,
-// backslashes. Nothing is expanded. Errors: kInvalidArgument for a quote that is not closed, and for
-// no word at all.
+// backslashes. Nothing is expanded. Errors: kInvalidArgument for a quote that is not closed, and
+// for no word at all.
 Result<std::vector<std::string>> SplitCommand(std::string_view line);
 
 class Child {
@@ -58,7 +58,8 @@ class Child {
   size_t dropped() const { return dropped_; }
   // Kills the group and reaps the child. How it ended: its exit code, or 128 + the signal.
   int Finish();
-  // Closes the child's input and gives it `patience` to end by itself; then as above.
+  // Closes the child's input and gives it `patience` to end by itself, after half of it with
+  // SIGTERM; then as above.
   int FinishPolitely(std::chrono::milliseconds patience);
 
  private:

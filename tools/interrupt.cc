@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "tools/child.h"
 #include "tools/errors.h"
 
 namespace gemma3::cli {
@@ -24,8 +25,16 @@ extern "C" void OnInterrupt(int) {
   if (const auto* target = g_target.load()) {
     target->cancel(target->object);
   } else if (g_note_scopes.load() == 0) {
+    KillChildren();
     ::_exit(kExitInterrupted);
   }
+}
+
+// Ends the program as the signal does, and what it started with it.
+extern "C" void OnTermination(int number) {
+  KillChildren();
+  ::signal(number, SIG_DFL);
+  ::raise(number);
 }
 
 }  // namespace
@@ -34,6 +43,14 @@ void InstallSignalHandlers() {
   struct sigaction action = {};
   action.sa_handler = OnInterrupt;  // without SA_RESTART: reading a line has to end
   ::sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = OnTermination;
+  for (const int number : {SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction before = {};
+    // nohup's choice stands.
+    if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
+      ::sigaction(number, &action, nullptr);
+    }
+  }
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
 }

@@ -1,0 +1,72 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/tool_round.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/status.h"
+#include "tools/tool_text.h"
+
+namespace gemma3::cli {
+namespace {
+
+Result<ToolResult> RunCall(const ToolCall& call, const ProgramTool& tool,
+                           const ToolRoundOptions& options) {
+  const std::string line = CallLine(call);
+  if (tool.confirm && !options.yes) {
+    const bool allowed = options.ask && options.ask(line);
+    if (options.stop && options.stop()) return Fail(ErrorCode::kCancelled, "stopped");
+    if (!allowed) return ToolResult{"The user did not allow this call.", true};
+  } else if (options.show) {
+    options.show(line);
+  }
+  auto result = tool.run(call.arguments, options.stop);
+  if (result && result->failed && options.show) {
+    const std::string_view text = result->text;
+    options.show(OneLine(call.name, 128) +
+                 " failed: " + OneLine(text.substr(0, text.find('\n')), 300));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string CallLine(const ToolCall& call) {
+  return OneLine(call.name, 128) + " " + OneLine(call.arguments);
+}
+
+Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const ToolBox& box,
+                                   const Answerer& answer, const ToolRoundOptions& options) {
+  ToolRounds rounds;
+  while (true) {
+    const bool may_call = rounds.rounds < options.max_rounds;
+    GEMMA3_TRY(Message message, answer(conversation, may_call));
+    if (!may_call) {
+      rounds.limited = true;
+      message.calls.clear();  // none was asked for
+    }
+    conversation.push_back(message);
+    const std::vector<ToolCall> calls = message.calls;
+    rounds.answer = std::move(message);
+    if (calls.empty()) return rounds;
+    const bool runs_all = std::ranges::all_of(calls, [&](const ToolCall& call) {
+      const ProgramTool* tool = box.Find(call.name);
+      return tool != nullptr && tool->run;
+    });
+    if (!runs_all) {
+      rounds.open_calls = calls;
+      return rounds;
+    }
+    // All results or none: a conversation with some of them could not be answered.
+    std::vector<Message> results;
+    for (const ToolCall& call : calls) {
+      GEMMA3_TRY(const ToolResult result, RunCall(call, *box.Find(call.name), options));
+      results.push_back(Message::ToolResult(call.id, result.text));
+    }
+    for (Message& result : results) conversation.push_back(std::move(result));
+    ++rounds.rounds;
+  }
+}
+
+}  // namespace gemma3::cli
