@@ -118,8 +118,8 @@ Result<Child> Child::Start(const std::vector<std::string>& command) {
   argv.push_back(nullptr);
 
   // vfork, since fork copies the page tables of gigabytes of weights. The child runs on this stack
-  // until it has become the command, so that it can say why it could not; no handler of ours may
-  // run in it.
+  // until it has become the command, so that it can say why it could not (where vfork is fork, its
+  // exit code 127 says it); no handler of ours may run in it.
   volatile int error = 0;
   sigset_t all, before;
   sigfillset(&all);

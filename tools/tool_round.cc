@@ -3,6 +3,7 @@
 #include "tools/tool_round.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "src/base/status.h"
@@ -34,6 +35,15 @@ Result<ToolResult> RunCall(const ToolCall& call, const ProgramTool& tool,
 
 std::string CallLine(const ToolCall& call) {
   return OneLine(call.name, 128) + " " + OneLine(call.arguments);
+}
+
+std::string CallJson(const ToolCall& call) {
+  const auto quoted = [](const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  // The arguments are JSON as they are, and are not read and written anew: that changes numbers.
+  return "{\"id\":" + quoted(call.id) + ",\"name\":" + quoted(call.name) +
+         ",\"arguments\":" + call.arguments + "}";
 }
 
 Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const ToolBox& box,

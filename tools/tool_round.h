@@ -29,10 +29,10 @@ struct ToolRoundOptions {
   bool yes = false;  // run everything without asking
   // Shows a call, one line fit for a terminal, and asks whether it may run. Null: there is nobody
   // to ask, and what needs an answer does not run.
-  std::function<bool(const std::string& call)> ask;
+  std::function<bool(const std::string& call)> ask = {};
   // Shows a line to the user: calls that run without asking, and failures. May be null.
-  std::function<void(const std::string& line)> show;
-  StopCheck stop;  // may be null
+  std::function<void(const std::string& line)> show = {};
+  StopCheck stop = {};  // may be null
 };
 
 struct ToolRounds {
@@ -52,5 +52,8 @@ Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const Too
 
 // "get_weather {"city":"Rome"}" in one line that a terminal can be shown.
 std::string CallLine(const ToolCall& call);
+
+// {"id":"call_...","name":"get_weather","arguments":{"city":"Rome"}} in one line, for programs.
+std::string CallJson(const ToolCall& call);
 
 }  // namespace gemma3::cli

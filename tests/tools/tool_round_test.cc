@@ -14,9 +14,9 @@ namespace {
 
 // A model that says what it was told to, one message after the other.
 struct Script {
-  std::vector<Message> says;
-  std::vector<size_t> lengths;  // of the conversations it saw
-  std::vector<bool> might_call;
+  std::vector<Message> says = {};
+  std::vector<size_t> lengths = {};  // of the conversations it saw
+  std::vector<bool> might_call = {};
 
   Answerer Answer() {
     return [this](std::span<const Message> conversation, bool may_call) -> Result<Message> {
@@ -151,6 +151,11 @@ TEST(ToolRound, ACallIsShownInOneLineThatCommandsNothing) {
   const std::string line = CallLine({"", "f", "{\"a\":\"" + std::string(10000, 'x') + "END\"}"});
   EXPECT_LT(line.size(), 2200u);
   EXPECT_TRUE(line.ends_with("END\"}"));  // what is left out is in the middle
+}
+
+TEST(ToolRound, ACallIsPrintedAsAnObject) {
+  EXPECT_EQ(CallJson({"call_1", "f", R"({"a":1.0,"b":1e400})"}),
+            R"({"id":"call_1","name":"f","arguments":{"a":1.0,"b":1e400}})");
 }
 
 }  // namespace
