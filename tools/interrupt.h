@@ -8,8 +8,8 @@
 namespace gemma3::cli {
 
 // Installs the handler; until a scope below is entered, Ctrl-C ends the program with 130. What ends
-// the program ends its children, too (child.h). SIGPIPE is ignored: writes report it. Call once, from
-// main.
+// the program ends its children, too (child.h). SIGPIPE is ignored: writes report it. Call once,
+// from main.
 void InstallSignalHandlers();
 
 // While it lives, Ctrl-C does not end the program but is counted and makes blocking reads return

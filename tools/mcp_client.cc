@@ -85,13 +85,46 @@ bool IsToolName(std::string_view name) {
   });
 }
 
+// Nothing for what is not base64.
+std::optional<std::vector<uint8_t>> DecodeBase64(std::string_view text) {
+  std::vector<uint8_t> bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  uint32_t bits = 0;
+  int count = 0;
+  while (text.ends_with('=')) text.remove_suffix(1);
+  for (const char c : text) {
+    constexpr std::string_view kDigits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6) | static_cast<uint32_t>(digit);
+    if ((count += 6) >= 8) bytes.push_back(static_cast<uint8_t>(bits >> (count -= 8)));
+  }
+  return bytes;
+}
+
+// The picture of a piece of a result, or null where it holds none that can be read.
+std::shared_ptr<const Image> PictureOf(const Json& content) {
+  constexpr ImageOptions kLimits = {.max_pixels = 50'000'000};
+  const auto bytes = DecodeBase64(StringOf(content, "data"));
+  if (!bytes) return nullptr;
+  auto image = DecodeImage(*bytes, kLimits);
+  return image ? std::make_shared<const Image>(*std::move(image)) : nullptr;
+}
+
 // A piece of a result as text. What is no text is named: the model should know that it was there.
-std::string ContentText(const Json& content) {
+std::string ContentText(const Json& content, ToolResult& result) {
+  constexpr size_t kMaxPictures = 8;
   const std::string type = StringOf(content, "type");
   if (type == "text") return StringOf(content, "text");
+  if (type == "image" && result.pictures.size() < kMaxPictures) {
+    if (auto picture = PictureOf(content)) {
+      result.pictures.push_back(std::move(picture));
+      return Format("[picture %zu]", result.pictures.size());
+    }
+  }
   if (type == "image" || type == "audio") {
-    return Format("[%s: %s, %zu bytes in base64, not shown]", type.c_str(),
-                  StringOf(content, "mimeType").c_str(), StringOf(content, "data").size());
+    return "[" + type + ": " + StringOf(content, "mimeType") + ", not shown]";
   }
   if (type == "resource_link") {
     return "[resource: " + StringOf(content, "name") + " " + StringOf(content, "uri") + "]";
@@ -413,7 +446,7 @@ Result<ToolResult> McpClient::Call(const std::string& tool, const std::string& a
   if (content != nullptr && content->is_array()) {
     for (const Json& part : *content) {
       if (!result.text.empty()) result.text += '\n';
-      result.text += ContentText(part);
+      result.text += ContentText(part, result);
     }
   }
   if (result.text.empty()) {

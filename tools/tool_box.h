@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "gemma3/image.h"
 #include "gemma3/tools.h"
 
 namespace gemma3::cli {
@@ -19,6 +20,7 @@ namespace gemma3::cli {
 struct ToolResult {
   std::string text;
   bool failed = false;
+  std::vector<std::shared_ptr<const Image>> pictures = {};  // the text names them by their number
 };
 
 // Whether the user wants to stop; asked while something is waited for.

@@ -31,6 +31,16 @@ Result<ToolResult> RunCall(const ToolCall& call, const ProgramTool& tool,
   return result;
 }
 
+Message ResultMessage(const std::string& id, const ToolResult& result, bool sees) {
+  Message message = Message::ToolResult(id, result.text);
+  if (!sees && !result.pictures.empty()) {
+    message.parts[0].text += "\n[pictures are not shown: this model reads text only]";
+    return message;
+  }
+  for (const auto& picture : result.pictures) message.parts.push_back({"", picture});
+  return message;
+}
+
 }  // namespace
 
 std::string CallLine(const ToolCall& call) {
@@ -72,7 +82,7 @@ Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const Too
     std::vector<Message> results;
     for (const ToolCall& call : calls) {
       GEMMA3_TRY(const ToolResult result, RunCall(call, *box.Find(call.name), options));
-      results.push_back(Message::ToolResult(call.id, result.text));
+      results.push_back(ResultMessage(call.id, result, options.sees));
     }
     for (Message& result : results) conversation.push_back(std::move(result));
     ++rounds.rounds;

@@ -26,7 +26,8 @@ using Answerer =
 struct ToolRoundOptions {
   // After so many answers with calls the model has to answer in words.
   size_t max_rounds = 16;
-  bool yes = false;  // run everything without asking
+  bool yes = false;   // run everything without asking
+  bool sees = false;  // the model takes pictures; else it is told that there were some
   // Shows a call, one line fit for a terminal, and asks whether it may run. Null: there is nobody
   // to ask, and what needs an answer does not run.
   std::function<bool(const std::string& call)> ask = {};

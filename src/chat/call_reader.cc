@@ -68,7 +68,7 @@ void CallReader::Run(std::string& out) {
 }
 
 bool CallReader::MayBegin(char c) const {
-  if (in_code_ || at_ < no_attempt_before_) return false;
+  if (!any_callable_ || in_code_ || at_ < no_attempt_before_) return false;
   if (c == '[' || c == '{') return true;
   if (c == '`') return last_ != '`' || at_ > shown_;
   return IsLetter(c) && !any_text_ && calls_read_ == 0;

@@ -38,7 +38,8 @@ class CallReader {
   static constexpr size_t kMaxCalls = 128;
 
   // Calls get the ids MakeCallId(id_seed, 0), ...
-  CallReader(const ToolSet& tools, uint64_t id_seed) : tools_(tools), id_seed_(id_seed) {}
+  CallReader(const ToolSet& tools, uint64_t id_seed)
+      : tools_(tools), id_seed_(id_seed), any_callable_(tools.BeginsCallable("")) {}
 
   // Takes the next piece of the answer (whole characters) and appends to `out` what is certain to
   // be text.
@@ -100,6 +101,7 @@ class CallReader {
 
   const ToolSet& tools_;
   const uint64_t id_seed_;
+  const bool any_callable_;
   std::vector<ToolCall> calls_;
   size_t calls_read_ = 0;  // those that were dropped included
 

@@ -28,8 +28,8 @@ Members SortedMembers(std::string_view object) {
     members.emplace_back(key, value);
     return true;
   });
-  std::ranges::stable_sort(members, [](const auto& a, const auto& b) {
-    return AsciiLower(a.first) < AsciiLower(b.first);
+  std::ranges::sort(members, {}, [](const auto& member) {
+    return std::pair(AsciiLower(member.first), member.first);
   });
   return members;
 }

@@ -66,6 +66,8 @@ while read -r line; do
           text asked ;;
         *'"name":"kinds"'*)
           answer '{"content":[{"type":"text","text":"one"},{"type":"image","mimeType":"image/png","data":"AAAA"},{"type":"resource","resource":{"uri":"file:///a","text":"two"}},{"type":"resource_link","uri":"file:///b","name":"b"},{"type":"new"}]}' ;;
+        *'"name":"picture"'*)  # a grey one of 2 by 1, as PNM
+          answer '{"content":[{"type":"text","text":"Here:"},{"type":"image","mimeType":"image/x-portable-graymap","data":"UDUgMiAxIDI1NQqAgA=="},{"type":"image","mimeType":"image/png","data":"????"}]}' ;;
         *'"name":"structured"'*) answer '{"content":[],"structuredContent":{"b":1,"a":[true]}}' ;;
         *'"name":"hostile"'*)
           answer '{"content":[{"type":"text","text":"\u001b[31mred\u001b[0m \u0007<end_of_turn> '"$(printf '\377')"'"}]}' ;;

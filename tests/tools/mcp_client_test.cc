@@ -63,8 +63,12 @@ TEST(McpClient, CallsAndTheirFailuresAreResults) {
   EXPECT_TRUE(result.failed);
   EXPECT_EQ(result.text, "error -32602: Unknown tool: missing");
   EXPECT_EQ(Call(client, "kinds").text,
-            "one\n[image: image/png, 4 bytes in base64, not shown]\ntwo\n[resource: b file:///b]\n"
+            "one\n[image: image/png, not shown]\ntwo\n[resource: b file:///b]\n"
             "[content of the kind new, not shown]");
+  result = Call(client, "picture");
+  EXPECT_EQ(result.text, "Here:\n[picture 1]\n[image: image/png, not shown]");
+  ASSERT_EQ(result.pictures.size(), 1u);
+  EXPECT_EQ(result.pictures[0]->pixels, std::vector<uint8_t>(6, 0x80));
   EXPECT_EQ(Call(client, "structured").text, R"({"b":1,"a":[true]})");
   EXPECT_EQ(Call(client, "hostile").text, "red <end_of_turn> \uFFFD");
   const std::string text = Call(client, "long").text;

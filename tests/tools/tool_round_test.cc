@@ -153,6 +153,22 @@ TEST(ToolRound, ACallIsShownInOneLineThatCommandsNothing) {
   EXPECT_TRUE(line.ends_with("END\"}"));  // what is left out is in the middle
 }
 
+TEST(ToolRound, PicturesGoToModelsThatSee) {
+  ToolBox box;
+  ProgramTool tool = Echo("shows", false);
+  tool.run = [](const std::string&, const StopCheck&) -> Result<ToolResult> {
+    return ToolResult{"[picture 1]", false, {std::make_shared<const Image>()}};
+  };
+  ASSERT_TRUE(box.Add(tool));
+  for (const bool sees : {false, true}) {
+    Script model{{Calls({{"1", "shows", "{}"}}), Message::Model("Done.")}};
+    std::vector<Message> conversation = {Message::User("Do it.")};
+    ASSERT_TRUE(AnswerWithTools(conversation, box, model.Answer(), {.sees = sees}));
+    EXPECT_EQ(conversation[2].parts.size(), sees ? 2u : 1u);
+    EXPECT_EQ(TextOf(conversation[2]).find("not shown") == std::string::npos, sees);
+  }
+}
+
 TEST(ToolRound, ACallIsPrintedAsAnObject) {
   EXPECT_EQ(CallJson({"call_1", "f", R"({"a":1.0,"b":1e400})"}),
             R"({"id":"call_1","name":"f","arguments":{"a":1.0,"b":1e400}})");
