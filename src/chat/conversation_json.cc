@@ -13,8 +13,10 @@
 namespace gemma3 {
 namespace {
 
-constexpr std::array<std::pair<Role, const char*>, 3> kRoles = {
-    {{Role::kSystem, "system"}, {Role::kUser, "user"}, {Role::kModel, "model"}}};
+constexpr std::array<std::pair<Role, const char*>, 4> kRoles = {{{Role::kSystem, "system"},
+                                                                 {Role::kUser, "user"},
+                                                                 {Role::kModel, "model"},
+                                                                 {Role::kTool, "tool"}}};
 
 Result<JsonValue> Member(const JsonValue& object, std::string_view key) {
   const auto member = object.Find(key);
@@ -60,7 +62,7 @@ Result<Message> ParseMessage(const JsonValue& json, std::vector<std::vector<Pict
   const auto known = std::ranges::find_if(kRoles, [&](const auto& r) { return r.second == name; });
   if (known == kRoles.end()) {
     return Fail(ErrorCode::kBadModel, role.Path(), " is ", role.Excerpt(),
-                ", expected system, user or model");
+                ", expected system, user, model or tool");
   }
   message.role = known->first;
   GEMMA3_TRY(const JsonValue parts, Member(json, "parts"));
@@ -84,6 +86,16 @@ Result<Message> ParseMessage(const JsonValue& json, std::vector<std::vector<Pict
     GEMMA3_TRY(message.translation->from, translation->String("from", ""));
     GEMMA3_TRY(message.translation->to, translation->String("to", ""));
   }
+  if (const auto calls = json.Find("calls")) {
+    if (!calls->IsArray()) return Fail(ErrorCode::kBadModel, calls->Path(), " is no array");
+    for (size_t i = 0; i < calls->size(); ++i) {
+      ToolCall& call = message.calls.emplace_back();
+      GEMMA3_TRY(call.id, (*calls)[i].String("id", ""));
+      GEMMA3_TRY(call.name, (*calls)[i].String("name", ""));
+      GEMMA3_TRY(call.arguments, (*calls)[i].String("arguments", "{}"));
+    }
+  }
+  GEMMA3_TRY(message.call_id, json.String("call_id", ""));
   return message;
 }
 
@@ -113,6 +125,11 @@ std::string ConversationJson(const SavedConversation& conversation) {
     if (message.translation) {
       json["translation"] = {{"from", message.translation->from}, {"to", message.translation->to}};
     }
+    for (const ToolCall& call : message.calls) {
+      json["calls"].push_back(
+          {{"id", call.id}, {"name", call.name}, {"arguments", call.arguments}});
+    }
+    if (!message.call_id.empty()) json["call_id"] = message.call_id;
     all.push_back(std::move(json));
   }
   return Json{{"messages", std::move(all)}}.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -1,11 +1,12 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // A conversation as JSON, as saved states hold it:
-//   {"messages": [{"role": "system" | "user" | "model",
+//   {"messages": [{"role": "system" | "user" | "model" | "tool",
 //                  "parts": [{"text": ...} | {"picture": {"width", "height", "views"}}],
-//                  "ids": [...], "translation": {"from", "to"}}]}
-// where ids and translation may be missing. Of a picture, this has its size and which parts of it
-// the model saw, [left, top, right, bottom] each; what it saw there stands elsewhere.
+//                  "ids": [...], "translation": {"from", "to"},
+//                  "calls": [{"id", "name", "arguments"}], "call_id": ...}]}
+// where ids and what is behind them may be missing. Of a picture, this has its size and which parts
+// of it the model saw, [left, top, right, bottom] each; what it saw there stands elsewhere.
 #pragma once
 
 #include <array>

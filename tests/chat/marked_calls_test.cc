@@ -121,7 +121,7 @@ TEST(MarkedCalls, AreRead) {
 }
 
 TEST(MarkedCalls, WhatIsNoneIsText) {
-  for (const std::string& answer : {
+  for (const char* answer : {
            "<call>call:unknown{}</call>",
            "<call>now{}</call>",
            "<call>call:now</call>",
@@ -222,8 +222,8 @@ TEST(MarkedCalls, KeepTheIdsThatWereGenerated) {
     const std::vector<std::vector<TokenId>> answers = {ids};
     const auto before =
         LayOutChat(std::span(messages).first(1), DemoTokenizer(), Config(), {.tools = &Tools()});
-    const auto layout = LayOutChat(messages, DemoTokenizer(), Config(),
-                                   {.answers = answers, .tools = &Tools()});
+    const auto layout =
+        LayOutChat(messages, DemoTokenizer(), Config(), {.answers = answers, .tools = &Tools()});
     ASSERT_TRUE(before && layout);
     std::vector<TokenId> expected = before->ids;
     expected.insert(expected.end(), generated.begin(), generated.end());
