@@ -1,0 +1,47 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// How JSON is laid out, and JSON that nothing is asked of: what the grammars of all schemas share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gemma3/constraint.h"
+#include "gemma3/error.h"
+#include "src/constrain/grammar.h"
+
+namespace gemma3 {
+
+class JsonGrammar {
+ public:
+  JsonGrammar(GrammarBuilder& builder, const JsonForm& form);
+
+  uint32_t open_brace() const { return open_brace_; }      // { and blanks
+  uint32_t open_bracket() const { return open_bracket_; }
+  uint32_t comma() const { return comma_; }                // , and blanks
+  uint32_t colon() const { return colon_; }
+  uint32_t close_brace() const { return close_brace_; }    // blanks and }
+  uint32_t close_bracket() const { return close_bracket_; }
+  uint32_t bare_brace() const { return bare_brace_; }      // } alone, behind blanks
+  uint32_t bare_bracket() const { return bare_bracket_; }
+  uint32_t any_string() const { return any_string_; }
+  const std::shared_ptr<const TextDfa>& any_text() const { return any_text_; }
+
+  // Rules, made when first asked for.
+  Result<uint32_t> AnyValue();
+  Result<uint32_t> AnyObject();
+
+ private:
+  Status MakeAny();
+
+  GrammarBuilder& builder_;
+  JsonForm form_;
+  std::shared_ptr<const TextDfa> any_text_;
+  uint32_t open_brace_, open_bracket_, comma_, colon_, close_brace_, close_bracket_, bare_brace_,
+      bare_bracket_, any_string_;
+  uint32_t any_value_ = UINT32_MAX, any_object_ = UINT32_MAX;
+};
+
+}  // namespace gemma3

@@ -1,0 +1,53 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Whether a given value meets a schema: for the values of `enum` and `const` and the names of
+// members, which the rest of a schema may exclude.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "gemma3/error.h"
+#include "src/base/ordered_json.h"
+#include "src/constrain/schema_document.h"
+#include "src/constrain/text_dfa.h"
+
+namespace gemma3 {
+
+// Automata of the patterns and formats of one schema, each made once.
+class PatternCache {
+ public:
+  // Errors: those of CompilePattern.
+  Result<std::shared_ptr<const TextDfa>> Pattern(const std::string& pattern);
+  // Null for formats that are not enforced.
+  Result<std::shared_ptr<const TextDfa>> Format(const std::string& name);
+
+ private:
+  std::unordered_map<std::string, std::shared_ptr<const TextDfa>> patterns_, formats_;
+};
+
+// By value: 1 and 1.0 are equal, and so are objects whatever the order of their members.
+bool SameJson(const OrderedJson& a, uint32_t a_node, const OrderedJson& b, uint32_t b_node);
+
+class SchemaCheck {
+ public:
+  SchemaCheck(const SchemaDocument& document, PatternCache& patterns)
+      : document_(document), patterns_(patterns) {}
+  // Errors: kUnsupported, with the pointer, for a keyword that this cannot judge.
+  Result<bool> Meets(uint32_t schema, const OrderedJson& json, uint32_t value);
+
+ private:
+  Result<bool> MeetsKeyword(uint32_t schema, const std::string& keyword, uint32_t argument,
+                            const OrderedJson& json, uint32_t value);
+  Result<bool> MeetsObjectKeyword(uint32_t schema, const std::string& keyword, uint32_t argument,
+                                  const OrderedJson& json, uint32_t value);
+
+  const SchemaDocument& document_;
+  PatternCache& patterns_;
+  size_t depth_ = 0;
+};
+
+}  // namespace gemma3
