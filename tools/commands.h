@@ -16,5 +16,6 @@ int LogitsCommand(int argc, const char* const* argv);
 int DoctorCommand(int argc, const char* const* argv);
 int ConvertCommand(int argc, const char* const* argv);
 int CacheCommand(int argc, const char* const* argv);
+int SchemaCommand(int argc, const char* const* argv);
 
 }  // namespace gemma3::cli

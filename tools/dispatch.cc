@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"chat", "talk with a model in the terminal", ChatCommand},
     {"classify", "does a picture violate a policy (ShieldGemma 2)", ClassifyCommand},
     {"tokenize", "text to token ids and back", TokenizeCommand},
+    {"schema", "check a JSON schema or grammar, and texts against it", SchemaCommand},
     {"inspect", "a model's configuration, tensors and memory plan", InspectCommand},
     {"bench", "measure speed, and its share of what this machine allows", BenchCommand},
     {"perplexity", "how well a model predicts a text", PerplexityCommand},

@@ -11,6 +11,7 @@ namespace gemma3 {
 bool TextTerminal::CanComplete(TextDfa::State state, uint32_t count) const {
   if (count > most) return false;
   if (lengths.empty()) return true;
+  if (smooth) return most == kNoLimit || dfa->Shortest(state) <= most - count;
   const uint32_t need = least > count ? least - count : 0;
   const uint32_t room = most == kNoLimit ? kNoLimit : most - count;
   for (const auto& [first, last] : lengths[state]) {

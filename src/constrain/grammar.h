@@ -14,6 +14,7 @@
 //   kCountAtLeast   `next`, where the counter is at least `a`
 //   kTake           `next`, where bit `a` of the counter is not set, with that bit set
 //   kTakenBelow     `next`, where fewer than `a` bits are set; kTakenAtLeast: at least `a`
+//   kMissingAtMost  `next`, where at most num of the bits `a` are not set
 #pragma once
 
 #include <algorithm>
@@ -49,13 +50,14 @@ enum class NodeKind : uint8_t {
   kTake,
   kTakenBelow,
   kTakenAtLeast,
+  kMissingAtMost,
 };
 
 struct GrammarNode {
   NodeKind kind = NodeKind::kFail;
   uint32_t a = 0;
   NodeId next = kNoNode;
-  uint32_t num = 0;            // kAlt
+  uint32_t num = 0;            // kAlt, kMissingAtMost
   NodeId also = kNoNode;       // kTerminal of keys: the node of the keys behind the first one
 };
 

@@ -191,6 +191,15 @@ class MaskMaker {
         });
   }
 
+  // Whether the bounds on the length of a text cannot matter in the next `reach` bytes.
+  bool NoBoundWithin(TerminalStates::Id state, uint32_t count, uint32_t reach) const {
+    const TerminalStates::State& s = states_.terminals().state(state);
+    if (!s.counted) return true;
+    const TextTerminal& text = states_.terminals().TextOf(s);
+    if (count < text.least || (!text.lengths.empty() && !text.smooth)) return false;
+    return text.most == kNoLimit || text.most - count > uint64_t{reach} + text.max_shortest;
+  }
+
   const TerminalMask& MaskOf(TerminalStates::Id state, uint32_t count) {
     auto& known = store_.terminal_masks[uint64_t{state} << 32 | count];
     if (known != nullptr) return *known;
@@ -217,23 +226,37 @@ class MaskMaker {
     const TokenTrie& trie = rest_only ? vocabulary_.not_plain() : vocabulary_.all();
     mask->exits_in_rest = rest_only;
     Collector found(vocabulary_.size());
-    trie.Walk(
-        0, trie.nodes().size(), 0, TerminalAt{state, count},
-        [&](const TerminalAt& from, uint8_t byte, TerminalAt& to) {
-          to.count = from.count;
-          to.state = terminals.Step(from.state, byte, &to.count);
-          return to.state != TerminalStates::kDead;
-        },
-        [&](size_t i, const TerminalAt& at) {
-          const TokenTrie::Node& node = trie.nodes()[i];
-          if (node.has_token()) found.Add(node.token());
-          if (node.size() == 1 || !terminals.Accepts(at.state, at.count)) return;
-          if (mask->exits.size() >= kMaxExits) {
-            mask->too_many_exits = true;
-          } else {
-            mask->exits.push_back({static_cast<uint32_t>(i), terminals.state(at.state).key});
-          }
-        });
+    const auto take = [&](size_t i, bool accepts, TerminalStates::Id at) {
+      const TokenTrie::Node& node = trie.nodes()[i];
+      if (node.has_token()) found.Add(node.token());
+      if (node.size() == 1 || !accepts) return;
+      if (mask->exits.size() >= kMaxExits) {
+        mask->too_many_exits = true;
+      } else {
+        mask->exits.push_back({static_cast<uint32_t>(i), terminals.state(at).key});
+      }
+    };
+    if (NoBoundWithin(state, count, vocabulary_.max_token_bytes())) {
+      // The long walks are of this kind: one load a node.
+      trie.Walk(
+          0, trie.nodes().size(), 0, state,
+          [&](TerminalStates::Id from, uint8_t byte, TerminalStates::Id& to) {
+            to = terminals.StepUncounted(from, byte);
+            return to != TerminalStates::kDead;
+          },
+          [&](size_t i, TerminalStates::Id at) { take(i, terminals.state(at).accepts, at); });
+    } else {
+      trie.Walk(
+          0, trie.nodes().size(), 0, TerminalAt{state, count},
+          [&](const TerminalAt& from, uint8_t byte, TerminalAt& to) {
+            to.count = from.count;
+            to.state = terminals.Step(from.state, byte, &to.count);
+            return to.state != TerminalStates::kDead;
+          },
+          [&](size_t i, const TerminalAt& at) {
+            take(i, terminals.Accepts(at.state, at.count), at.state);
+          });
+    }
     if (mask->too_many_exits) mask->exits.clear();
     if (found.has_bits()) {
       mask->bits = found.TakeBits();

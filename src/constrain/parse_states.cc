@@ -142,6 +142,11 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
           push(node.next, frame);
         }
         break;
+      case NodeKind::kMissingAtMost:
+        if (std::popcount(node.a & ~frames_[frame].counter) <= static_cast<int>(node.num)) {
+          push(node.next, frame);
+        }
+        break;
       case NodeKind::kTakenAtLeast:
         if (std::popcount(frames_[frame].counter) >= static_cast<int>(node.a)) {
           push(node.next, frame);

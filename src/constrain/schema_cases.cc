@@ -158,6 +158,7 @@ Result<SchemaCases::Cases> SchemaCases::Of(const SchemaConj& conj, bool infer) {
   auto cases = std::make_shared<std::vector<SchemaCase>>();
   Branch branch;
   branch.pending.assign(conj.rbegin(), conj.rend());
+  if (nesting_ == 1) branches_ = 0;
   const Status expanded = Expand(std::move(branch), *cases);
   --nesting_;
   infer_ = outer;
@@ -188,8 +189,10 @@ bool SchemaCases::Contradicts(SchemaCase& c) {
 
 Status SchemaCases::Expand(Branch branch, std::vector<SchemaCase>& cases) {
   if (++branches_ > kMaxBranches || cases.size() >= kMaxCases) {
-    return Fail(ErrorCode::kUnsupported,
-                "#: the alternatives of the schema multiply to more than the limit of ", kMaxCases);
+    const uint32_t place = branch.c.literals.empty() ? OrderedJson::kRoot
+                                                     : branch.c.literals[0] >> 1;
+    return Fail(ErrorCode::kUnsupported, json_.Pointer(place),
+                ": the alternatives of the schema multiply to more than the limit of ", kMaxCases);
   }
   while (!branch.pending.empty()) {
     const SchemaLiteral literal = branch.pending.back();

@@ -17,8 +17,8 @@ namespace {
 
 using Kind = OrderedJson::Kind;
 constexpr uint32_t kNone = OrderedJson::kNone;
-// So many names are listed one by one instead of by a pattern.
-constexpr size_t kMaxListedNames = 64;
+// Names that come in any order, each once: bits of the counter of an object.
+constexpr size_t kMaxLooseNames = 32;
 constexpr size_t kMaxExtras = 64;
 // Bits of the counter of an array whose items are all different.
 constexpr size_t kMaxUniqueValues = 32;
@@ -432,7 +432,12 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
   if (closed && patterns.empty()) return {};
   std::shared_ptr<const TextDfa> names = form_.any_text();
   if (!listed.empty()) {
-    GEMMA3_TRY(names, combine(*names, TextDfa::AnyOf(listed), TextDfa::Op::kWithout));
+    // Cases of one schema ask for the same again and again.
+    std::vector<std::string> key = listed;
+    std::sort(key.begin(), key.end());
+    auto& known = all_but_[key];
+    if (known == nullptr) known = std::make_shared<const TextDfa>(TextDfa::AllBut(key));
+    names = known;
   }
   for (const uint32_t schema : c.property_names) {
     GEMMA3_TRY(const auto meet, NamesThatMeet(schema));
@@ -495,33 +500,49 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
 
 Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
   const uint32_t place = PlaceOf(c);
-  // Listed names in the order of the schema, then what is required besides.
+  // Listed names in the order of the schema.
   std::vector<std::string> names;
   std::set<std::string> known;
-  const auto list = [&](const std::string& name) {
-    if (known.insert(name).second) names.push_back(name);
-  };
   for (const uint32_t layer : c.object_layers) {
     if (const uint32_t listed = json_.Find(layer, "properties"); listed != kNone) {
-      for (const std::string& name : json_[listed].keys) list(name);
+      for (const std::string& name : json_[listed].keys) {
+        if (known.insert(name).second) names.push_back(name);
+      }
     }
   }
-  for (const std::string& name : c.required) list(name);
+  // Behind them, in any order and each once: what is required besides, and names of patterns that
+  // match only a few.
+  struct Loose {
+    std::string name;
+    uint32_t rule;
+  };
+  std::vector<Loose> loose;
+  uint32_t loose_required = 0;
   std::vector<std::string> excluded = names;
+  for (const std::string& name : c.required) {
+    if (!known.insert(name).second) continue;
+    GEMMA3_TRY(const SchemaConj conj, cases_.Member(c, name));
+    if (conj == SchemaConj{kNever}) return {};
+    if (loose.size() == kMaxLooseNames) {
+      return Fail(ErrorCode::kUnsupported, json_.Pointer(place), ": more than ", kMaxLooseNames,
+                  " names are required that are no properties; list them");
+    }
+    GEMMA3_TRY(const uint32_t rule, RuleFor(conj, place));
+    loose_required |= uint32_t{1} << loose.size();
+    loose.push_back({name, rule});
+    excluded.push_back(name);
+  }
   excluded.insert(excluded.end(), c.forbidden.begin(), c.forbidden.end());
   std::vector<Extra> extras;
   GEMMA3_CHECK_OK(FindExtras(c, excluded, extras));
-  // A few names are better listed: then none comes twice.
-  std::map<std::string, SchemaConj> by_name;
   for (auto it = extras.begin(); it != extras.end();) {
-    if (it->names->Count(it->names->start()) > kMaxListedNames) {
+    const uint32_t count = it->names->Count(it->names->start());
+    if (count > kMaxLooseNames - loose.size()) {
       ++it;
       continue;
     }
-    for (const std::string& name : it->names->Texts(kMaxListedNames)) {
-      list(name);
-      by_name[name] = it->conj;
-    }
+    GEMMA3_TRY(const uint32_t rule, RuleFor(it->conj, place));
+    for (const std::string& name : it->names->Texts(count)) loose.push_back({name, rule});
     it = extras.erase(it);
   }
   const auto n = static_cast<uint32_t>(names.size());
@@ -529,21 +550,16 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   std::vector<uint8_t> required(n, 0);
   for (uint32_t i = 0; i < n; ++i) {
     required[i] = c.Requires(names[i]) ? 1 : 0;
-    SchemaConj conj;
-    if (const auto it = by_name.find(names[i]); it != by_name.end()) {
-      conj = it->second;
-    } else {
-      GEMMA3_TRY(conj, cases_.Member(c, names[i]));
-    }
+    GEMMA3_TRY(const SchemaConj conj, cases_.Member(c, names[i]));
     GEMMA3_TRY(rules[i], RuleFor(conj, place));
   }
   std::vector<uint32_t> extra_rules, extra_names;
   for (const Extra& extra : extras) {
     GEMMA3_TRY(const uint32_t rule, RuleFor(extra.conj, place));
     extra_rules.push_back(rule);
-    extra_names.push_back(
-        builder_.Text({.dfa = extra.names, .form = TextTerminal::Form::kFree}));
+    extra_names.push_back(builder_.Text({.dfa = extra.names, .form = TextTerminal::Form::kFree}));
   }
+  if (extras.empty() && n + loose.size() < c.min_members) return {};
   // A state is how many listed names are behind, and how many members were written as far as that
   // matters. Without bounds on their number: none, or some.
   const bool bounded = c.max_members != kNoLimit;
@@ -563,28 +579,46 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   const auto behind_of = [&](uint32_t k, uint32_t written) {
     return behind + written * (n + 1) + k;
   };
+  // At most so many of the loose names that are required are missing yet.
+  const auto missing = [&](uint32_t most, NodeId next) {
+    if (loose_required == 0) return next;
+    return builder_.AddNode(
+        {.kind = NodeKind::kMissingAtMost, .a = loose_required, .next = next, .num = most});
+  };
   NodeId first_names = kNoNode;
   for (uint32_t written = 0; written <= top; ++written) {
     const bool may_write = !bounded || written < top;
     const uint32_t after = std::min(written + 1, top);
-    // What begins a member in state (k, written), from the last name to the first.
-    NodeId keys = kNoNode, extra = kNoNode;
-    if (may_write) {
-      std::vector<NodeId> others;
+    const uint32_t room = bounded ? top - written : 32;  // for members from here on
+    // What begins a member behind the listed names.
+    NodeId keys = kNoNode, others = kNoNode;
+    const bool can_reach_least = !extras.empty() || written + loose.size() >= c.min_members;
+    if (may_write && can_reach_least) {
+      std::vector<NodeId> begin;
+      for (uint32_t i = 0; i < loose.size(); ++i) {
+        const NodeId value = builder_.Call(loose[i].rule, behind_of(n, after));
+        const NodeId key = builder_.Terminal(builder_.Literal(QuoteJson(loose[i].name)),
+                                             builder_.Terminal(form_.colon(), value));
+        const bool is_required = (loose_required >> i & 1) != 0;
+        begin.push_back(missing(is_required ? room : room - 1,
+                                builder_.Count(NodeKind::kTake, i, key)));
+      }
       for (size_t i = 0; i < extra_rules.size(); ++i) {
         const NodeId value = builder_.Call(extra_rules[i], behind_of(n, after));
-        others.push_back(
-            builder_.Terminal(extra_names[i], builder_.Terminal(form_.colon(), value)));
+        begin.push_back(missing(room - 1, builder_.Terminal(extra_names[i],
+                                                            builder_.Terminal(form_.colon(),
+                                                                              value))));
       }
-      if (!others.empty()) extra = builder_.Alt(others);
+      if (!begin.empty()) others = builder_.Alt(begin);
     }
     NodeId values = kNoNode;
     if (may_write && n > 0) {
       values = builder_.Reserve(n);
       for (uint32_t i = 0; i < n; ++i) {
-        const NodeId value = builder_.Call(rules[i], behind_of(i + 1, after));
-        builder_.SetNode(
-            values + i, {.kind = NodeKind::kTerminal, .a = form_.colon(), .next = value});
+        NodeId next = behind_of(i + 1, after);
+        next = builder_.Call(rules[i], next);
+        builder_.SetNode(values + i,
+                         {.kind = NodeKind::kTerminal, .a = form_.colon(), .next = next});
       }
     }
     for (uint32_t k = n + 1; k-- > 0;) {
@@ -592,27 +626,22 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
       if (may_write && k < n) {
         const uint32_t last = std::min(next_required[k], n - 1);
         keys = builder_.Keys(key_set, k, last, values, last > k ? keys : kNoNode);
-        begin.push_back(keys);
+        begin.push_back(missing(room - 1, keys));
       }
-      if (extra != kNoNode && next_required[k] == n) begin.push_back(extra);
+      if (others != kNoNode && next_required[k] == n) begin.push_back(others);
       const bool may_close = next_required[k] == n && written >= c.min_members;
       if (written == 0) {
-        if (k > 0) {
-          builder_.SetNode(behind_of(k, 0), {});
-          continue;
+        if (k > 0) continue;
+        if (may_close) {
+          begin.push_back(missing(0, builder_.Terminal(form_.bare_brace(), done)));
         }
-        if (may_close) begin.push_back(builder_.Terminal(form_.bare_brace(), done));
         first_names = begin.empty() ? builder_.Fail() : builder_.Alt(begin);
         continue;
       }
       std::vector<NodeId> choice;
-      if (may_close) choice.push_back(builder_.Terminal(form_.close_brace(), done));
+      if (may_close) choice.push_back(missing(0, builder_.Terminal(form_.close_brace(), done)));
       if (!begin.empty()) choice.push_back(builder_.Terminal(form_.comma(), builder_.Alt(begin)));
-      if (choice.empty()) {
-        builder_.SetNode(behind_of(k, written), {});
-      } else {
-        builder_.SetAlt(behind_of(k, written), choice);
-      }
+      if (!choice.empty()) builder_.SetAlt(behind_of(k, written), choice);
     }
   }
   builder_.SetEntry(rule, builder_.Terminal(form_.open_brace(), first_names));

@@ -65,6 +65,7 @@ class SchemaCompiler {
   std::vector<std::pair<uint32_t, SchemaConj>> open_;
   std::vector<uint32_t> places_;  // by rule: a node of the schema, for messages
   std::vector<std::pair<NumberSpec, uint32_t>> numbers_;
+  std::map<std::vector<std::string>, std::shared_ptr<const TextDfa>> all_but_;
 };
 
 }  // namespace gemma3

@@ -158,7 +158,13 @@ Result<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
     if (uri.starts_with("http:")) uri.remove_prefix(5);
     const bool old = uri.starts_with("//json-schema.org/draft-");
     document.ref_stands_alone_ = old;
+    document.old_ids_ = old;
     // Any other name: a dialect of one's own, read as all drafts together.
+  } else {
+    // What stands beside a $ref counts then, which is the narrower reading. Whether an $id there
+    // does has no narrower reading; `definitions` without `$defs` is how the old drafts write.
+    document.old_ids_ = json.Find(root, "$defs") == OrderedJson::kNone &&
+                        json.Find(root, "definitions") != OrderedJson::kNone;
   }
   document.FindIds(root, "", root);
   document.resources_.emplace("", root);
@@ -176,7 +182,7 @@ void SchemaDocument::FindIds(uint32_t start, const std::string& start_base, uint
     open.pop_back();
     const OrderedJsonNode& schema = json_[place.node];
     if (schema.kind != Kind::kObject) continue;
-    const bool alone = ref_stands_alone_ && json_.Find(place.node, "$ref") != OrderedJson::kNone;
+    const bool alone = old_ids_ && json_.Find(place.node, "$ref") != OrderedJson::kNone;
     for (const char* word : {"$id", "id"}) {
       const uint32_t id = json_.Find(place.node, word);
       if (alone || id == OrderedJson::kNone || json_.kind(id) != Kind::kString) continue;

@@ -64,6 +64,8 @@ class TerminalStates {
     if (entry == kDead || !states_[entry & kIdMask].counted) return entry & kIdMask;
     return StepCounted(entry, count);
   }
+  // The same without regard to the bounds of a counted text.
+  Id StepUncounted(Id id, uint8_t byte) { return Row(id)[byte] & kIdMask; }
   // Of a text that is not counted: [256] states.
   const uint32_t* Row(Id id) {
     const uint32_t* row = rows_[id].get();

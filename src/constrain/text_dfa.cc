@@ -153,33 +153,67 @@ TextDfa::State TextDfaBuilder::AddState(bool accepts) {
   return static_cast<TextDfa::State>(dfa_.accepting_.size() - 1);
 }
 
-TextDfa TextDfaBuilder::Finish() && {
-  const size_t n = dfa_.num_classes_;
-  const size_t old_states = dfa_.accepting_.size();
-  // Back edges, to find what reaches an accepting state.
-  std::vector<std::vector<uint32_t>> from(old_states);
-  for (size_t s = 1; s < old_states; ++s) {
-    for (size_t c = 1; c < n; ++c) {
-      const TextDfa::State next = dfa_.table_[s * n + c];
-      if (next != 0 && (from[next].empty() || from[next].back() != s)) {
-        from[next].push_back(static_cast<uint32_t>(s));
+namespace {
+
+// Pairs of states as lists by the second one, in two flat arrays: this runs for every object of a
+// schema.
+class BackEdges {
+ public:
+  BackEdges(const std::vector<TextDfa::State>& table, size_t states, size_t classes)
+      : begin_(states + 1, 0) {
+    for (const bool counting : {true, false}) {
+      if (!counting) {
+        for (size_t s = 0; s < states; ++s) begin_[s + 1] += begin_[s];
+        from_.resize(begin_[states]);
+        fill_.assign(begin_.begin(), begin_.end() - 1);
+      }
+      for (size_t s = 1; s < states; ++s) {
+        TextDfa::State last = 0;
+        for (size_t c = 1; c < classes; ++c) {
+          const TextDfa::State next = table[s * classes + c];
+          if (next == 0 || next == last) continue;
+          last = next;
+          if (counting) {
+            ++begin_[next + 1];
+          } else {
+            from_[fill_[next]++] = static_cast<uint32_t>(s);
+          }
+        }
       }
     }
   }
-  std::vector<uint32_t> shortest(old_states, TextDfa::kUnlimited);
+  const uint32_t* begin(size_t state) const { return from_.data() + begin_[state]; }
+  const uint32_t* end(size_t state) const { return from_.data() + begin_[state + 1]; }
+
+  // The number of edges from each state to one of `queue`, UINT32_MAX where there is no way.
+  std::vector<uint32_t> Distances(std::vector<uint32_t> queue) const {
+    std::vector<uint32_t> distance(begin_.size() - 1, UINT32_MAX);
+    for (const uint32_t s : queue) distance[s] = 0;
+    for (size_t i = 0; i < queue.size(); ++i) {
+      for (const uint32_t* s = begin(queue[i]); s != end(queue[i]); ++s) {
+        if (distance[*s] != UINT32_MAX) continue;
+        distance[*s] = distance[queue[i]] + 1;
+        queue.push_back(*s);
+      }
+    }
+    return distance;
+  }
+
+ private:
+  std::vector<uint32_t> begin_, fill_, from_;
+};
+
+}  // namespace
+
+TextDfa TextDfaBuilder::Finish() && {
+  const size_t n = dfa_.num_classes_;
+  const size_t old_states = dfa_.accepting_.size();
   std::vector<uint32_t> queue;
   for (size_t s = 1; s < old_states; ++s) {
-    if (dfa_.accepting_[s] == 0) continue;
-    shortest[s] = 0;
-    queue.push_back(static_cast<uint32_t>(s));
+    if (dfa_.accepting_[s] != 0) queue.push_back(static_cast<uint32_t>(s));
   }
-  for (size_t i = 0; i < queue.size(); ++i) {
-    for (const uint32_t s : from[queue[i]]) {
-      if (shortest[s] != TextDfa::kUnlimited) continue;
-      shortest[s] = shortest[queue[i]] + 1;
-      queue.push_back(s);
-    }
-  }
+  const std::vector<uint32_t> shortest =
+      BackEdges(dfa_.table_, old_states, n).Distances(std::move(queue));
   // Keep what is alive and reachable, in the order of a walk from the start: equal automata that
   // were found in another order become equal values more often.
   std::vector<uint32_t> number(old_states, 0), order;
@@ -191,7 +225,7 @@ TextDfa TextDfaBuilder::Finish() && {
   for (size_t i = 0; i < order.size(); ++i) {
     for (size_t c = 1; c < n; ++c) {
       const TextDfa::State next = dfa_.table_[order[i] * n + c];
-      if (next == 0 || shortest[next] == TextDfa::kUnlimited || number[next] != 0) continue;
+      if (next == 0 || number[next] != 0 || shortest[next] == TextDfa::kUnlimited) continue;
       order.push_back(next);
       number[next] = static_cast<uint32_t>(order.size());
     }
@@ -222,50 +256,23 @@ TextDfa TextDfaBuilder::Finish() && {
   plain[0] = 0;
 
   // Freedom: the distance to the nearest state that refuses a plain character.
-  from.assign(states, {});
-  for (size_t s = 1; s < states; ++s) {
-    for (size_t c = 1; c < n; ++c) {
-      const TextDfa::State next = dfa_.table_[s * n + c];
-      if (next != 0 && (from[next].empty() || from[next].back() != s)) {
-        from[next].push_back(static_cast<uint32_t>(s));
-      }
-    }
-  }
-  dfa_.freedom_.assign(states, TextDfa::kUnlimited);
+  const BackEdges back(dfa_.table_, states, n);
   queue.clear();
   for (size_t s = 1; s < states; ++s) {
     for (size_t c = 1; c < n; ++c) {
-      if (plain[c] != 0 && dfa_.table_[s * n + c] == 0) {
-        dfa_.freedom_[s] = 0;
-        queue.push_back(static_cast<uint32_t>(s));
-        break;
-      }
+      if (plain[c] == 0 || dfa_.table_[s * n + c] != 0) continue;
+      queue.push_back(static_cast<uint32_t>(s));
+      break;
     }
   }
-  for (size_t i = 0; i < queue.size(); ++i) {
-    for (const uint32_t s : from[queue[i]]) {
-      if (dfa_.freedom_[s] != TextDfa::kUnlimited) continue;
-      dfa_.freedom_[s] = dfa_.freedom_[queue[i]] + 1;
-      queue.push_back(s);
-    }
-  }
+  dfa_.freedom_ = back.Distances(std::move(queue));
 
   // Longest and count: states on or before a cycle are unlimited; the others in order of leaving.
   dfa_.longest_.assign(states, TextDfa::kUnlimited);
   dfa_.count_.assign(states, TextDfa::kUnlimited);
   std::vector<uint32_t> pending(states, 0);
   for (size_t s = 1; s < states; ++s) {
-    for (size_t c = 1; c < n; ++c) {
-      if (dfa_.table_[s * n + c] != 0) ++pending[s];
-    }
-  }
-  std::vector<std::vector<uint32_t>> edges(states);
-  for (size_t s = 1; s < states; ++s) {
-    for (size_t c = 1; c < n; ++c) {
-      if (const auto next = dfa_.table_[s * n + c]; next != 0) {
-        edges[next].push_back(static_cast<uint32_t>(s));
-      }
-    }
+    for (const uint32_t* f = back.begin(s); f != back.end(s); ++f) ++pending[*f];
   }
   queue.clear();
   for (size_t s = 1; s < states; ++s) {
@@ -283,8 +290,8 @@ TextDfa TextDfaBuilder::Finish() && {
     }
     dfa_.longest_[s] = longest;
     dfa_.count_[s] = static_cast<uint32_t>(count);
-    for (const uint32_t before : edges[s]) {
-      if (--pending[before] == 0) queue.push_back(before);
+    for (const uint32_t* f = back.begin(s); f != back.end(s); ++f) {
+      if (--pending[*f] == 0) queue.push_back(*f);
     }
   }
   return std::move(dfa_);
@@ -297,7 +304,7 @@ TextDfa TextDfa::Any() {
   return std::move(builder).Finish();
 }
 
-TextDfa TextDfa::AnyOf(const std::vector<std::string>& texts) {
+TextDfa TextDfa::OfTexts(const std::vector<std::string>& texts, bool others) {
   // One set for each character that occurs.
   CharSet used;
   for (std::string_view text : texts) {
@@ -310,10 +317,21 @@ TextDfa TextDfa::AnyOf(const std::vector<std::string>& texts) {
   for (const CharRange& range : used.ranges()) {
     for (uint32_t c = range.first; c <= range.last; ++c) sets.push_back({{c, c}});
   }
+  if (others) sets.push_back(CharSet::All());
   TextDfaBuilder builder(sets);
   std::unordered_map<uint32_t, size_t> class_of;
   for (size_t c = 1; c < builder.num_classes(); ++c) class_of[builder.CharOf(c)] = c;
-  builder.AddState(false);
+  builder.AddState(others);
+  // Beside the listed texts, everything leads to a state that accepts everything.
+  State rest = kDead;
+  const auto open = [&](State state) {
+    for (size_t c = 1; others && c < builder.num_classes(); ++c) builder.SetNext(state, c, rest);
+  };
+  if (others) {
+    rest = builder.AddState(true);
+    open(rest);
+    open(1);
+  }
   std::unordered_map<uint64_t, State> next;
   for (std::string_view text : texts) {
     State state = 1;
@@ -321,12 +339,13 @@ TextDfa TextDfa::AnyOf(const std::vector<std::string>& texts) {
       const size_t c = class_of[TakeChar(text)];
       const auto [it, is_new] = next.emplace(uint64_t{state} << 16 | c, 0);
       if (is_new) {
-        it->second = builder.AddState(false);
+        it->second = builder.AddState(others);
+        open(it->second);
         builder.SetNext(state, c, it->second);
       }
       state = it->second;
     }
-    builder.SetAccepts(state);
+    builder.SetAccepts(state, !others);
   }
   return std::move(builder).Finish();
 }

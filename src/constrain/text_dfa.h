@@ -64,9 +64,10 @@ class TextDfa {
   }
   uint64_t Hash() const;
 
-  // Every text, and the texts of a list.
+  // Every text; the texts of a list; all but those.
   static TextDfa Any();
-  static TextDfa AnyOf(const std::vector<std::string>& texts);
+  static TextDfa AnyOf(const std::vector<std::string>& texts) { return OfTexts(texts, false); }
+  static TextDfa AllBut(const std::vector<std::string>& texts) { return OfTexts(texts, true); }
 
   enum class Op { kAnd, kOr, kWithout };
   // Errors: kUnsupported where the result has more than kMaxStates states.
@@ -76,6 +77,7 @@ class TextDfa {
 
  private:
   friend class TextDfaBuilder;
+  static TextDfa OfTexts(const std::vector<std::string>& texts, bool others);
   uint32_t ClassOf(uint32_t c) const {
     return c < 128 ? ascii_[c] : classes_[IntervalOf(c)];
   }
@@ -105,7 +107,9 @@ class TextDfaBuilder {
   void SetNext(TextDfa::State from, size_t char_class, TextDfa::State to) {
     dfa_.table_[from * dfa_.num_classes_ + char_class] = to;
   }
-  void SetAccepts(TextDfa::State state) { dfa_.accepting_[state] = 1; }
+  void SetAccepts(TextDfa::State state, bool accepts) {
+    dfa_.accepting_[state] = accepts ? 1 : 0;
+  }
   size_t num_states() const { return dfa_.accepting_.size(); }
   TextDfa Finish() &&;
 

@@ -14,7 +14,7 @@ BEGIN {
   layer["src/threading"] = 1
   layer["ops"] = 2; layer["src/formats"] = 2; layer["src/text"] = 2
   layer["src/stores"] = 2
-  layer["src/weights"] = 3; layer["src/chat"] = 3; layer["src/decode"] = 3; layer["src/image"] = 3
+  layer["src/weights"] = 3; layer["src/constrain"] = 3; layer["src/chat"] = 3; layer["src/decode"] = 3; layer["src/image"] = 3
   layer["src/model"] = 4; layer["src/vision"] = 4
   layer["src/generate"] = 5
   layer["src/engine"] = 6
@@ -31,9 +31,11 @@ BEGIN {
   # A free function declared in a service header may be defined further down.
   defines["src/stores", "include/gemma3/model.h"] = 1  # FindModel
   defines["src/chat", "include/gemma3/classify.h"] = 1  # ShieldGemmaPolicies
-  # Besides the public headers the program uses these (checked arithmetic and errors; tensors in
+  # Besides the public headers the program uses these (checked arithmetic and errors; the matcher,
+  # for `gemma3 schema`; tensors in
   # files, for comparing logits).
   program["include/gemma3"] = program["src/base"] = program["src/formats"] = 1
+  program["src/constrain"] = 1
   # Which folders may see a third-party library.
   sees["hwy"] = "ops src/threading"
   sees["sentencepiece"] = "src/text"

@@ -1,0 +1,251 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "gemma3/constraint.h"
+#include "tests/constrain/texts.h"
+
+namespace gemma3 {
+namespace {
+
+struct Vector {
+  const char* schema;
+  std::vector<std::string> accepted, refused;
+};
+
+void CheckVectors(const std::vector<Vector>& vectors, const JsonSchemaOptions& options = {}) {
+  for (const Vector& v : vectors) {
+    const auto schema = JsonSchema::Compile(v.schema, options);
+    ASSERT_TRUE(schema.has_value()) << v.schema << "\n" << schema.error().message;
+    for (const std::string& text : v.accepted) EXPECT_TRUE(Accepts(*schema, text)) << v.schema << text;
+    for (const std::string& text : v.refused) EXPECT_FALSE(Accepts(*schema, text)) << v.schema << text;
+  }
+}
+
+std::string ErrorOf(const std::string& schema, ErrorCode code,
+                    const JsonSchemaOptions& options = {}) {
+  const auto compiled = JsonSchema::Compile(schema, options);
+  EXPECT_FALSE(compiled.has_value()) << schema.substr(0, 200);
+  if (compiled) return "";
+  EXPECT_EQ(compiled.error().code, code) << compiled.error().message;
+  return compiled.error().message;
+}
+
+std::string Repeat(const std::string& text, size_t times) {
+  std::string out;
+  for (size_t i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+constexpr char kTwoMembers[] =
+    R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},)"
+    R"("required":["a"],"additionalProperties":false})";
+
+TEST(JsonSchema, AcceptsWhatIsValidAndNothingElse) {
+  CheckVectors({
+      {kTwoMembers,
+       {R"({"a":1})", R"({"a": 1, "b": ""})", "{\n  \"a\": 1,\n  \"b\": \"x\"\n}"},
+       {"{}", R"({"b":"","a":1})", R"({"a":1,})", R"({"a":1,"c":2})", "{\"a\":1}\n",
+        R"({"a":1,"a":2})", R"({"a" :1})", R"({"a":1 ,"b":""})", R"( {"a":1})"}},
+      {R"({"type":["string","null"],"maxLength":2})",
+       {"null", R"("")", R"("é😀")", R"("\ud83d\ude00x")", R"("\n\t")", R"("\u00e9")"},
+       {R"("abc")", R"("\ud83d")", "\"\n\"", "nul", R"("\ude00")", R"("\x")", "\"\xC3\""}},
+      {R"({"enum":["a\"b",1.0,null,{"k":[1,2]}]})",
+       {R"("a\"b")", "1.0", "1", "null", R"({"k":[1,2]})", R"({"k": [1, 2]})"},
+       {R"("a")", R"({"k":[2,1]})", "2"}},
+      {R"({"type":"array","prefixItems":[{"type":"integer"},{"type":"boolean"}],"items":false})",
+       {"[]", "[1]", "[1, true]"},
+       {"[true]", "[1,true,2]", "[1,]"}},
+      {R"({"type":"array","items":{"type":"integer"},"minItems":2,"maxItems":3})",
+       {"[1,2]", "[1,2,3]"},
+       {"[]", "[1]", "[1,2,3,4]"}},
+      {R"({"$defs":{"n":{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":)"
+       R"([{"$ref":"#/$defs/n"},{"type":"null"}]}},"required":["v","next"],)"
+       R"("additionalProperties":false}},"$ref":"#/$defs/n"})",
+       {R"({"v":1,"next":null})", R"({"v":1,"next":{"v":2,"next":null}})"},
+       {R"({"v":1})", R"({"v":1,"next":{}})"}},
+      {R"({"type":"string","pattern":"^[a-z]+$","minLength":2})",
+       {R"("ab")"},
+       {R"("a")", R"("aB")", R"("ab\n")", R"("")"}},
+      {R"({"type":"string","pattern":"b"})", {R"("b")", R"("abc")", R"("日b")"}, {R"("a")", R"("")"}},
+      {R"({"type":"object","additionalProperties":{"type":"integer"},"properties":{"x":{"type":"string"}}})",
+       {"{}", R"({"x":"1"})", R"({"y":1})", R"({"x":"","xx":2})"},
+       {R"({"x":1})", R"({"y":"1"})", R"({"\u0078":1})"}},
+      {R"({"anyOf":[{"type":"integer"},false,{"type":"string","enum":["q"]}]})",
+       {"5", R"("q")"},
+       {R"("r")", "5.5", "true"}},
+      {R"({"oneOf":[{"type":"object","properties":{"t":{"const":"c"},"r":{"type":"number"}},)"
+       R"("required":["t","r"]},{"type":"object","properties":{"t":{"const":"s"},"w":)"
+       R"({"type":"number"}},"required":["t","w"]}]})",
+       {R"({"t":"c","r":1.5})", R"({"t":"s","w":0})"},
+       {R"({"t":"c","w":1})", R"({"t":"x"})"}},
+      {R"({"oneOf":[{"type":"integer"},{"type":"number","minimum":2}]})",
+       {"1", "2.5", "-7"},
+       {"2", "3", "1.5"}},
+      {R"({"allOf":[{"type":"integer","minimum":3},{"maximum":5}]})", {"3", "5"}, {"2", "6", "4.5"}},
+      {R"({"type":"string","format":"date"})",
+       {R"("2024-02-29")"},
+       {R"("2023-02-29")", R"("2024-13-01")", R"("24-01-01")"}},
+      {"true",
+       {R"({"a":[1,{"b":null}]})", "-1.5e3", R"("x")", Repeat("[", 32) + Repeat("]", 32)},
+       {"{a:1}", "[1 2]", "'x'", "01", "nan", Repeat("[", 33) + Repeat("]", 33)}},
+      {R"({"type":"object","properties":{"a/b":{"type":"integer"},"c~d":{"$ref":)"
+       R"("#/properties/a~1b"}},"required":["c~d"],"additionalProperties":false})",
+       {R"({"c~d":1})", R"({"a/b":1,"c~d":2})"},
+       {R"({"c~d":"x"})"}},
+      {R"({"type":"object","properties":{"p":false,"q":{}},"required":["q"]})",
+       {R"({"q":[]})"},
+       {R"({"p":1,"q":1})"}},
+      {R"({"type":"object","required":["x","y"]})",
+       {R"({"x":1,"y":2})", R"({"y":1,"z":0,"x":2})"},
+       {R"({"x":1})", R"({"x":1,"x":2,"y":1})"}},
+      {R"({"type":"object","propertyNames":{"enum":["p","q"]},"minProperties":2})",
+       {R"({"q":1,"p":2})", R"({"p":1,"q":2})"},
+       {R"({"p":1})", R"({"p":1,"p":1})", "{}"}},
+      {R"({"type":"object","properties":{"a":{},"b":{},"c":{}},"maxProperties":1,"additionalProperties":false})",
+       {"{}", R"({"c":1})"},
+       {R"({"a":1,"b":1})"}},
+      {R"({"type":"array","uniqueItems":true,"items":{"enum":["a",1,null]},"minItems":2})",
+       {R"(["a",1])", R"([null, "a", 1])"},
+       {R"(["a","a"])", R"(["a"])", R"([1,null,1])"}},
+      {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},)"
+       R"("dependentRequired":{"a":["b"]},"additionalProperties":false})",
+       {"{}", R"({"b":1})", R"({"a":1,"b":1})"},
+       {R"({"a":1})"}},
+      {R"({"type":"object","properties":{"k":{"enum":["x","y"]},"v":{}},"required":["k"],)"
+       R"("if":{"properties":{"k":{"const":"x"}}},"then":{"required":["v"]},"additionalProperties":false})",
+       {R"({"k":"y"})", R"({"k":"x","v":1})"},
+       {R"({"k":"x"})"}},
+      {R"({"type":"object","patternProperties":{"^n":{"type":"integer"}},"additionalProperties":false})",
+       {"{}", R"({"n1":1,"nn":2})"},
+       {R"({"x":1})", R"({"n":"x"})"}},
+      {R"({"minimum":0,"exclusiveMinimum":true,"type":"integer"})", {"1"}, {"0"}},
+      {R"({"type":"string","not":{"enum":["a","b"]}})", {R"("c")", R"("aa")"}, {R"("a")", R"("b")"}},
+  });
+}
+
+TEST(JsonSchema, WritesNoBlanksWhereCompactIsAsked) {
+  CheckVectors({{kTwoMembers, {R"({"a":1,"b":"x"})"}, {R"({"a": 1})", "{\n\"a\":1}"}}},
+               {.form = {.compact = true}});
+}
+
+TEST(JsonSchema, ClosesObjectsAndInfersTypesWhereAsked) {
+  CheckVectors({{R"({"type":"object"})", {"{}"}, {R"({ "x":1})"}},
+                {R"({"type":"object","additionalProperties":{"type":"null"}})", {R"({"x":null})"}, {}}},
+               {.closed_objects = true});
+  CheckVectors({{R"({"properties":{"a":{"minimum":1}}})", {"{}", R"({"a":2})"}, {"1", R"({"a":"x"})"}},
+                {R"({"minLength":1,"minimum":1})", {"[]", "2", R"("a")"}, {"0"}}},
+               {.infer_type = true});
+  CheckVectors({{R"({"properties":{"a":{"minimum":1}}})", {"1", R"({"a":"x"})"}, {R"({"a":0})"}}});
+}
+
+TEST(JsonSchema, NamesTheKeywordItCannotEnforce) {
+  const struct {
+    const char *schema, *pointer, *word;
+  } cases[] = {
+      {R"({"properties":{"t":{"contains":{"type":"null"},"type":"array"}}})", "#/properties/t", "contains"},
+      {R"({"items":{"$dynamicRef":"#x"}})", "#/items", "$dynamicRef"},
+      {R"({"allOf":[{}],"unevaluatedProperties":false})", "#", "unevaluatedProperties"},
+      {R"({"type":"array","uniqueItems":true,"items":{}})", "#", "uniqueItems"},
+      {R"({"type":"string","format":"regex"})", "#", "format"},
+      {R"({"properties":{"p":{"type":"string","pattern":"a(?=b)c"}}})", "#/properties/p/pattern", "look-ahead"},
+      {R"({"$ref":"http://example.com/other.json"})", "#/$ref", "another document"},
+      {R"({"oneOf":[{"items":{"type":"null"}},{"type":"array"}]})", "#/oneOf/0", "items"},
+      {R"({"type":"number","multipleOf":1.23456789})", "#", "multiples"},
+  };
+  for (const auto& c : cases) {
+    const std::string message = ErrorOf(c.schema, ErrorCode::kUnsupported);
+    EXPECT_TRUE(message.starts_with(std::string(c.pointer) + ":")) << message;
+    EXPECT_NE(message.find(c.word), std::string::npos) << message;
+  }
+  // Where its type is excluded, it does not matter.
+  CheckVectors({{R"({"type":"string","contains":{}})", {R"("a")"}, {"[]"}}});
+}
+
+TEST(JsonSchema, SaysWhatIsNoSchema) {
+  const struct {
+    const char *schema, *words;
+  } cases[] = {
+      {R"({"properties":{"a":{"type":"strin"}}})", "#/properties/a/type:"},
+      {R"({"minLength":"3"})", "#/minLength:"},
+      {R"({"required":[1]})", "#/required/0:"},
+      {R"({"anyOf":[]})", "#/anyOf:"},
+      {R"({"pattern":3})", "#/pattern:"},
+      {R"({"pattern":"("})", "#/pattern:"},
+      {R"({"multipleOf":0})", "#/multipleOf:"},
+      {R"({"$ref":"#/nowhere"})", "#/$ref:"},
+      {R"({"properties":{"a":1}})", "#/properties/a:"},
+      {R"({"a":1,"a":2})", "twice"},
+      {"[]", "#:"},
+      {"{", "byte"},
+      {R"({"type":"integer","minimum":5,"maximum":4})", "#:"},
+      {R"({"type":"object","properties":{"a":{"enum":[]}},"required":["a"]})", "no value"},
+      {"false", "no value"},
+      {R"({"$ref":"#"})", "no value"},
+      {R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", "no value"},
+  };
+  for (const auto& c : cases) {
+    const std::string message = ErrorOf(c.schema, ErrorCode::kInvalidArgument);
+    EXPECT_NE(message.find(c.words), std::string::npos) << message;
+  }
+}
+
+TEST(JsonSchema, NamesWhatLenientLeavesOut) {
+  const auto schema = JsonSchema::Compile(
+      R"({"type":"array","contains":{"const":1},"items":{"type":"string","pattern":"(?=a)b"}})",
+      {.lenient = true});
+  ASSERT_TRUE(schema.has_value()) << schema.error().message;
+  EXPECT_TRUE(schema->relaxed());
+  ASSERT_EQ(schema->remarks().size(), 2u);
+  EXPECT_NE(schema->remarks()[0].find("contains"), std::string::npos);
+  EXPECT_NE(schema->remarks()[1].find("#/items/pattern"), std::string::npos);
+  const auto words = JsonSchema::Compile(R"({"format":"colour","x-order":1})");
+  ASSERT_TRUE(words.has_value());
+  EXPECT_FALSE(words->relaxed());
+  EXPECT_EQ(words->remarks().size(), 2u);
+}
+
+TEST(JsonSchema, KeepsToItsLimits) {
+  const std::string deep = Repeat(R"({"items":)", 300) + "{}" + Repeat("}", 300);
+  EXPECT_NE(ErrorOf(deep, ErrorCode::kInvalidArgument).find("256"), std::string::npos);
+  EXPECT_NE(ErrorOf(std::string(2 << 20, ' '), ErrorCode::kInvalidArgument).find("limit"),
+            std::string::npos);
+  std::string values;
+  for (int i = 0; i < 10001; ++i) values += (i > 0 ? "," : "") + std::to_string(i);
+  EXPECT_NE(ErrorOf("{\"enum\":[" + values + "]}", ErrorCode::kUnsupported).find("10000"),
+            std::string::npos);
+  // 2^12 alternatives.
+  std::string choices;
+  for (int i = 0; i < 12; ++i) {
+    choices += std::string(i > 0 ? "," : "") + R"({"anyOf":[{"required":["a)" + std::to_string(i) +
+               R"("]},{"required":["b)" + std::to_string(i) + R"("]}]})";
+  }
+  ErrorOf("{\"type\":\"object\",\"allOf\":[" + choices + "]}", ErrorCode::kUnsupported);
+  ErrorOf("true", ErrorCode::kInvalidArgument, {.form = {.max_depth = 0}});
+}
+
+TEST(JsonSchema, EndsRecursionBeforeItGetsTooDeep) {
+  // A member may hold the whole again; at the limit only those that need not are written.
+  const auto schema = JsonSchema::Compile(
+      R"({"type":"object","properties":{"n":{"$ref":"#"},"v":{"type":"null"}},"additionalProperties":false})",
+      {.form = {.max_recursion = 3}});
+  ASSERT_TRUE(schema.has_value()) << schema.error().message;
+  EXPECT_TRUE(Accepts(*schema, R"({"n":{"n":{"v":null}}})"));
+  EXPECT_FALSE(Accepts(*schema, R"({"n":{"n":{"n":{}}}})"));
+  // The refusal comes where there is still another way, never behind the last one.
+  EXPECT_EQ(FailsAt(*schema, R"({"n":{"n":{"n":{}}}})"), 12u);
+}
+
+TEST(JsonSchema, AnyObjectIsAnObject) {
+  const auto any = JsonSchema::AnyObject();
+  ASSERT_TRUE(any.has_value());
+  EXPECT_TRUE(Accepts(*any, R"({"a": [1, {"b": null}], "c": "\u00e9"})"));
+  EXPECT_TRUE(Accepts(*any, "{}"));
+  EXPECT_FALSE(Accepts(*any, "[]"));
+  EXPECT_FALSE(Accepts(*any, "```json"));
+}
+
+}  // namespace
+}  // namespace gemma3
