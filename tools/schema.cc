@@ -118,9 +118,9 @@ std::string Describe(const Costs& costs, double first_ms, size_t store_bytes) {
       "MB\n",
       first_ms, costs.masks.size(), costs.Average(), costs.Percentile(500), costs.Percentile(900),
       costs.Percentile(990), costs.Percentile(1000), costs.tokens, 100 * costs.ForcedShare(),
-      costs.masks.empty() ? 0.0
-                          : 100 * static_cast<double>(costs.listed) /
-                                static_cast<double>(costs.masks.size()),
+      costs.masks.empty()
+          ? 0.0
+          : 100 * static_cast<double>(costs.listed) / static_cast<double>(costs.masks.size()),
       static_cast<double>(store_bytes) / 1e6);
 }
 
@@ -167,8 +167,7 @@ int SchemaCommand(int argc, const char* const* argv) {
   const auto text = ReadAll(path);
   if (!text) return Report(text.error());
   const auto begin = Clock::now();
-  const auto constraint =
-      is_grammar ? Grammar::Parse(*text) : JsonSchema::Compile(*text, options);
+  const auto constraint = is_grammar ? Grammar::Parse(*text) : JsonSchema::Compile(*text, options);
   const double compile_ms = MicrosecondsSince(begin) / 1000;
   if (!constraint) {
     PrintError(path + (is_grammar ? ":" : ": ") + constraint.error().message);

@@ -23,8 +23,8 @@ namespace gemma3 {
 // Cheap to copy; copies share what was compiled. Immutable, so threads may share one.
 class Constraint {
  public:
-  // What was asked for and is not enforced, one sentence each, with the JSON pointer: words that the
-  // standard calls annotations and that look like more (an unknown format), words that are no
+  // What was asked for and is not enforced, one sentence each, with the JSON pointer: words that
+  // the standard calls annotations and that look like more (an unknown format), words that are no
   // keywords, and what JsonSchemaOptions::lenient let pass. Empty for a grammar.
   const std::vector<std::string>& remarks() const;
   // Whether anything was let pass by JsonSchemaOptions::lenient.
@@ -50,7 +50,7 @@ struct JsonForm {
   size_t max_indent = 20;
   // More where the bounds of a schema need more.
   size_t max_integer_digits = 20, max_fraction_digits = 17, max_exponent_digits = 3;
-  size_t max_depth = 32;      // of arrays and objects inside each other where a schema leaves them free
+  size_t max_depth = 32;  // of arrays and objects inside each other where a schema leaves them free
   size_t max_recursion = 64;  // of a schema inside itself, by $ref
 };
 
@@ -80,8 +80,8 @@ class JsonSchema {
 // Grammars in GBNF, llama.cpp's notation; the start is the rule `root`.
 class Grammar {
  public:
-  // Errors with line:column: kInvalidArgument for what is no grammar, left recursion, and rules that
-  // never end; kUnsupported beyond the limits.
+  // Errors with line:column: kInvalidArgument for what is no grammar, left recursion, and rules
+  // that never end; kUnsupported beyond the limits.
   static Result<Constraint> Parse(std::string_view gbnf);
 };
 

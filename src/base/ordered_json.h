@@ -21,8 +21,8 @@ struct OrderedJsonNode {
   std::string text = {};                // a string, decoded; a number, as it is written
   std::vector<uint32_t> children = {};  // elements, or values of members
   std::vector<std::string> keys = {};   // of members, decoded; as many as children
-  uint32_t parent = 0;             // the root is its own parent
-  uint32_t place = 0;              // among the parent's children
+  uint32_t parent = 0;                  // the root is its own parent
+  uint32_t place = 0;                   // among the parent's children
 };
 
 class OrderedJson {
@@ -41,7 +41,8 @@ class OrderedJson {
   uint32_t Find(uint32_t node, std::string_view key) const;
   // "#/properties/a~1b".
   std::string Pointer(uint32_t node) const;
-  // The node behind a pointer without its '#', such as "/properties/a~1b"; kNone where there is none.
+  // The node behind a pointer without its '#', such as "/properties/a~1b"; kNone where there is
+  // none.
   uint32_t Resolve(std::string_view pointer, uint32_t from = kRoot) const;
   // The value as compact JSON.
   std::string Dump(uint32_t node) const;

@@ -117,7 +117,8 @@ std::optional<CharSet> UnicodeCategory(std::string_view name) {
   CharSet set;
   for (const CategoryRun& run : kRuns) {
     const std::string_view category = run.category;
-    const bool is_cased = name == "LC" && (category == "Lu" || category == "Ll" || category == "Lt");
+    const bool is_cased =
+        name == "LC" && (category == "Lu" || category == "Ll" || category == "Lt");
     if (is_cased || category == name || (name.size() == 1 && category[0] == name[0])) {
       set.Add(run.first, run.last);
     }

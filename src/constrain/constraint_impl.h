@@ -22,15 +22,15 @@ namespace gemma3 {
 
 // What a terminal's state allows by itself, whatever stands around it.
 struct TerminalMask {
-  uint32_t plain_chars = 0;         // plain tokens of up to so many characters are allowed
-  std::vector<TokenId> tokens;      // that stay in the terminal, others than those
-  std::vector<uint64_t> bits;       // in place of `tokens` where they are many
+  uint32_t plain_chars = 0;     // plain tokens of up to so many characters are allowed
+  std::vector<TokenId> tokens;  // that stay in the terminal, others than those
+  std::vector<uint64_t> bits;   // in place of `tokens` where they are many
   struct Exit {
     uint32_t node, key;  // of a trie, behind which the terminal may be complete
   };
   std::vector<Exit> exits;
-  bool exits_in_rest = false;  // the trie of tokens that are not plain
-  bool too_many_exits = false; // the terminal's threads are walked through the whole trie instead
+  bool exits_in_rest = false;   // the trie of tokens that are not plain
+  bool too_many_exits = false;  // the terminal's threads are walked through the whole trie instead
 };
 
 // What is known about one grammar over one vocabulary. `mutex` guards all of it.

@@ -13,8 +13,8 @@ namespace gemma3 {
 
 struct TextFormat {
   std::string pattern;
-  std::string without;        // a pattern that must not be found; may be empty
-  uint32_t max_chars = 0;     // 0: no limit
+  std::string without;     // a pattern that must not be found; may be empty
+  uint32_t max_chars = 0;  // 0: no limit
 };
 
 // Nothing for names that are not enforced.

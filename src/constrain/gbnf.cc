@@ -351,8 +351,8 @@ class GbnfCompiler {
                     " nodes");
       }
     }
-    auto grammar = std::move(builder_).Finish(
-        parser_.root(), {.free_depth = 32, .recursion = kMaxNesting}, false);
+    auto grammar = std::move(builder_).Finish(parser_.root(),
+                                              {.free_depth = 32, .recursion = kMaxNesting}, false);
     for (uint32_t r = 0; r < rules_.size(); ++r) {
       if (grammar->rule_height[r][0] != kNoLimit) continue;
       return Fail(ErrorCode::kInvalidArgument, parser_.Place(rules_[r].at), ": the rule ",
@@ -557,10 +557,9 @@ class GbnfCompiler {
   std::optional<NodeId> EmitRegular(const RegexNode& regex, NodeId next) {
     auto dfa = CompileRegex(regex, false, kMaxRegularStates);
     if (!dfa) return std::nullopt;  // too large: its parts may do
-    return builder_.Terminal(
-        builder_.Text({.dfa = std::make_shared<const TextDfa>(*std::move(dfa)),
-                       .form = TextTerminal::Form::kRaw}),
-        next);
+    return builder_.Terminal(builder_.Text({.dfa = std::make_shared<const TextDfa>(*std::move(dfa)),
+                                            .form = TextTerminal::Form::kRaw}),
+                             next);
   }
 
   NodeId Emit(const Item& item, NodeId next) {
@@ -641,12 +640,12 @@ class GbnfCompiler {
     // An empty part may count without a byte: then bounds far away must not be taken for alike.
     if (!Nullable(part)) builder_.SetCounts(rule, item.least, item.most);
     const NodeId loop = builder_.Reserve(1);
-    const NodeId up = builder_.Count(NodeKind::kCountUp,
-                                     item.most == kNoLimit ? item.least : item.most, loop);
+    const NodeId up =
+        builder_.Count(NodeKind::kCountUp, item.most == kNoLimit ? item.least : item.most, loop);
     NodeId body = Emit(part, up);
     if (item.most != kNoLimit) body = builder_.Count(NodeKind::kCountBelow, item.most, body);
-    builder_.SetAlt(
-        loop, {body, builder_.Count(NodeKind::kCountAtLeast, item.least, builder_.Return())});
+    builder_.SetAlt(loop,
+                    {body, builder_.Count(NodeKind::kCountAtLeast, item.least, builder_.Return())});
     builder_.SetEntry(rule, loop);
     return builder_.Call(rule, next);
   }

@@ -92,8 +92,8 @@ uint32_t GrammarBuilder::Bytes(ByteDfa dfa) {
     if (grammar_->byte_dfas[grammar_->terminals[it->second].index] == dfa) return it->second;
   }
   grammar_->byte_dfas.push_back(std::move(dfa));
-  grammar_->terminals.push_back({GrammarTerminal::Kind::kBytes,
-                                 static_cast<uint32_t>(grammar_->byte_dfas.size() - 1)});
+  grammar_->terminals.push_back(
+      {GrammarTerminal::Kind::kBytes, static_cast<uint32_t>(grammar_->byte_dfas.size() - 1)});
   const auto terminal = static_cast<uint32_t>(grammar_->terminals.size() - 1);
   known_bytes_.emplace(hash, terminal);
   return terminal;

@@ -57,8 +57,8 @@ struct GrammarNode {
   NodeKind kind = NodeKind::kFail;
   uint32_t a = 0;
   NodeId next = kNoNode;
-  uint32_t num = 0;            // kAlt, kMissingAtMost
-  NodeId also = kNoNode;       // kTerminal of keys: the node of the keys behind the first one
+  uint32_t num = 0;       // kAlt, kMissingAtMost
+  NodeId also = kNoNode;  // kTerminal of keys: the node of the keys behind the first one
 };
 
 // What nesting a rule adds to; each kind has its own limit.
@@ -199,7 +199,8 @@ class GrammarBuilder {
 
   // Finds what can be finished at all, and how deep that must go. The root may turn out impossible:
   // then CanFinish of its entry is false.
-  std::shared_ptr<const CompiledGrammar> Finish(uint32_t root, GrammarLimits limits, bool is_json) &&;
+  std::shared_ptr<const CompiledGrammar> Finish(uint32_t root, GrammarLimits limits,
+                                                bool is_json) &&;
 
  private:
   void MarkRecursion();

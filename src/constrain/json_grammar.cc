@@ -92,13 +92,12 @@ Status JsonGrammar::MakeAny() {
                            .exponent_digits = form_.max_exponent_digits};
   GEMMA3_TRY(ByteDfa number, NumberTexts(spec));
   const NodeId end = builder_.Return();
-  builder_.SetEntry(any_value_,
-                    builder_.Alt({builder_.Terminal(any_string_, end),
-                                  builder_.Terminal(builder_.Bytes(std::move(number)), end),
-                                  builder_.Terminal(builder_.Bytes(ByteDfa::AnyOf(
-                                                        {"null", "true", "false"})),
-                                                    end),
-                                  builder_.Call(any_object_, end), builder_.Call(array, end)}));
+  builder_.SetEntry(
+      any_value_, builder_.Alt({builder_.Terminal(any_string_, end),
+                                builder_.Terminal(builder_.Bytes(std::move(number)), end),
+                                builder_.Terminal(
+                                    builder_.Bytes(ByteDfa::AnyOf({"null", "true", "false"})), end),
+                                builder_.Call(any_object_, end), builder_.Call(array, end)}));
   // {"key": value, ...}
   {
     const NodeId behind = builder_.Reserve(1);

@@ -18,13 +18,13 @@ class JsonGrammar {
  public:
   JsonGrammar(GrammarBuilder& builder, const JsonForm& form);
 
-  uint32_t open_brace() const { return open_brace_; }      // { and blanks
+  uint32_t open_brace() const { return open_brace_; }  // { and blanks
   uint32_t open_bracket() const { return open_bracket_; }
-  uint32_t comma() const { return comma_; }                // , and blanks
+  uint32_t comma() const { return comma_; }  // , and blanks
   uint32_t colon() const { return colon_; }
-  uint32_t close_brace() const { return close_brace_; }    // blanks and }
+  uint32_t close_brace() const { return close_brace_; }  // blanks and }
   uint32_t close_bracket() const { return close_bracket_; }
-  uint32_t bare_brace() const { return bare_brace_; }      // } alone, behind blanks
+  uint32_t bare_brace() const { return bare_brace_; }  // } alone, behind blanks
   uint32_t bare_bracket() const { return bare_bracket_; }
   uint32_t any_string() const { return any_string_; }
   const std::shared_ptr<const TextDfa>& any_text() const { return any_text_; }

@@ -19,8 +19,8 @@ namespace {
 constexpr size_t kMaxExits = 2048;
 // About 0.2 s of a mask; ordinary ones take some thousand.
 constexpr uint64_t kMaxWork = 4'000'000;
-// Of the tokens at the end of a forced run, so many are looked at for one that the model may want to
-// take instead (guidance-ai/llguidance: with two of 10000 runs none was cut otherwise).
+// Of the tokens at the end of a forced run, so many are looked at for one that the model may want
+// to take instead (guidance-ai/llguidance: with two of 10000 runs none was cut otherwise).
 constexpr size_t kOpenTokens = 4;
 constexpr size_t kMaxForcedBytes = 4096;
 
@@ -212,8 +212,8 @@ class MaskMaker {
       const TextTerminal& text = terminals.TextOf(s);
       const uint32_t free = text.dfa->Freedom(s.at);
       const uint32_t room = text.most == kNoLimit ? kNoLimit : text.most - count;
-      const bool fits = text.lengths.empty() ||
-                        (text.smooth && room >= uint64_t{most_plain} + text.max_shortest);
+      const bool fits =
+          text.lengths.empty() || (text.smooth && room >= uint64_t{most_plain} + text.max_shortest);
       if (free >= most_plain && room >= most_plain && fits) {
         mask->plain_chars = most_plain;
         rest_only = true;
@@ -384,8 +384,7 @@ Result<size_t> ConstraintMatcher::AcceptBytes(std::string_view bytes) {
   const std::lock_guard lock(store_->mutex);
   size_t read = 0;
   for (; read < bytes.size(); ++read) {
-    const ParseStates::Id next =
-        store_->states.Step(state_, static_cast<uint8_t>(bytes[read]));
+    const ParseStates::Id next = store_->states.Step(state_, static_cast<uint8_t>(bytes[read]));
     GEMMA3_CHECK_OK(Check());
     if (next == ParseStates::kDead) break;
     state_ = next;

@@ -21,12 +21,13 @@ namespace gemma3 {
 
 struct MaskStore;
 
-// One text. Not for several threads at once; texts of one constraint share, behind a lock, what they
-// have learnt about it. An error (kUnsupported: a grammar too ambiguous to follow) is final: the
-// answer has to end there, as nothing may be written without the constraint.
+// One text. Not for several threads at once; texts of one constraint share, behind a lock, what
+// they have learnt about it. An error (kUnsupported: a grammar too ambiguous to follow) is final:
+// the answer has to end there, as nothing may be written without the constraint.
 class ConstraintMatcher {
  public:
-  // Keeps the constraint alive. `vocabulary` outlives this; without one, only bytes can be followed.
+  // Keeps the constraint alive. `vocabulary` outlives this; without one, only bytes can be
+  // followed.
   ConstraintMatcher(const Constraint& constraint, const ConstraintVocabulary* vocabulary);
 
   // A copy at the same place: for another answer, or a draft that may be dropped. Cheap.

@@ -100,8 +100,8 @@ bool Decimal::IsMultipleOf(const Decimal& divisor) const {
   // Both times 10 to the number of digits behind the point; then long division on digits.
   const size_t scale = std::max(fraction_.size(), divisor.fraction_.size());
   const auto scaled = [&](const Decimal& value) {
-    std::string digits = value.whole_ + value.fraction_ +
-                         std::string(scale - value.fraction_.size(), '0');
+    std::string digits =
+        value.whole_ + value.fraction_ + std::string(scale - value.fraction_.size(), '0');
     return digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
   };
   const std::string d = scaled(divisor);
@@ -166,9 +166,9 @@ enum class Phase : uint8_t {
 struct State {
   Phase phase = Phase::kStart;
   bool negative = false;
-  bool nonzero = false;            // a digit that is not 0 was written
-  bool nonzero_fraction = false;   // one behind the point
-  uint16_t digits = 0;             // of this phase
+  bool nonzero = false;           // a digit that is not 0 was written
+  bool nonzero_fraction = false;  // one behind the point
+  uint16_t digits = 0;            // of this phase
   uint32_t remainder = 0;
   std::array<int8_t, kMaxTrackers> order = {};  // -1, 0, 1
   auto operator<=>(const State&) const = default;
@@ -268,8 +268,7 @@ class NumberAutomaton {
                            bool at_least) {
       if (!bound || (bound->value.negative() != negative && !bound->value.IsZero())) return;
       Decimal value = negative ? bound->value.Negated() : bound->value;
-      trackers_[negative].push_back(
-          {std::move(value), !at_least, !bound->exclusive, at_least});
+      trackers_[negative].push_back({std::move(value), !at_least, !bound->exclusive, at_least});
     };
     track(spec_.lower, false, true);
     track(spec_.upper, false, false);
@@ -325,8 +324,8 @@ class NumberAutomaton {
       state.order[i] = static_cast<int8_t>(digit < other ? -1 : digit > other ? 1 : 0);
     }
     if (!behind_point || place < scale_) {
-      state.remainder = static_cast<uint32_t>((uint64_t{state.remainder} * 10 +
-                                               static_cast<uint64_t>(digit)) % divisor_);
+      state.remainder = static_cast<uint32_t>(
+          (uint64_t{state.remainder} * 10 + static_cast<uint64_t>(digit)) % divisor_);
     } else if (digit != 0 && !spec_.multiples.empty()) {
       return false;  // finer than every multiple
     }
@@ -384,19 +383,39 @@ class NumberAutomaton {
       case Phase::kExponent:
         if (byte == '+' || byte == '-') {
           state.phase = Phase::kExponentSign;
+          state.negative = byte == '-';
           return true;
         }
         [[fallthrough]];
       case Phase::kExponentSign:
         if (!is_digit) return false;
         state.phase = Phase::kExponentDigits;
-        state.digits = 1;
-        return true;
+        [[fallthrough]];
       case Phase::kExponentDigits:
-        ++state.digits;
-        return is_digit && state.digits <= spec_.exponent_digits;
+        return is_digit && WriteExponentDigit(state, byte - '0');
     }
     return false;
+  }
+
+  // At most 287 where it is positive: with 20 digits before the point, that is still a double, and
+  // readers that know nothing larger refuse the rest or make it infinite. state.negative is the
+  // sign of the exponent by now, and state.remainder what it must stay below.
+  bool WriteExponentDigit(State& state, int digit) const {
+    enum : uint32_t { kFree, kTwo, kOneMore, kUpToSeven, kNone };
+    if (++state.digits > spec_.exponent_digits) return false;
+    if (state.negative) return true;
+    if (state.digits == 1) {
+      state.remainder = digit < 2 ? kFree : digit == 2 ? kTwo : kOneMore;
+    } else if (state.remainder == kTwo) {
+      state.remainder = digit < 8 ? kFree : digit == 8 ? kUpToSeven : kNone;
+    } else if (state.remainder == kOneMore) {
+      state.remainder = kNone;
+    } else if (state.remainder == kNone) {
+      return false;
+    } else if (state.remainder == kUpToSeven) {
+      return digit <= 7;
+    }
+    return true;
   }
 
   bool BeginExponent(State& state, char byte) const {
@@ -431,13 +450,15 @@ class NumberAutomaton {
       // Equal so far, and the other one goes on.
       if (order == 0 && trackers[i].value.fraction().size() > state.digits) order = -1;
       const Tracker& tracker = trackers[i];
-      if (!(order < 0 ? tracker.may_be_less : order == 0 ? tracker.may_be_equal
-                                                         : tracker.may_be_greater)) {
+      if (!(order < 0    ? tracker.may_be_less
+            : order == 0 ? tracker.may_be_equal
+                         : tracker.may_be_greater)) {
         return false;
       }
     }
     uint64_t remainder = state.remainder;
-    for (size_t place = state.digits; place < scale_; ++place) remainder = remainder * 10 % divisor_;
+    for (size_t place = state.digits; place < scale_; ++place)
+      remainder = remainder * 10 % divisor_;
     return remainder == 0;
   }
 

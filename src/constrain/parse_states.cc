@@ -90,17 +90,15 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
     switch (node.kind) {
       case NodeKind::kFail:
         break;
-      case NodeKind::kTerminal:
-        {
-          const uint32_t room[2] = {grammar_.DepthLimit(1) - frames_[frame].depth[0],
-                                    grammar_.DepthLimit(2) - frames_[frame].depth[1]};
-          const TerminalStates::Id state = terminals_.Start(node.a, room);
-          if (state == TerminalStates::kDead) break;
-          if (!terminals_.state(state).is_last) entry->threads.push_back({state, 0, n, frame});
-          // A text that may be empty.
-          if (terminals_.Accepts(state, 0)) push(node.next, frame);
-        }
-        break;
+      case NodeKind::kTerminal: {
+        const uint32_t room[2] = {grammar_.DepthLimit(1) - frames_[frame].depth[0],
+                                  grammar_.DepthLimit(2) - frames_[frame].depth[1]};
+        const TerminalStates::Id state = terminals_.Start(node.a, room);
+        if (state == TerminalStates::kDead) break;
+        if (!terminals_.state(state).is_last) entry->threads.push_back({state, 0, n, frame});
+        // A text that may be empty.
+        if (terminals_.Accepts(state, 0)) push(node.next, frame);
+      } break;
       case NodeKind::kCall: {
         uint32_t callee = 0;
         if (Push(node, frame, &callee)) push(grammar_.rules[node.a].entry, callee);

@@ -2,10 +2,10 @@
 //
 // What has been read of a text, as one number.
 //
-// A parse is a set of threads: each stands in a terminal and knows, by a stack of frames, what comes
-// behind it. Frames are shared (a stack is a chain of them), sets are numbered when they are first
-// met, and where a byte leads is remembered. So going back is keeping a number, and what was seen
-// once in one place of an array costs nothing in the next.
+// A parse is a set of threads: each stands in a terminal and knows, by a stack of frames, what
+// comes behind it. Frames are shared (a stack is a chain of them), sets are numbered when they are
+// first met, and where a byte leads is remembered. So going back is keeping a number, and what was
+// seen once in one place of an array costs nothing in the next.
 #pragma once
 
 #include <cstddef>

@@ -25,9 +25,8 @@ constexpr size_t kMaxSteps = 4'000'000;
 CharSet Digits() { return {{'0', '9'}}; }
 CharSet WordChars() { return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}; }
 CharSet WhiteSpace() {
-  return {{0x09, 0x0D},     {0x20, 0x20},     {0xA0, 0xA0},     {0x1680, 0x1680},
-          {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
-          {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+  return {{0x09, 0x0D},     {0x20, 0x20},     {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
+          {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
 }
 CharSet LineEnds() { return {{0x0A, 0x0A}, {0x0D, 0x0D}, {0x2028, 0x2029}}; }
 
@@ -154,7 +153,8 @@ class PatternParser {
           if (Take("<=") || Take("<!")) return NotSupported(begin, "look-behind");
           if (Take("<")) {
             const size_t end = text_.find('>', at_);
-            if (end == std::string_view::npos || end == at_) return WrongAt(begin, "a group's name");
+            if (end == std::string_view::npos || end == at_)
+              return WrongAt(begin, "a group's name");
             at_ = end + 1;
           } else if (!Take(":")) {
             return NotSupported(begin, "this kind of group");
@@ -543,8 +543,8 @@ class SubsetConstruction {
     if (is_new) {
       bool has_end = false;
       for (const uint32_t s : set) {
-        has_end |= nfa_.states[s].move == Nfa::Move::kEnd ||
-                   nfa_.states[s].move == Nfa::Move::kAccept;
+        has_end |=
+            nfa_.states[s].move == Nfa::Move::kEnd || nfa_.states[s].move == Nfa::Move::kAccept;
       }
       const bool accepts = matched || (has_end && AcceptsAtEnd(set, at_begin));
       it->second = builder_.AddState(accepts);
@@ -585,8 +585,8 @@ Result<TextDfa> CompileRegex(const RegexNode& root, bool search, size_t max_stat
 
 Result<TextDfa> CompilePattern(std::string_view pattern) {
   if (pattern.size() > kMaxPatternBytes) {
-    return Fail(ErrorCode::kUnsupported, "a pattern of ", pattern.size(),
-                " bytes; the limit is ", kMaxPatternBytes);
+    return Fail(ErrorCode::kUnsupported, "a pattern of ", pattern.size(), " bytes; the limit is ",
+                kMaxPatternBytes);
   }
   GEMMA3_TRY(const RegexNode root, PatternParser(pattern).Parse());
   auto dfa = CompileRegex(root, true);

@@ -22,29 +22,60 @@ constexpr size_t kMaxEnumValues = 10000;
 
 // Words that change nothing.
 const std::unordered_set<std::string_view>& Annotations() {
-  static const std::unordered_set<std::string_view> kWords = {
-      "title",         "description",      "default",          "examples",        "deprecated",
-      "readOnly",      "writeOnly",        "$comment",         "$schema",         "$vocabulary",
-      "$id",           "id",               "$anchor",          "$dynamicAnchor",  "$recursiveAnchor",
-      "$defs",         "definitions",      "contentEncoding",  "contentSchema",   "contentMediaType",
-      "minContains",   "maxContains",      "then",             "else",            "example"};
+  static const std::unordered_set<std::string_view> kWords = {"title",
+                                                              "description",
+                                                              "default",
+                                                              "examples",
+                                                              "deprecated",
+                                                              "readOnly",
+                                                              "writeOnly",
+                                                              "$comment",
+                                                              "$schema",
+                                                              "$vocabulary",
+                                                              "$id",
+                                                              "id",
+                                                              "$anchor",
+                                                              "$dynamicAnchor",
+                                                              "$recursiveAnchor",
+                                                              "$defs",
+                                                              "definitions",
+                                                              "contentEncoding",
+                                                              "contentSchema",
+                                                              "contentMediaType",
+                                                              "minContains",
+                                                              "maxContains",
+                                                              "then",
+                                                              "else",
+                                                              "example"};
   return kWords;
 }
 
 uint8_t FamilyOf(std::string_view keyword) {
   static const std::map<std::string_view, uint8_t> kFamilies = {
-      {"properties", kObjectType},           {"required", kObjectType},
-      {"additionalProperties", kObjectType}, {"patternProperties", kObjectType},
-      {"propertyNames", kObjectType},        {"minProperties", kObjectType},
-      {"maxProperties", kObjectType},        {"dependencies", kObjectType},
-      {"dependentRequired", kObjectType},    {"dependentSchemas", kObjectType},
-      {"items", kArrayType},                 {"prefixItems", kArrayType},
-      {"minItems", kArrayType},              {"maxItems", kArrayType},
-      {"uniqueItems", kArrayType},           {"additionalItems", kArrayType},
-      {"minLength", kStringType},            {"maxLength", kStringType},
-      {"pattern", kStringType},              {"format", kStringType},
-      {"minimum", kNumberType},              {"maximum", kNumberType},
-      {"exclusiveMinimum", kNumberType},     {"exclusiveMaximum", kNumberType},
+      {"properties", kObjectType},
+      {"required", kObjectType},
+      {"additionalProperties", kObjectType},
+      {"patternProperties", kObjectType},
+      {"propertyNames", kObjectType},
+      {"minProperties", kObjectType},
+      {"maxProperties", kObjectType},
+      {"dependencies", kObjectType},
+      {"dependentRequired", kObjectType},
+      {"dependentSchemas", kObjectType},
+      {"items", kArrayType},
+      {"prefixItems", kArrayType},
+      {"minItems", kArrayType},
+      {"maxItems", kArrayType},
+      {"uniqueItems", kArrayType},
+      {"additionalItems", kArrayType},
+      {"minLength", kStringType},
+      {"maxLength", kStringType},
+      {"pattern", kStringType},
+      {"format", kStringType},
+      {"minimum", kNumberType},
+      {"maximum", kNumberType},
+      {"exclusiveMinimum", kNumberType},
+      {"exclusiveMaximum", kNumberType},
       {"multipleOf", kNumberType}};
   const auto it = kFamilies.find(keyword);
   return it == kFamilies.end() ? 0 : it->second;
@@ -125,7 +156,7 @@ Result<Decimal> SchemaCases::NumberOf(uint32_t arg) {
 
 Result<uint8_t> SchemaCases::TypesOf(uint32_t arg) {
   static const std::map<std::string_view, uint8_t> kTypes = {
-      {"null", kNullType},     {"boolean", kBoolType}, {"integer", kIntegerType},
+      {"null", kNullType},     {"boolean", kBoolType},  {"integer", kIntegerType},
       {"number", kNumberType}, {"string", kStringType}, {"array", kArrayType},
       {"object", kObjectType}, {"any", kAllTypes}};
   const auto one = [&](uint32_t node) -> Result<uint8_t> {
@@ -189,8 +220,8 @@ bool SchemaCases::Contradicts(SchemaCase& c) {
 
 Status SchemaCases::Expand(Branch branch, std::vector<SchemaCase>& cases) {
   if (++branches_ > kMaxBranches || cases.size() >= kMaxCases) {
-    const uint32_t place = branch.c.literals.empty() ? OrderedJson::kRoot
-                                                     : branch.c.literals[0] >> 1;
+    const uint32_t place =
+        branch.c.literals.empty() ? OrderedJson::kRoot : branch.c.literals[0] >> 1;
     return Fail(ErrorCode::kUnsupported, json_.Pointer(place),
                 ": the alternatives of the schema multiply to more than the limit of ", kMaxCases);
   }
@@ -235,7 +266,55 @@ Result<bool> SchemaCases::Apply(Branch& branch, SchemaLiteral literal) {
   return true;
 }
 
+Status SchemaCases::RefuseCycles(uint32_t start) {
+  struct Step {
+    uint32_t schema;
+    std::vector<uint32_t> next;
+    size_t at = 0;
+  };
+  std::vector<Step> way;
+  const auto enter = [&](uint32_t schema) -> Status {
+    without_cycles_[schema] = false;
+    Step step = {schema, {}};
+    if (const uint32_t ref = json_.Find(schema, "$ref"); ref != kNone) {
+      GEMMA3_TRY(const uint32_t target, document_.Follow(ref));
+      step.next.push_back(target);
+    }
+    for (const char* word : {"allOf", "anyOf", "oneOf"}) {
+      const uint32_t list = json_.Find(schema, word);
+      if (list == kNone || json_.kind(list) != Kind::kArray) continue;
+      step.next.insert(step.next.end(), json_[list].children.begin(), json_[list].children.end());
+    }
+    for (const char* word : {"not", "if", "then", "else"}) {
+      if (const uint32_t part = json_.Find(schema, word); part != kNone) step.next.push_back(part);
+    }
+    way.push_back(std::move(step));
+    return {};
+  };
+  if (without_cycles_.contains(start)) return {};
+  GEMMA3_CHECK_OK(enter(start));
+  while (!way.empty()) {
+    Step& step = way.back();
+    if (step.at == step.next.size()) {
+      without_cycles_[step.schema] = true;
+      way.pop_back();
+      continue;
+    }
+    const uint32_t next = step.next[step.at++];
+    const auto known = without_cycles_.find(next);
+    if (known == without_cycles_.end()) {
+      GEMMA3_CHECK_OK(enter(next));
+    } else if (!known->second) {
+      return Fail(ErrorCode::kInvalidArgument, json_.Pointer(next),
+                  ": the schema refers to itself without going into a member or item, so no value "
+                  "can be judged by it");
+    }
+  }
+  return {};
+}
+
 Status SchemaCases::ApplySchema(Branch& branch, uint32_t schema) {
+  GEMMA3_CHECK_OK(RefuseCycles(schema));
   const OrderedJsonNode& node = json_[schema];
   if (const uint32_t ref = json_.Find(schema, "$ref"); ref != kNone) {
     GEMMA3_TRY(const uint32_t target, document_.Follow(ref));
@@ -359,7 +438,8 @@ Status SchemaCases::ApplyKeyword(Branch& branch, uint32_t schema, const std::str
       c.formats.push_back(arg);
     } else if (name == "int32" || name == "int64") {
       const bool wide = name == "int64";
-      TightenLower(c.lower, {*Decimal::Parse(wide ? "-9223372036854775808" : "-2147483648"), false});
+      TightenLower(c.lower,
+                   {*Decimal::Parse(wide ? "-9223372036854775808" : "-2147483648"), false});
       TightenUpper(c.upper, {*Decimal::Parse(wide ? "9223372036854775807" : "2147483647"), false});
     } else {
       Remark(json_.Pointer(arg) + ": the format \"" + Shown(name, 60) + "\" is not enforced");
@@ -432,8 +512,7 @@ Status SchemaCases::ApplyKeyword(Branch& branch, uint32_t schema, const std::str
     }
   } else if (keyword == "contains") {
     const uint32_t least = json_.Find(schema, "minContains");
-    if (least != kNone && json_[least].text == "0" &&
-        json_.Find(schema, "maxContains") == kNone) {
+    if (least != kNone && json_[least].text == "0" && json_.Find(schema, "maxContains") == kNone) {
       return {};
     }
     return refuse(kArrayType);
@@ -739,9 +818,8 @@ Status SchemaCases::NegateKeyword(Choice& choice, uint32_t schema, const std::st
         choice.push_back({.literals = {MustNot(rule)}, .apply = present});
         continue;
       }
-      const std::vector<uint32_t> others = json_.kind(rule) == Kind::kArray
-                                               ? json_[rule].children
-                                               : std::vector<uint32_t>{rule};
+      const std::vector<uint32_t> others =
+          json_.kind(rule) == Kind::kArray ? json_[rule].children : std::vector<uint32_t>{rule};
       for (const uint32_t other : others) {
         const std::string text = json_[other].text;
         add([present, text](SchemaCase& c) {

@@ -8,7 +8,8 @@
 // are multiplied out into cases. A case is a plain conjunction of bounds; nothing is approximated:
 // what cannot be expressed stands in a case as an obstacle.
 //
-//   oneOf [A, B]   is   A and not B,  or  B and not A    (not is left out where A and B exclude each
+//   oneOf [A, B]   is   A and not B,  or  B and not A    (not is left out where A and B exclude
+//   each
 //                                                         other, which is most often so)
 //   if A then B    is   A and B,  or  not A
 //   not {k: v, l: w}   is   not {k: v},  or  not {l: w}
@@ -139,6 +140,9 @@ class SchemaCases {
   // False: the branch contradicts itself.
   Result<bool> Apply(Branch& branch, SchemaLiteral literal);
   Status ApplySchema(Branch& branch, uint32_t schema);
+  // Errors: kInvalidArgument where judging a value by the schema leads back to judging the same
+  // value by it.
+  Status RefuseCycles(uint32_t schema);
   Status ApplyKeyword(Branch& branch, uint32_t schema, const std::string& keyword, uint32_t arg);
   Result<bool> ApplyLimit(Branch& branch, uint32_t schema, const std::string& keyword,
                           uint32_t arg);
@@ -166,6 +170,7 @@ class SchemaCases {
   size_t branches_ = 0;
   std::map<std::pair<SchemaConj, bool>, Cases> known_;
   std::map<std::pair<uint32_t, uint32_t>, bool> disjoint_;
+  std::map<uint32_t, bool> without_cycles_;  // false: on the way
   std::vector<std::string> remarks_;
   std::set<std::string> known_remarks_;
   bool relaxed_ = false;

@@ -276,7 +276,9 @@ Result<bool> SchemaCheck::MeetsObjectKeyword(uint32_t schema, const std::string&
   const OrderedJson& doc = document_.json();
   const OrderedJsonNode& argument = doc[arg];
   const OrderedJsonNode& v = json[value];
-  const auto has = [&](const std::string& key) { return json.Find(value, key) != OrderedJson::kNone; };
+  const auto has = [&](const std::string& key) {
+    return json.Find(value, key) != OrderedJson::kNone;
+  };
   if (keyword == "required") {
     for (const uint32_t name : argument.children) {
       if (!has(doc[name].text)) return false;

@@ -50,11 +50,10 @@ Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Compile() {
                   kMaxTime.count(), " s to compile");
     }
   }
-  auto grammar = std::move(builder_).Finish(
-      root,
-      {static_cast<uint32_t>(options_.form.max_depth),
-       static_cast<uint32_t>(options_.form.max_recursion)},
-      true);
+  auto grammar = std::move(builder_).Finish(root,
+                                            {static_cast<uint32_t>(options_.form.max_depth),
+                                             static_cast<uint32_t>(options_.form.max_recursion)},
+                                            true);
   const auto& height = grammar->rule_height[root];
   if (height[0] == kNoLimit) {
     // The deepest place that is impossible by itself says more than the root.
@@ -164,9 +163,9 @@ NodeId SchemaCompiler::Value(uint32_t node, NodeId next) {
   }
   const bool is_object = value.kind == Kind::kObject;
   const size_t size = value.children.size();
-  NodeId at = size == 0
-                  ? builder_.Terminal(is_object ? form_.bare_brace() : form_.bare_bracket(), next)
-                  : builder_.Terminal(is_object ? form_.close_brace() : form_.close_bracket(), next);
+  NodeId at =
+      size == 0 ? builder_.Terminal(is_object ? form_.bare_brace() : form_.bare_bracket(), next)
+                : builder_.Terminal(is_object ? form_.close_brace() : form_.close_bracket(), next);
   for (size_t i = size; i-- > 0;) {
     at = Value(value.children[i], at);
     if (is_object) {
@@ -187,8 +186,7 @@ Status SchemaCompiler::AddValues(const SchemaCase& c, NodeId end, std::vector<No
       ways.push_back(Value(node, end));
       continue;
     }
-    const auto number =
-        value.kind == Kind::kNumber ? Decimal::Parse(value.text) : std::nullopt;
+    const auto number = value.kind == Kind::kNumber ? Decimal::Parse(value.text) : std::nullopt;
     if (number && number->IsInteger()) scalars.push_back(number->ToText());
     // An integer is written without a point.
     if (!number || !number->IsInteger() || (c.types & kFractionType) != 0) {
@@ -239,11 +237,11 @@ Status SchemaCompiler::AddNumbers(const SchemaCase& c, NodeId end, std::vector<N
 
 Status SchemaCompiler::AddStrings(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
   GEMMA3_TRY(const std::shared_ptr<const TextDfa> strings, cases_.StringsOf(c));
-  TextTerminal text = {.dfa = strings == nullptr ? form_.any_text() : strings,
-                       .form = strings == nullptr ? TextTerminal::Form::kFree
-                                                  : TextTerminal::Form::kQuoted,
-                       .least = c.min_chars,
-                       .most = c.max_chars};
+  TextTerminal text = {
+      .dfa = strings == nullptr ? form_.any_text() : strings,
+      .form = strings == nullptr ? TextTerminal::Form::kFree : TextTerminal::Form::kQuoted,
+      .least = c.min_chars,
+      .most = c.max_chars};
   for (const uint32_t node : c.formats) {
     const auto format = FindTextFormat(json_[node].text);
     if (format && format->max_chars > 0) text.most = std::min(text.most, format->max_chars);
@@ -285,9 +283,9 @@ Status SchemaCompiler::AddArray(const SchemaCase& c, NodeId end, std::vector<Nod
       const NodeId may_go_on =
           most == kNoLimit ? more : builder_.Count(NodeKind::kCountBelow, most, more);
       const NodeId choice = builder_.Alt({may_close, may_go_on});
-      builder_.SetNode(behind, {.kind = NodeKind::kCountUp,
-                                .a = most == kNoLimit ? least : most,
-                                .next = choice});
+      builder_.SetNode(
+          behind,
+          {.kind = NodeKind::kCountUp, .a = most == kNoLimit ? least : most, .next = choice});
     } else {
       builder_.SetAlt(behind, {close, more});
     }
@@ -315,7 +313,8 @@ Status SchemaCompiler::AddUniqueArray(const SchemaCase& c, NodeId end, std::vect
                 "; remove it, or check it after generation");
   };
   if (cases_.FirstFreeItem(c) > 0) return refuse("beside items by place");
-  GEMMA3_TRY(const SchemaCases::Cases item_cases, cases_.Of(cases_.Item(c, 0), options_.infer_type));
+  GEMMA3_TRY(const SchemaCases::Cases item_cases,
+             cases_.Of(cases_.Item(c, 0), options_.infer_type));
   // All values one by one.
   std::vector<uint32_t> values;
   uint8_t types = 0;
@@ -465,8 +464,10 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
     }
     cells = std::move(divided);
     if (cells.size() > kMaxExtras) {
-      return Fail(ErrorCode::kUnsupported, place, "/patternProperties: the patterns overlap in more "
-                  "than ", kMaxExtras, " ways");
+      return Fail(ErrorCode::kUnsupported, place,
+                  "/patternProperties: the patterns overlap in more "
+                  "than ",
+                  kMaxExtras, " ways");
     }
   }
   for (Cell& cell : cells) {
@@ -600,14 +601,13 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
         const NodeId key = builder_.Terminal(builder_.Literal(QuoteJson(loose[i].name)),
                                              builder_.Terminal(form_.colon(), value));
         const bool is_required = (loose_required >> i & 1) != 0;
-        begin.push_back(missing(is_required ? room : room - 1,
-                                builder_.Count(NodeKind::kTake, i, key)));
+        begin.push_back(
+            missing(is_required ? room : room - 1, builder_.Count(NodeKind::kTake, i, key)));
       }
       for (size_t i = 0; i < extra_rules.size(); ++i) {
         const NodeId value = builder_.Call(extra_rules[i], behind_of(n, after));
-        begin.push_back(missing(room - 1, builder_.Terminal(extra_names[i],
-                                                            builder_.Terminal(form_.colon(),
-                                                                              value))));
+        begin.push_back(missing(
+            room - 1, builder_.Terminal(extra_names[i], builder_.Terminal(form_.colon(), value))));
       }
       if (!begin.empty()) others = builder_.Alt(begin);
     }

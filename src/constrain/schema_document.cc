@@ -14,15 +14,15 @@ namespace {
 using Kind = OrderedJson::Kind;
 
 struct Uri {
-  std::string scheme, authority, path, query;  // scheme with ':', authority with "//", query with '?'
+  std::string scheme, authority, path,
+      query;  // scheme with ':', authority with "//", query with '?'
   std::string Text() const { return scheme + authority + path + query; }
 };
 
 Uri SplitUri(std::string_view text) {
   Uri uri;
   const size_t colon = text.find(':');
-  if (colon != std::string_view::npos && colon > 0 &&
-      text.find_first_of("/?#") > colon) {
+  if (colon != std::string_view::npos && colon > 0 && text.find_first_of("/?#") > colon) {
     uri.scheme = std::string(text.substr(0, colon + 1));
     text.remove_prefix(colon + 1);
   }
@@ -79,9 +79,8 @@ std::string ResolveUri(const std::string& base_text, std::string_view text) {
       if (uri.query.empty()) uri.query = base.query;
     } else if (uri.path[0] != '/') {
       const size_t slash = base.path.rfind('/');
-      const std::string folder = slash == std::string::npos
-                                     ? (base.authority.empty() ? "" : "/")
-                                     : base.path.substr(0, slash + 1);
+      const std::string folder = slash == std::string::npos ? (base.authority.empty() ? "" : "/")
+                                                            : base.path.substr(0, slash + 1);
       uri.path = WithoutDots(folder + uri.path);
     } else {
       uri.path = WithoutDots(uri.path);

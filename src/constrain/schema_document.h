@@ -36,7 +36,7 @@ class SchemaDocument {
 
   OrderedJson json_;
   bool ref_stands_alone_ = false;
-  bool old_ids_ = false;  // an id beside a $ref does not count
+  bool old_ids_ = false;                                 // an id beside a $ref does not count
   std::unordered_map<std::string, uint32_t> resources_;  // by URI
   std::unordered_map<std::string, uint32_t> anchors_;    // by URI#name
   std::unordered_map<uint32_t, std::string> bases_;      // of the nodes with an id

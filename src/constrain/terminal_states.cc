@@ -74,7 +74,8 @@ TerminalStates::Id TerminalStates::Intern(uint32_t terminal, Place place, uint32
 
 TerminalStates::Id TerminalStates::Start(uint32_t terminal, const uint32_t (&room)[2]) {
   if (const GrammarTerminal& t = grammar_.terminals[terminal];
-      t.kind == GrammarTerminal::Kind::kKeys && (t.deepest[1] > room[0] || t.deepest[2] > room[1])) {
+      t.kind == GrammarTerminal::Kind::kKeys &&
+      (t.deepest[1] > room[0] || t.deepest[2] > room[1])) {
     const uint32_t packed = std::min(room[0], 0xFFFEu) << 16 | std::min(room[1], 0xFFFEu);
     return Intern(terminal, Place::kWritten, 0, packed + 1);
   }
@@ -311,9 +312,8 @@ bool TerminalStates::PartCanComplete(const State& s, uint32_t count) const {
   if (text.lengths.empty()) return true;
   const auto any = [&](uint32_t first, uint32_t last) {
     bool found = false;
-    text.dfa->EachNext(s.at, first, std::min(last, CharSet::kLastChar), [&](TextDfa::State next) {
-      found |= text.CanComplete(next, count + 1);
-    });
+    text.dfa->EachNext(s.at, first, std::min(last, CharSet::kLastChar),
+                       [&](TextDfa::State next) { found |= text.CanComplete(next, count + 1); });
     return found;
   };
   const auto any_escape = [&](uint32_t first, uint32_t last) {

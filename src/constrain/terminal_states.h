@@ -25,15 +25,15 @@ class TerminalStates {
   static constexpr uint32_t kNoKey = UINT32_MAX;
 
   enum class Place : uint8_t {
-    kWritten,   // of kBytes and kKeys: `at` is the automaton's state; `base` is 0 or 1 + the room
-    kOpening,   // before the opening quote
-    kInside,    // between characters; `at` is the state of the automaton over characters
-    kUtf8,      // `left` bytes are missing; the characters from `base` on are possible
-    kUtf8Any,   // the same, where all of them lead to the state `at`
+    kWritten,  // of kBytes and kKeys: `at` is the automaton's state; `base` is 0 or 1 + the room
+    kOpening,  // before the opening quote
+    kInside,   // between characters; `at` is the state of the automaton over characters
+    kUtf8,     // `left` bytes are missing; the characters from `base` on are possible
+    kUtf8Any,  // the same, where all of them lead to the state `at`
     kBackslash,
-    kHex,       // behind \u and `left` digits with the value `base`
-    kLow,       // behind the first half `base` of a pair and `left` characters of the second
-    kLowHex,    // the same; `left` digits with the value base & 0xFFF, high half above
+    kHex,     // behind \u and `left` digits with the value `base`
+    kLow,     // behind the first half `base` of a pair and `left` characters of the second
+    kLowHex,  // the same; `left` digits with the value base & 0xFFF, high half above
     kClosed,
   };
   struct State {
@@ -50,8 +50,8 @@ class TerminalStates {
 
   explicit TerminalStates(const CompiledGrammar& grammar);
 
-  // `room` is how much deeper what follows may be nested, by DepthKind - 1: a key whose value must go
-  // deeper is not begun.
+  // `room` is how much deeper what follows may be nested, by DepthKind - 1: a key whose value must
+  // go deeper is not begun.
   Id Start(uint32_t terminal, const uint32_t (&room)[2]);
   const State& state(Id id) const { return states_[id]; }
   bool Accepts(Id id, uint32_t count) const {

@@ -64,7 +64,8 @@ bool TextDfa::Matches(std::string_view text) const {
 }
 
 std::vector<TextDfa::State> TextDfa::Followers(State state) const {
-  std::vector<State> next(&table_[state * num_classes_], &table_[state * num_classes_] + num_classes_);
+  std::vector<State> next(&table_[state * num_classes_],
+                          &table_[state * num_classes_] + num_classes_);
   std::sort(next.begin(), next.end());
   next.erase(std::unique(next.begin(), next.end()), next.end());
   if (!next.empty() && next[0] == kDead) next.erase(next.begin());

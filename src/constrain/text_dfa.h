@@ -30,13 +30,11 @@ class TextDfa {
   bool IsEmpty() const { return start_ == kDead; }
   size_t num_states() const { return accepting_.size(); }
   bool Accepts(State state) const { return accepting_[state] != 0; }
-  State Next(State state, uint32_t c) const {
-    return table_[state * num_classes_ + ClassOf(c)];
-  }
+  State Next(State state, uint32_t c) const { return table_[state * num_classes_ + ClassOf(c)]; }
   // Where all characters of [first, last] lead to one state: that state, else kDead. `any` tells
   // whether at least one of them leads to a state that is not dead.
   State NextForAll(State state, uint32_t first, uint32_t last, bool* any) const;
-  bool Matches(std::string_view text) const;  // of valid UTF-8
+  bool Matches(std::string_view text) const;        // of valid UTF-8
   std::vector<State> Followers(State state) const;  // each once, without kDead
   // Calls fn(next) for where the characters of [first, last] lead, kDead left out.
   template <class Fn>
@@ -78,9 +76,7 @@ class TextDfa {
  private:
   friend class TextDfaBuilder;
   static TextDfa OfTexts(const std::vector<std::string>& texts, bool others);
-  uint32_t ClassOf(uint32_t c) const {
-    return c < 128 ? ascii_[c] : classes_[IntervalOf(c)];
-  }
+  uint32_t ClassOf(uint32_t c) const { return c < 128 ? ascii_[c] : classes_[IntervalOf(c)]; }
   size_t IntervalOf(uint32_t c) const;
 
   State start_ = kDead;
@@ -107,9 +103,7 @@ class TextDfaBuilder {
   void SetNext(TextDfa::State from, size_t char_class, TextDfa::State to) {
     dfa_.table_[from * dfa_.num_classes_ + char_class] = to;
   }
-  void SetAccepts(TextDfa::State state, bool accepts) {
-    dfa_.accepting_[state] = accepts ? 1 : 0;
-  }
+  void SetAccepts(TextDfa::State state, bool accepts) { dfa_.accepting_[state] = accepts ? 1 : 0; }
   size_t num_states() const { return dfa_.accepting_.size(); }
   TextDfa Finish() &&;
 

@@ -40,8 +40,8 @@ TokenTrie::TokenTrie(const std::vector<std::pair<std::string_view, TokenId>>& so
   const auto close = [&](size_t from) {  // all deeper than `from`
     for (size_t depth = last.size(); depth > from; --depth) {
       Node& node = nodes_[open[depth]];
-      node.size_depth = static_cast<uint32_t>(nodes_.size() - open[depth]) << 8 |
-                        static_cast<uint32_t>(depth);
+      node.size_depth =
+          static_cast<uint32_t>(nodes_.size() - open[depth]) << 8 | static_cast<uint32_t>(depth);
     }
   };
   for (const auto& [text, token] : sorted) {

@@ -99,8 +99,8 @@ class ConstraintVocabulary {
   size_t num_text_tokens_ = 0;
 };
 
-// Makes the vocabulary when it is first asked for, which takes a tenth of a second: for the owner of
-// the tokenizer, so that all requests share one.
+// Makes the vocabulary when it is first asked for, which takes a tenth of a second: for the owner
+// of the tokenizer, so that all requests share one.
 class LazyConstraintVocabulary {
  public:
   // Any thread. `tokenizer` is the same each time and outlives this.

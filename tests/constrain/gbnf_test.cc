@@ -44,8 +44,10 @@ TEST(Gbnf, AcceptsWhatTheGrammarDerives) {
   for (const auto& c : cases) {
     const auto grammar = Grammar::Parse(c.grammar);
     ASSERT_TRUE(grammar.has_value()) << c.grammar << "\n" << grammar.error().message;
-    for (const std::string& text : c.accepted) EXPECT_TRUE(Accepts(*grammar, text)) << c.grammar << text;
-    for (const std::string& text : c.refused) EXPECT_FALSE(Accepts(*grammar, text)) << c.grammar << text;
+    for (const std::string& text : c.accepted)
+      EXPECT_TRUE(Accepts(*grammar, text)) << c.grammar << text;
+    for (const std::string& text : c.refused)
+      EXPECT_FALSE(Accepts(*grammar, text)) << c.grammar << text;
   }
 }
 
@@ -80,7 +82,8 @@ TEST(Gbnf, ErrorsHaveLineAndColumn) {
     ASSERT_FALSE(grammar.has_value()) << c.grammar;
     EXPECT_EQ(grammar.error().code, ErrorCode::kInvalidArgument);
     EXPECT_TRUE(grammar.error().message.starts_with(std::string(c.place) + ": "))
-        << c.grammar << "\n" << grammar.error().message;
+        << c.grammar << "\n"
+        << grammar.error().message;
     EXPECT_NE(grammar.error().message.find(c.words), std::string::npos) << grammar.error().message;
   }
   EXPECT_EQ(Grammar::Parse("root ::= <[106]>").error().code, ErrorCode::kUnsupported);

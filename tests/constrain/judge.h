@@ -1,8 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// A validator of JSON schema that shares nothing with the library: over nlohmann::json's doubles and
-// std::regex, by recursion, word by word. It knows what the tests ask for and is certain about the
-// rest: it throws.
+// A validator of JSON schema that shares nothing with the library: over nlohmann::json's doubles
+// and std::regex, by recursion, word by word. It knows what the tests ask for and is certain about
+// the rest: it throws.
 #pragma once
 
 #include <algorithm>

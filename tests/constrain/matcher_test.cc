@@ -53,8 +53,9 @@ Constraint Compile(const char* schema) {
 }
 
 // One walk with random choices; the text, or nothing where it did not end in time.
-std::optional<std::string> RandomWalk(const Constraint& constraint, const TestVocabulary& vocabulary,
-                                      std::mt19937& random, size_t most) {
+std::optional<std::string> RandomWalk(const Constraint& constraint,
+                                      const TestVocabulary& vocabulary, std::mt19937& random,
+                                      size_t most) {
   ConstraintMatcher matcher(constraint, &vocabulary.tokens);
   std::string text;
   std::vector<TokenId> forced;
@@ -124,9 +125,8 @@ void CompareMaskWithBruteForce(const ConstraintMatcher& matcher, const Constrain
       allowed = bytes.Fork()->AcceptBytes(token_bytes).value() == token_bytes.size();
     }
     count += allowed ? 1 : 0;
-    ASSERT_EQ((*mask)->Contains(id), allowed)
-        << constraint.source() << "\nbehind " << text << " token "
-        << vocabulary.tokenizer.TokenBytes(id);
+    ASSERT_EQ((*mask)->Contains(id), allowed) << constraint.source() << "\nbehind " << text
+                                              << " token " << vocabulary.tokenizer.TokenBytes(id);
   }
   EXPECT_EQ((*mask)->count(), count);
 }

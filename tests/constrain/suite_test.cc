@@ -113,6 +113,8 @@ constexpr Reason kReasons[] = {
     {"", "a float with zero fractional part is an integer", "integers are written without a point"},
     {"", "same object with different property order", "members come in the order of the schema"},
     {"bignum.json", "bignum", "at most 20 digits where no bound needs more"},
+    {"bignum.json", "very negative numbers",
+     "no exponent beside bounds (the data is dumped as a double)"},
     {"float-overflow.json", "", "integers are written without an exponent"},
     {"date-time.json", "leap second", "second 60 is never written"},
     {"time.json", "leap second", "second 60 is never written"},
@@ -160,8 +162,8 @@ TEST(JsonSchemaSuite, NoInvalidInstanceIsAcceptedAndNoValidOneRefusedWithoutARea
           ++instances;
           const bool accepted = Accepts(*schema, text);
           if (accepted == test["valid"].get<bool>()) continue;
-          const std::string description = std::string(group["description"]) + ": " +
-                                          std::string(test["description"]);
+          const std::string description =
+              std::string(group["description"]) + ": " + std::string(test["description"]);
           EXPECT_TRUE(!accepted && HasReason(file, description))
               << file << ": " << description << "\n"
               << (accepted ? "accepted: " : "refused: ") << text;

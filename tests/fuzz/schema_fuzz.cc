@@ -14,11 +14,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;
   const std::string text(reinterpret_cast<const char*>(data), size);
   for (const bool lenient : {false, true}) {
-    const auto schema =
-        JsonSchema::Compile(text, {.infer_type = lenient, .lenient = lenient});
+    const auto schema = JsonSchema::Compile(text, {.infer_type = lenient, .lenient = lenient});
     if (!schema) continue;
     // The schema's own text as an instance, and a few others.
-    for (const std::string& instance : {text, std::string("{\"a\": [1, \"x\"]}"), std::string("-1.5")}) {
+    for (const std::string& instance :
+         {text, std::string("{\"a\": [1, \"x\"]}"), std::string("-1.5")}) {
       ConstraintMatcher matcher(*schema, nullptr);
       const auto read = matcher.AcceptBytes(instance);
       if (!read) continue;
