@@ -3,6 +3,7 @@
 #include "tools/answer_json.h"
 
 #include "tools/stats.h"
+#include "tools/tool_round.h"
 
 namespace gemma3::cli {
 namespace {
@@ -54,8 +55,16 @@ Json AnswerJson(const GenerationResult& result, const OpenedModel& opened) {
   return json;
 }
 
-std::string JsonLine(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string JsonLine(const Json& json, std::span<const ToolCall> calls) {
+  std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (!calls.empty()) {
+    line.back() = ',';  // in place of the object's end
+    line += "\"calls\":[";
+    for (const ToolCall& call : calls) line += CallJson(call) + ",";
+    line.back() = ']';
+    line += '}';
+  }
+  return line + "\n";
 }
 
 }  // namespace gemma3::cli

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
 
 #include "gemma3/generation.h"
 #include "tools/models.h"
@@ -12,7 +14,9 @@ namespace gemma3::cli {
 
 nlohmann::ordered_json AnswerJson(const GenerationResult& result, const OpenedModel& opened);
 
-// On one line, with a line end. Bytes that are no UTF-8 become U+FFFD.
-std::string JsonLine(const nlohmann::ordered_json& json);
+// An object on one line, with a line end. Bytes that are no UTF-8 become U+FFFD. Calls, if there
+// are some, are its last member, their arguments as the model wrote them: reading numbers changes
+// them.
+std::string JsonLine(const nlohmann::ordered_json& json, std::span<const ToolCall> calls = {});
 
 }  // namespace gemma3::cli

@@ -21,6 +21,7 @@
 #include "gemma3/gemma3.h"
 #include "src/base/status.h"
 #include "tools/answer_json.h"
+#include "tools/constraint_of.h"
 #include "tools/errors.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
@@ -226,6 +227,10 @@ Result<Item> ParseItem(const std::string& line, const BatchOptions& options, siz
     if (Translates(settings)) all.back().translation = {settings.from, settings.to};
     last = &all.back().parts;
   }
+  GEMMA3_TRY(item.settings.generation.constraint, ConstraintOf(settings));
+  if (!options.raw) {
+    AddSchemaPrompt(settings, settings.generation.constraint, item.prompt.messages.back());
+  }
   last->insert(last->begin(), std::make_move_iterator(pictures.begin()),
                std::make_move_iterator(pictures.end()));
   return item;
@@ -397,7 +402,7 @@ int RunBatch(const BatchOptions& options, const OpenedModel& opened) {
       note(result.error());
       progress.Add(0);
     }
-    out.Write(JsonLine(json));
+    out.Write(JsonLine(json, result ? result->calls : std::vector<ToolCall>()));
   }
   progress.Finish();
   if (lines.error() != 0) {

@@ -17,6 +17,7 @@
 #include "tools/args.h"
 #include "tools/commands.h"
 #include "tools/completion.h"
+#include "tools/constraint_of.h"
 #include "tools/errors.h"
 #include "tools/history.h"
 #include "tools/image_path.h"
@@ -31,6 +32,8 @@
 #include "tools/stats.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/tool_round.h"
+#include "tools/tool_use.h"
 
 namespace gemma3::cli {
 namespace {
@@ -39,8 +42,10 @@ constexpr std::string_view kBlockQuote = "\"\"\"";
 
 class Chat {
  public:
-  Chat(OpenedModel opened, Settings settings, Session session, bool verbose, bool use_history)
-      : opened_(std::move(opened)),
+  Chat(OpenedModel opened, Settings settings, Session session, OpenedTools tools, bool verbose,
+       bool use_history)
+      : tools_(std::move(tools)),
+        opened_(std::move(opened)),
         settings_(std::move(settings)),
         session_(std::move(session)),
         verbose_(verbose),
@@ -66,9 +71,8 @@ class Chat {
   std::string Prompt() const;
   void Handle(const std::string& text);
   void HandleCommand(std::string_view line);
-  // One call of the session that answers: Send or Regenerate.
-  template <class Call>
-  void Answer(const Call& call);
+  // Answers the conversation, which becomes the session's.
+  void Answer(std::vector<Message> conversation, std::optional<Constraint> constraint);
   void Attach(const std::string& path);
   void Send(Message message);
   // With languages set, each picture is a request of its own.
@@ -100,6 +104,7 @@ class Chat {
   void Load(std::string_view arguments);
   void Exit(std::string_view) { done_ = true; }
 
+  const OpenedTools tools_;
   OpenedModel opened_;
   Settings settings_;
   Session session_;
@@ -250,7 +255,12 @@ void Chat::Send(Message message) {
                 kExitUsage);
   }
   if (Translates(settings_)) message.translation = {settings_.from, settings_.to};
-  Answer([&](const auto&... arguments) { return session_.Send(message, arguments...); });
+  auto constraint = ConstraintOf(settings_);
+  if (!constraint) return NoteFailure(Report(constraint.error()));
+  AddSchemaPrompt(settings_, *constraint, message);
+  std::vector<Message> next(session_.messages().begin(), session_.messages().end());
+  next.push_back(std::move(message));
+  Answer(std::move(next), *std::move(constraint));
 }
 
 void Chat::SendPendingPictures() {
@@ -259,8 +269,7 @@ void Chat::SendPendingPictures() {
   }
 }
 
-template <class Call>
-void Chat::Answer(const Call& call) {
+void Chat::Answer(std::vector<Message> conversation, std::optional<Constraint> constraint) {
   out_.SetWrap(settings_.wrap);
   ProgressLine progress;
   const TextCallback on_text = [&](std::string_view text) {
@@ -274,9 +283,23 @@ void Chat::Answer(const Call& call) {
   CancelFlag cancel;
   GenerationOptions generation = settings_.generation;
   generation.cancel = cancel;
-  const Result<GenerationResult> result = [&] {
+  generation.constraint = std::move(constraint);
+  std::vector<ToolCall> open_calls;
+  const Result<GenerationResult> result = [&]() -> Result<GenerationResult> {
     const CancelOnInterrupt scope(cancel);
-    return call(generation, on_text, on_progress);
+    if (tools_.box.empty()) {
+      return session_.Generate(conversation, generation, on_text, on_progress);
+    }
+    GEMMA3_TRY(ToolAnswer answer, AnswerWithTools(
+                                      session_, std::move(conversation), generation, tools_,
+                                      [&] { return cancel.cancelled(); }, on_text, on_progress,
+                                      [&] {
+                                        progress.Erase();
+                                        out_.Flush();
+                                        out_.EndLine();
+                                      }));
+    open_calls = std::move(answer.open_calls);
+    return std::move(answer.result);
   }();
   progress.Erase();
   out_.Flush();
@@ -289,6 +312,7 @@ void Chat::Answer(const Call& call) {
   }
   last_ = *result;
   out_.EndLine();
+  for (const ToolCall& call : open_calls) out_.Write(CallJson(call) + "\n");
   if (result->stop_reason == StopReason::kContextFull) {
     Fail("the context is full and the answer ends here; /clear, or /set context to a larger one",
          kExitContext);
@@ -375,7 +399,12 @@ void Chat::System(std::string_view text) {
 }
 
 void Chat::Regenerate(std::string_view) {
-  Answer([&](const auto&... arguments) { return session_.Regenerate(arguments...); });
+  std::vector<Message> next(session_.messages().begin(), session_.messages().end());
+  while (!next.empty() && next.back().role != Role::kUser) next.pop_back();
+  if (next.empty()) return Fail("there is no question to answer anew", kExitUsage);
+  auto constraint = ConstraintOf(settings_);
+  if (!constraint) return NoteFailure(Report(constraint.error()));
+  Answer(std::move(next), *std::move(constraint));
 }
 
 void Chat::Undo(std::string_view) {
@@ -513,12 +542,15 @@ int ChatCommand(int argc, const char* const* argv) {
   bool verbose = false;
   bool messages_only = false;
   std::string keep;
+  ToolFlags tool_flags;
   Args args(
       "chat", "MODEL",
       "A conversation in the terminal; /help inside lists the commands. With piped input each\n"
       "line is a turn, and only the answers are printed.");
   args.AddTexts("--image", "FILE", &image_paths,
                 "show a picture with the first message; may be repeated");
+  args.AddFlag("--json-object", &settings.json_object, "each answer is a JSON object");
+  AddToolFlags(args, &tool_flags);
   args.AddText("--session", "FILE", &keep,
                "go on with the conversation in this file, if it exists, and keep it there");
   args.AddFlag("--messages-only", &messages_only,
@@ -527,7 +559,8 @@ int ChatCommand(int argc, const char* const* argv) {
   args.AddFlag("-v,--verbose", &verbose, "print timings after each answer to standard error");
   args.AddSettings(&settings,
                    {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
-                    SettingGroup::kSession, SettingGroup::kModel});
+                    SettingGroup::kSession, SettingGroup::kModel},
+                   {"json-object"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   if (args.words().size() > 1) {
@@ -552,7 +585,10 @@ int ChatCommand(int argc, const char* const* argv) {
   } else if (settings.system) {
     if (const Status set = session->SetSystem(*settings.system); !set) return Report(set.error());
   }
-  Chat chat(*std::move(opened), std::move(settings), *std::move(session), verbose, !no_history);
+  auto tools = OpenTools(tool_flags, {});
+  if (!tools) return Report(tools.error());
+  Chat chat(*std::move(opened), std::move(settings), *std::move(session), *std::move(tools),
+            verbose, !no_history);
   return chat.Run(*std::move(images), keep);
 }
 

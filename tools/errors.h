@@ -17,6 +17,7 @@ enum ExitCode : int {
   kExitModel = 3,
   kExitContext = 4,
   kExitMemory = 5,
+  kExitCalls = 6,          // the answer is calls that the program does not run
   kExitInterrupted = 130,  // 128 + SIGINT, as shells say it
 };
 

@@ -21,7 +21,7 @@ std::string DefaultCacheFolder();
 
 struct OpenedModel {
   Model model;
-  double seconds;  // that loading took
+  double seconds;                         // that loading took
   std::optional<Model> draft_model = {};  // that --draft names
 
   const Model* draft() const { return draft_model ? &*draft_model : nullptr; }

@@ -292,6 +292,18 @@ std::vector<Setting> MakeTable() {
   table.push_back(Choice<bool>(
       "show-thought", Group::kAnswer, "print what the model thinks before it answers (MedGemma)",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.generation.show_thought; }));
+  table.push_back(Text(
+      "json-schema", "FILE|JSON", Group::kAnswer, "the answer is JSON that is valid by this schema",
+      [](auto& s) -> auto& { return s.json_schema; }));
+  table.push_back(Text(
+      "grammar", "FILE", Group::kAnswer, "the answer is a text of this grammar (GBNF)",
+      [](auto& s) -> auto& { return s.grammar; }));
+  table.push_back(Choice<bool>(
+      "json-object", Group::kAnswer, "the answer is a JSON object", {{"on", true}, {"off", false}},
+      [](auto& s) -> auto& { return s.json_object; }));
+  table.push_back(Choice<bool>(
+      "schema-prompt", Group::kAnswer, "tell the model what json-schema and json-object expect",
+      {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.schema_prompt; }));
   table.push_back(Logprobs());
   table.push_back(Choice<bool>(
       "speculate", Group::kAnswer, "guess ahead where text repeats; the answer is the same, sooner",

@@ -29,7 +29,11 @@ struct Settings {
   ImageOptions images;
   std::optional<std::string> system;  // unset: what the model's store wants, usually none
   std::string from, to;               // languages of a translation request
-  bool wrap = true;                   // between words, where the answer goes to a terminal
+  std::string json_schema;            // a file, or JSON
+  std::string grammar;                // a file
+  bool json_object = false;
+  bool schema_prompt = true;  // the prompt says what is expected
+  bool wrap = true;           // between words, where the answer goes to a terminal
 };
 
 // Whether each message is one; both languages are given then.

@@ -15,6 +15,7 @@
 #include "tools/args.h"
 #include "tools/batch.h"
 #include "tools/commands.h"
+#include "tools/constraint_of.h"
 #include "tools/errors.h"
 #include "tools/image_path.h"
 #include "tools/interrupt.h"
@@ -26,6 +27,8 @@
 #include "tools/stats.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/tool_round.h"
+#include "tools/tool_use.h"
 
 namespace gemma3::cli {
 namespace {
@@ -44,6 +47,8 @@ struct RunOptions {
   bool no_newline = false;
   std::string session;  // file of a conversation that goes on
   std::string batch, output;
+  ToolFlags tools;
+  bool code_only = false;
 };
 
 // Loads, answers, and streams the answer to `out`.
@@ -72,7 +77,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   ProgressLine progress;
   const auto on_text = [&](std::string_view text) {
     progress.Erase();
-    return options.json || out.Write(text);
+    return options.json || options.code_only || out.Write(text);
   };
   const auto on_progress = [&](const Progress& state) {
     progress.Update(state);
@@ -81,12 +86,29 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   CancelFlag cancel;
   GenerationOptions generation = settings.generation;
   generation.cancel = cancel;
-  Result<GenerationResult> result = [&] {
+  auto constraint = ConstraintOf(settings);
+  if (!constraint) return Report(constraint.error());
+  generation.constraint = *constraint;
+  std::vector<ToolCall> open_calls;
+  Result<GenerationResult> result = [&]() -> Result<GenerationResult> {
     const CancelOnInterrupt scope(cancel);
     if (options.raw) return session->Complete(parts, generation, on_text, on_progress);
     Message message{Role::kUser, std::move(parts)};
     if (Translates(settings)) message.translation = {settings.from, settings.to};
-    return session->Send(message, generation, on_text, on_progress);
+    AddSchemaPrompt(settings, *constraint, message);
+    if (!options.tools.any()) return session->Send(message, generation, on_text, on_progress);
+    const StopCheck stop = [&] { return cancel.cancelled(); };
+    GEMMA3_TRY(const OpenedTools tools, OpenTools(options.tools, stop));
+    std::vector<Message> conversation(session->messages().begin(), session->messages().end());
+    conversation.push_back(std::move(message));
+    GEMMA3_TRY(ToolAnswer answer, AnswerWithTools(*session, std::move(conversation), generation,
+                                                  tools, stop, on_text, on_progress, [&] {
+                                                    progress.Erase();
+                                                    out.Flush();
+                                                    out.EndLine();
+                                                  }));
+    open_calls = std::move(answer.open_calls);
+    return std::move(answer.result);
   }();
   progress.Erase();
   out.Flush();
@@ -95,7 +117,13 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     return Report(result.error());
   }
   if (options.json) {
-    out.Write(JsonLine(AnswerJson(*result, *opened)));
+    out.Write(JsonLine(AnswerJson(*result, *opened), result->calls));
+  } else if (options.code_only) {
+    out.Write(FirstCodeBlock(result->text));
+    out.EndLine();
+  } else if (!open_calls.empty()) {
+    out.EndLine();
+    for (const ToolCall& call : open_calls) out.Write(CallJson(call) + "\n");
   } else if (!options.no_newline && !result->text.ends_with('\n')) {
     out.Write("\n");  // also behind an empty answer: scripts count lines
   }
@@ -113,6 +141,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
                session->usage().context_tokens));
   }
   const bool interrupted = result->stop_reason == StopReason::kCancelled && !out.failed();
+  if (!interrupted && !open_calls.empty()) return kExitCalls;
   return interrupted ? kExitInterrupted : kExitOk;
 }
 
@@ -152,6 +181,9 @@ int RunCommand(int argc, const char* const* argv) {
   args.AddFlag("--no-stdin", &options.no_stdin, "leave standard input alone");
   args.AddFlag("--no-newline", &options.no_newline,
                "print the answer's bytes alone, without a line end behind them");
+  args.AddFlag("-x", &options.code_only, "print the first code block of the answer alone");
+  args.AddFlag("--json-object", &options.settings.json_object, "the answer is a JSON object");
+  AddToolFlags(args, &options.tools);
   args.AddText("--session", "FILE", &options.session,
                "go on with the conversation in this file, if it exists, and keep it there");
   args.AddText("--batch", "FILE", &options.batch,
@@ -161,10 +193,14 @@ int RunCommand(int argc, const char* const* argv) {
   args.AddFlag("-v,--verbose", &options.verbose, "print timings to standard error");
   args.AddSettings(&options.settings,
                    {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
-                    SettingGroup::kSession, SettingGroup::kModel});
+                    SettingGroup::kSession, SettingGroup::kModel},
+                   {"json-object"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   const Settings& settings = options.settings;
+  if (options.tools.any() && (options.raw || Translates(settings) || !options.batch.empty())) {
+    return args.UsageError("--tools and --mcp are for chats, not for --raw, --from or --batch");
+  }
   if (options.raw && settings.system) {
     return args.UsageError("--system needs the chat template, which --raw leaves out");
   }

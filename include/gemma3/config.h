@@ -101,7 +101,7 @@ enum class ChatTemplateKind : uint8_t {
   kGemma3,          // MedGemma's too
   kTranslateGemma,  // takes requests with languages only: see Message::Translate
   kShieldGemma2,    // judges pictures: see Session::Classify
-  kFunctionGemma,   // answers in Gemma's turns; its function calls are not set up yet
+  kFunctionGemma,   // has marks for function calls of its own
   kOther,           // not Gemma's; chats are laid out in Gemma's turns all the same
 };
 struct ChatTemplate {

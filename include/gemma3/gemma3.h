@@ -24,6 +24,7 @@
 #include "gemma3/cancel.h"
 #include "gemma3/classify.h"
 #include "gemma3/config.h"
+#include "gemma3/constraint.h"
 #include "gemma3/engine.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"
@@ -33,4 +34,5 @@
 #include "gemma3/options.h"
 #include "gemma3/session.h"
 #include "gemma3/tokenizer.h"
+#include "gemma3/tools.h"
 #include "gemma3/version.h"

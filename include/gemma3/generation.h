@@ -15,6 +15,8 @@
 
 #include "gemma3/cancel.h"
 #include "gemma3/config.h"
+#include "gemma3/constraint.h"
+#include "gemma3/tools.h"
 
 namespace gemma3 {
 
@@ -47,6 +49,11 @@ struct GenerationOptions {
   // Guess what comes next from what the text repeats, and check several guesses at once: the answer
   // is the same to the last bit, and arrives sooner where guesses are right. Pauses where not.
   bool speculate = true;
+  // What the answer may be (constraint.h): one that ends by itself meets it.
+  std::optional<Constraint> constraint = {};
+  // What the model may call, and whether; for chats. The same tools in the same order for all turns
+  // of a conversation keep what was computed of it.
+  ToolOptions tools = {};
   // When the answer must have ended: it ends there with what there is (StopReason::kDeadline), or,
   // before its first token, with kCancelled.
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
@@ -66,7 +73,9 @@ struct TokenLogprobs {
                          // penalty, temperature and filters
   };
   Token chosen;
-  std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order
+  std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order. Empty, and
+                                 // `chosen` certain, where a constraint left no choice: nothing was
+                                 // computed there
 };
 
 enum class StopReason {
@@ -125,6 +134,9 @@ struct GenerationResult {
   // marks it with <unused94> and <unused95>. It is no part of `text` or of later prompts, and stop
   // strings do not end it. Cut off with the answer where max_tokens is reached in it.
   std::string thought;
+  // The calls that the answer holds, in whatever style; they are no part of `text`. Results go back
+  // as Message::ToolResult, behind a Message::ModelCalls with the text and these.
+  std::vector<ToolCall> calls;
   StopReason stop_reason = StopReason::kEndOfTurn;
   size_t prompt_tokens = 0;    // tokens of the whole conversation when the answer began
   size_t cached_tokens = 0;    // of these, tokens already in the cache

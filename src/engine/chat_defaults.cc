@@ -47,11 +47,6 @@ void TakeTemplates(const FoundModel& found, Checkpoint* checkpoint) {
         "); the model may have been trained with those turns, but chats are "
         "laid out with Gemma's");
   }
-  if (chosen.kind == ChatTemplateKind::kFunctionGemma) {
-    remarks.warnings.push_back(
-        "the model is FunctionGemma; its declarations of functions and its calls are not set up "
-        "yet, so it answers as in a plain chat");
-  }
 }
 
 void TakeStoreDefaults(const FoundModel& found, Checkpoint* checkpoint) {

@@ -10,6 +10,7 @@
 #include "src/base/bytes_text.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/engine/call_constraint.h"
 #include "src/engine/engine_state.h"
 #include "src/engine/memory_plan.h"
 #include "src/engine/prompt_cache.h"
@@ -29,16 +30,32 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
                                    PromptPlan prompt, const GenerationOptions& options,
                                    const std::atomic<bool>* also_stop) {
   GEMMA3_TRY(const Tokenizer* tokenizer, engine->model.tokenizer());
+  GenerationOptions own = options;
+  if (!own.constraint && prompt.tools) {
+    GEMMA3_TRY(own.constraint,
+               ConstraintOfCalls(options.tools, *prompt.tools, engine->model.config()));
+  }
+  const ConstraintVocabulary* vocabulary = nullptr;
+  if (own.constraint) {
+    GEMMA3_TRY(vocabulary, engine->Vocabulary());
+  }
   PromptPlan kept;
   if (!engine->options.session.prompt_cache_folder.empty()) kept = prompt;
   GEMMA3_TRY(std::shared_ptr<Request> request,
-             Request::Create(engine->model.config(), *tokenizer, options, kind, std::move(prompt),
-                             engine->options.context, also_stop));
+             Request::Create(engine->model.config(), *tokenizer, own, kind, std::move(prompt),
+                             engine->options.context, vocabulary, also_stop));
   FindInPromptCache(*engine, kept, options.cache_salt);
   auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
   const std::scoped_lock lock(engine->mutex);
   engine->inbox.push_back(std::move(request));
   return Ticket(std::move(impl));
+}
+
+Result<const ConstraintVocabulary*> EngineState::Vocabulary() {
+  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
+  const std::scoped_lock lock(vocabulary_mutex);
+  if (!vocabulary) vocabulary = std::make_unique<const ConstraintVocabulary>(*tokenizer);
+  return vocabulary.get();
 }
 
 void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
@@ -181,7 +198,8 @@ Result<GenerationResult> Ticket::Wait(const TextCallback& on_text,
 
 namespace {
 
-// By content: files name end tokens and sizes differently for one vocabulary, and tables are padded.
+// By content: files name end tokens and sizes differently for one vocabulary, and tables are
+// padded.
 Status CheckSameVocabulary(const Model& model, const Model& draft) {
   GEMMA3_TRY(const Tokenizer* own, model.tokenizer());
   GEMMA3_TRY(const Tokenizer* other, draft.tokenizer());
@@ -192,8 +210,7 @@ Status CheckSameVocabulary(const Model& model, const Model& draft) {
     ++same;
   }
   constexpr size_t kMostMissing = 128;  // padding
-  if (same == size &&
-      std::max(own->vocab_size(), other->vocab_size()) - size <= kMostMissing) {
+  if (same == size && std::max(own->vocab_size(), other->vocab_size()) - size <= kMostMissing) {
     return {};
   }
   return Fail(ErrorCode::kInvalidArgument, draft.path(), " has another vocabulary than ",
@@ -211,14 +228,13 @@ Result<Engine> Engine::Create(const Model& model, const EngineOptions& options,
     if (draft) {
       GEMMA3_CHECK_OK(CheckSameVocabulary(model, *draft));
       plan.weights += draft->impl().sizes().weights;
-      plan.kv_cache +=
-          KvCache::MostBytes(draft->config().text, resolved.kv,
-                             std::min(resolved.context, draft->config().text.max_context),
-                             resolved.max_batch);
+      plan.kv_cache += KvCache::MostBytes(
+          draft->config().text, resolved.kv,
+          std::min(resolved.context, draft->config().text.max_context), resolved.max_batch);
       const size_t limit = resolved.session.max_memory_bytes;
       if (limit != 0 && plan.total() > limit) {
-        return Fail(ErrorCode::kOutOfMemory, "with the draft model this needs ",
-                    DescribePlan(plan), ", more than the limit of ", BytesText(limit));
+        return Fail(ErrorCode::kOutOfMemory, "with the draft model this needs ", DescribePlan(plan),
+                    ", more than the limit of ", BytesText(limit));
       }
     }
     try {
@@ -240,8 +256,13 @@ Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const Generatio
       return Fail(ErrorCode::kInvalidArgument,
                   "the conversation ends with the model's turn: there is no question to answer");
     }
+    GEMMA3_TRY(std::shared_ptr<const ToolSet> tools, ToolsOf(options.tools));
+    if (tools && !chat) {
+      return Fail(ErrorCode::kInvalidArgument, "raw text is continued without tools");
+    }
     GEMMA3_TRY(const PromptPlan plan,
-               chat ? PlanChat(state_->model, state_->options, prompt.messages, true, nullptr)
+               chat ? PlanChat(state_->model, state_->options, prompt.messages, std::move(tools),
+                               /*to_be_answered=*/true, nullptr)
                     : PlanRaw(state_->model, state_->options, prompt.raw));
     std::vector<Ticket> tickets;
     GenerationOptions own = options;

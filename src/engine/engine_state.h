@@ -19,6 +19,7 @@
 #include "gemma3/engine.h"
 #include "gemma3/model.h"
 #include "src/base/status.h"
+#include "src/constrain/token_trie.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/resolve.h"
 #include "src/generate/machine.h"
@@ -49,6 +50,10 @@ struct EngineState {
     GEMMA3_CHECK_OK(model.impl().CheckFilesUnchanged());
     return draft_model ? draft_model->impl().CheckFilesUnchanged() : Status();
   }
+
+  // As constraints see the model's vocabulary; made when it is first asked for. Errors: kBadModel
+  // without a tokenizer.
+  Result<const ConstraintVocabulary*> Vocabulary();
 
   // Makes a request of a prompt and queues it. also_stop, if not null, must outlive the ticket.
   static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
@@ -92,6 +97,9 @@ struct EngineState {
   Machine machine;
   const std::unique_ptr<ModelDraft> draft;
   Scheduler scheduler;
+
+  std::mutex vocabulary_mutex;
+  std::unique_ptr<const ConstraintVocabulary> vocabulary;
 
   std::mutex mutex;
   std::condition_variable changed;

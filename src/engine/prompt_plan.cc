@@ -57,9 +57,17 @@ ImageForm ImageFormOf(const ResolvedOptions& options) {
                                                                : ImageForm::kMerged;
 }
 
+Result<std::shared_ptr<const ToolSet>> ToolsOf(const ToolOptions& options) {
+  if (options.tools.empty() && options.choice == ToolChoice()) {
+    return std::shared_ptr<const ToolSet>();
+  }
+  GEMMA3_TRY(ToolSet tools, ToolSet::Create(options));
+  return std::make_shared<const ToolSet>(std::move(tools));
+}
+
 Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
-                            std::span<const Message> messages, bool to_be_answered,
-                            TextMemo* memo) {
+                            std::span<const Message> messages, std::shared_ptr<const ToolSet> tools,
+                            bool to_be_answered, TextMemo* memo) {
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   PromptPlan plan;
   for (const Message& message : messages) {
@@ -70,7 +78,9 @@ Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
                                      {.add_generation_prompt = to_be_answered,
                                       .image_form = ImageFormOf(options),
                                       .crops = crops,
-                                      .memo = memo}));
+                                      .memo = memo,
+                                      .tools = tools.get()}));
+  plan.tools = std::move(tools);
   if (memo) memo->EndPrompt();
   return plan;
 }

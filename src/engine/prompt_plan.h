@@ -3,6 +3,7 @@
 // From messages or raw text to the tokens of a prompt and the pictures that it needs.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "gemma3/message.h"
@@ -16,11 +17,16 @@ namespace gemma3 {
 // How prompts are laid out for a session's options.
 ImageForm ImageFormOf(const ResolvedOptions& options);
 
+// The tools of a request; null where there are none. Errors: those of ToolSet::Create.
+Result<std::shared_ptr<const ToolSet>> ToolsOf(const ToolOptions& options);
+
 // A conversation. to_be_answered: ends where the model's turn begins. memo may be null. Errors:
 // those of LayOutChat; kUnsupported for a picture where the model has no vision; kInvalidArgument
 // for a part with both text and picture; kBadImage; kBadModel without a tokenizer.
 Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
-                            std::span<const Message> messages, bool to_be_answered, TextMemo* memo);
+                            std::span<const Message> messages,
+                            std::shared_ptr<const ToolSet> tools, bool to_be_answered,
+                            TextMemo* memo);
 // Raw text behind BOS. Errors: as above.
 Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
                            std::span<const Part> parts);

@@ -12,6 +12,7 @@
 
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/chat/tool_prompt.h"
 #include "src/engine/engine_state.h"
 #include "src/engine/prompt_plan.h"
 #include "src/engine/saved_state.h"
@@ -27,7 +28,10 @@ struct Session::Impl {
   const Engine engine;
   std::vector<Message> messages;  // those of the model that were generated here have ids
   mutable TextMemo memo;
-  std::string salt;  // under which the conversation was computed last
+  // What the last answer was given with: the tools that the prompt offered, and the salt under
+  // which it was computed.
+  std::shared_ptr<const ToolSet> tools;
+  std::string salt;
   std::atomic<bool> cancel = false;
 
   const ResolvedOptions& options() const { return engine.state()->options; }
@@ -62,11 +66,7 @@ struct Session::Impl {
 std::vector<Message> Session::Impl::Recall(std::span<const Message> given) const {
   std::vector<Message> out(given.begin(), given.end());
   for (size_t i = 0; i < std::min(out.size(), messages.size()); ++i) {
-    const Message& own = messages[i];
-    const bool same = out[i].role == Role::kModel && own.role == Role::kModel &&
-                      out[i].ids.empty() && out[i].parts.size() == 1 && own.parts.size() == 1 &&
-                      !out[i].parts[0].image && out[i].parts[0].text == own.parts[0].text;
-    if (same) out[i].ids = own.ids;
+    if (out[i].ids.empty() && SameModelTurn(out[i], messages[i])) out[i].ids = messages[i].ids;
   }
   return out;
 }
@@ -75,7 +75,7 @@ std::vector<Message> Session::Impl::Recall(std::span<const Message> given) const
 Result<size_t> Session::Impl::CountTokens(std::span<const Message> conversation) const {
   if (std::ranges::find(conversation, Role::kUser, &Message::role) == conversation.end()) return 0;
   GEMMA3_TRY(const PromptPlan plan,
-             PlanChat(model(), options(), conversation, /*to_be_answered=*/false, &memo));
+             PlanChat(model(), options(), conversation, tools, /*to_be_answered=*/false, &memo));
   return plan.layout.ids.size();
 }
 
@@ -96,11 +96,14 @@ Result<GenerationResult> Session::Impl::AnswerConversation(std::vector<Message> 
     return Fail(ErrorCode::kInvalidArgument,
                 "the conversation ends with the model's turn: there is no question to answer");
   }
-  GEMMA3_TRY(PromptPlan plan, PlanChat(model(), options(), next, /*to_be_answered=*/true, &memo));
+  GEMMA3_TRY(const auto offered, ToolsOf(generation.tools));
+  GEMMA3_TRY(PromptPlan plan,
+             PlanChat(model(), options(), next, offered, /*to_be_answered=*/true, &memo));
   GEMMA3_TRY(GenerationResult result,
              Answer(PromptKind::kChat, std::move(plan), generation, on_text, on_progress));
-  next.push_back(Message::Model(result.text));
+  next.push_back(Message::ModelCalls(result.text, result.calls));
   next.back().ids = result.ids;
+  tools = offered;
   salt = generation.cache_salt;
   messages = std::move(next);
   return result;
@@ -146,6 +149,9 @@ Result<GenerationResult> Session::Complete(std::span<const Part> prompt,
                                            const TextCallback& on_text,
                                            const ProgressCallback& on_progress) {
   return impl_->Call("continue the text", [&]() -> Result<GenerationResult> {
+    if (!options.tools.tools.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, "raw text is continued without tools");
+    }
     GEMMA3_TRY(PromptPlan plan, PlanRaw(impl_->model(), impl_->options(), prompt));
     return impl_->Answer(PromptKind::kRaw, std::move(plan), options, on_text, on_progress);
   });
@@ -213,14 +219,12 @@ Status Session::SetSystem(std::string_view text) {
 
 namespace {
 
-// As the template demands of a prompt, except that the last turn may be the model's.
-Status CheckRoles(std::span<const Message> messages) {
+// The template says the rest. What has no user's message is not laid out at all.
+Status CheckBegin(std::span<const Message> messages) {
   const size_t first = !messages.empty() && messages[0].role == Role::kSystem ? 1 : 0;
-  for (size_t i = first; i < messages.size(); ++i) {
-    if (messages[i].role != ((i - first) % 2 == 0 ? Role::kUser : Role::kModel)) {
-      return Fail(ErrorCode::kInvalidArgument, "message ", i + 1,
-                  ": roles must alternate user, model, user, ... after an optional system message");
-    }
+  if (messages.size() > first && messages[first].role != Role::kUser) {
+    return Fail(ErrorCode::kInvalidArgument, "message ", first + 1,
+                ": roles must alternate user, model, user, ... after an optional system message");
   }
   return {};
 }
@@ -229,7 +233,7 @@ Status CheckRoles(std::span<const Message> messages) {
 
 Status Session::SetMessages(std::span<const Message> messages) {
   return Guarded("set the messages", "", [&]() -> Status {
-    GEMMA3_CHECK_OK(CheckRoles(messages));
+    GEMMA3_CHECK_OK(CheckBegin(messages));
     std::vector<Message> next = impl_->Recall(messages);
     GEMMA3_TRY(const size_t tokens, impl_->CountTokens(next));
     if (tokens >= impl_->options().context) {
@@ -248,7 +252,7 @@ Status Session::Save(const std::string& path, const ProgressCallback& on_progres
   return Guarded("save the conversation to ", path, [&]() -> Status {
     PromptPlan plan;
     if (std::ranges::find(impl_->messages, Role::kUser, &Message::role) != impl_->messages.end()) {
-      GEMMA3_TRY(plan, PlanChat(impl_->model(), impl_->options(), impl_->messages,
+      GEMMA3_TRY(plan, PlanChat(impl_->model(), impl_->options(), impl_->messages, impl_->tools,
                                 /*to_be_answered=*/false, &impl_->memo));
     }
     return SaveConversation(*impl_->engine.state(), impl_->messages, plan, impl_->salt, path,

@@ -11,14 +11,29 @@ void AnswerText::Add(bool last) {
   shown += certain_;
   certain_.clear();
   if (shown.empty()) return;
-  pieces_.push_back(
-      {std::move(shown), text_.size(), tokens_, !characters_.waiting() && !stops_.waiting(), last});
+  pieces_.push_back({std::move(shown), text_.size(), tokens_,
+                     !characters_.waiting() && !stops_.waiting() && !tools_, last});
+}
+
+// Takes calls out of what whole_ has.
+void AnswerText::Take() {
+  if (!calls_) return;
+  std::string text;
+  calls_->Feed(whole_, text);
+  whole_ = std::move(text);
 }
 
 bool AnswerText::Feed(TokenId id) {
   ++tokens_;
   whole_.clear();
-  characters_.Push(thought_.Feed(id, tokenizer_->TokenBytes(id)), whole_);
+  std::string_view bytes = thought_.Feed(id, tokenizer_->TokenBytes(id));
+  std::string unmarked;
+  if (marked_calls_) {
+    marked_calls_->Feed(id, bytes, unmarked);
+    bytes = unmarked;
+  }
+  characters_.Push(bytes, whole_);
+  Take();
   const bool stopped = stops_.Feed(whole_, certain_);
   Add(/*last=*/stopped);
   return stopped;
@@ -26,8 +41,12 @@ bool AnswerText::Feed(TokenId id) {
 
 void AnswerText::Finish() {
   whole_.clear();
-  characters_.Push(thought_.Flush(), whole_);
+  std::string bytes(thought_.Flush());
+  if (marked_calls_) marked_calls_->Flush(bytes);
+  characters_.Push(bytes, whole_);
   characters_.Flush(whole_);
+  Take();
+  if (calls_) calls_->Flush(whole_);
   stops_.Feed(whole_, certain_);
   stops_.Flush(certain_);
   Add(/*last=*/true);

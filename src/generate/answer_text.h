@@ -1,15 +1,22 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// From the tokens of an answer to its text: the thought in front is told apart, bytes wait until
-// they are whole characters, and text that may become a stop string waits until it is known.
+// From the tokens of an answer to its text: the thought in front and calls of tools are told apart,
+// bytes wait until they are whole characters, and text that may become a stop string or a call waits
+// until it is known.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gemma3/tokenizer.h"
+#include "src/chat/call_reader.h"
+#include "src/chat/marked_calls.h"
+#include "src/chat/tool_set.h"
 #include "src/decode/stop_strings.h"
 #include "src/decode/thought.h"
 #include "src/text/utf8.h"
@@ -27,12 +34,19 @@ struct AnswerPiece {
 
 class AnswerText {
  public:
-  // The tokenizer must outlive this.
-  AnswerText(const Tokenizer& tokenizer, StopStrings stops, bool show_thought)
+  // The tokenizer must outlive this. tools: null where nothing may be called. marks: how a model
+  // with marks for calls writes them; unset: as text. Calls get ids made of id_seed.
+  AnswerText(const Tokenizer& tokenizer, StopStrings stops, bool show_thought,
+             std::shared_ptr<const ToolSet> tools, const std::optional<CallMarks>& marks,
+             uint64_t id_seed)
       : tokenizer_(&tokenizer),
         thought_(tokenizer.Find("<unused94>"), tokenizer.Find("<unused95>")),
         stops_(std::move(stops)),
-        show_thought_(show_thought) {}
+        show_thought_(show_thought),
+        tools_(std::move(tools)) {
+    if (tools_ && marks) marked_calls_.emplace(*tools_, *marks, id_seed);
+    if (tools_ && !marks) calls_.emplace(*tools_, id_seed);
+  }
 
   // Takes the next token. True once a stop string has come up; text after it is ignored.
   bool Feed(TokenId id);
@@ -43,11 +57,17 @@ class AnswerText {
   std::vector<AnswerPiece> TakePieces() { return std::exchange(pieces_, {}); }
 
   const std::string& text() const { return text_; }
+  // All of them after Finish.
+  std::vector<ToolCall> calls() const {
+    return calls_ ? calls_->calls()
+                  : marked_calls_ ? marked_calls_->calls() : std::vector<ToolCall>();
+  }
   std::string thought() const { return thought_.Thought(); }
   // Final after Finish.
   size_t tokens_before_answer() const { return thought_.tokens_before_answer(); }
 
  private:
+  void Take();
   void Add(bool last);
 
   const Tokenizer* tokenizer_;
@@ -55,6 +75,9 @@ class AnswerText {
   Utf8Stream characters_;
   StopStrings stops_;
   bool show_thought_;
+  std::shared_ptr<const ToolSet> tools_;
+  std::optional<CallReader> calls_;
+  std::optional<MarkedCallReader> marked_calls_;
   std::string text_;
   std::vector<AnswerPiece> pieces_;
   size_t tokens_ = 0;

@@ -2,6 +2,7 @@
 #include "src/generate/request.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "ops/select.h"
@@ -81,6 +82,7 @@ Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
                                                  const Tokenizer& tokenizer,
                                                  const GenerationOptions& options, PromptKind kind,
                                                  PromptPlan prompt, size_t context,
+                                                 const ConstraintVocabulary* vocabulary,
                                                  const std::atomic<bool>* also_stop) {
   const size_t prompt_tokens = prompt.layout.ids.size();
   if (prompt_tokens >= context) {
@@ -107,9 +109,16 @@ Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
              Sampler::Create(options, config.generation, vocab_limit, marks.banned));
   GEMMA3_TRY(StopStrings stops,
              StopStrings::Create(options.stop.empty() ? config.generation.stop : options.stop));
-  std::shared_ptr<Request> request(new Request(config, tokenizer, options, context, vocab_limit,
-                                               std::move(marks.stop), std::move(sampler),
-                                               std::move(stops), also_stop));
+  std::optional<CallMarks> call_marks;
+  if (prompt.tools && config.chat_template.kind == ChatTemplateKind::kFunctionGemma) {
+    GEMMA3_TRY(call_marks, CallMarks::Find(tokenizer));
+  }
+  std::shared_ptr<Request> request(new Request(
+      config, tokenizer, options, context, vocab_limit, std::move(marks.stop), std::move(sampler),
+      std::move(stops), std::move(prompt.tools), call_marks, prompt_tokens, also_stop));
+  if (options.constraint) {
+    request->constraint_ = std::make_unique<ConstraintMatcher>(*options.constraint, vocabulary);
+  }
   TokenSequence& sequence = request->sequence_;
   sequence.ids = std::move(prompt.layout.ids);
   sequence.turns = std::move(prompt.layout.turn_begin);
@@ -117,7 +126,6 @@ Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
     sequence.images.push_back({span.begin, span.count, nullptr});
   }
   GEMMA3_CHECK_OK(CheckIds(sequence, config.text.vocab_size));
-  request->prompt_tokens_ = prompt_tokens;
   request->spans_ = std::move(prompt.layout.images);
   request->pictures_ = std::move(prompt.pictures);
   request->views_ = std::move(prompt.views);
@@ -129,7 +137,8 @@ Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
 Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
                  const GenerationOptions& options, size_t context, size_t vocab_limit,
                  std::vector<TokenId> stop_tokens, Sampler sampler, StopStrings stops,
-                 const std::atomic<bool>* also_stop)
+                 std::shared_ptr<const ToolSet> tools, const std::optional<CallMarks>& marks,
+                 size_t prompt_tokens, const std::atomic<bool>* also_stop)
     : config_(config),
       tokenizer_(tokenizer),
       options_(options),
@@ -137,8 +146,10 @@ Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
       vocab_limit_(vocab_limit),
       stop_tokens_(std::move(stop_tokens)),
       sampler_(std::move(sampler)),
-      text_(tokenizer, std::move(stops), options.show_thought),
-      also_stop_(also_stop) {
+      text_(tokenizer, std::move(stops), options.show_thought, std::move(tools), marks,
+            sampler_.seed() + (uint64_t{prompt_tokens} << 40)),
+      also_stop_(also_stop),
+      prompt_tokens_(prompt_tokens) {
   result_.seed = sampler_.seed();
 }
 
@@ -215,9 +226,14 @@ Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* 
     return BatchPart{&*cache, std::span(sequence_.ids).subspan(begin, end - begin),
                      sequence_.images};
   }
+  // What was drawn last, and what a constraint has put behind it.
   rows_.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());
+  if (rows_.size() > most) {
+    rows_.resize(most);
+    return BatchPart{&*cache, rows_, sequence_.images};
+  }
   const size_t room = context_ - begin - rows_.size();
-  const size_t left = options_.max_tokens == 0 ? room : options_.max_tokens - result_.tokens - 1;
+  const size_t left = options_.max_tokens == 0 ? room : options_.max_tokens - answer_tokens_ - 1;
   if (guess && options_.speculate && rows_.size() < most) {
     const size_t before = rows_.size();
     const size_t most_guesses = std::min({room, left, most - before});
@@ -226,7 +242,7 @@ Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* 
     if (guessed_by_model_) {
       const size_t length = std::min(most_guesses, model_length_.At(sequence_.ids.size()));
       GEMMA3_CHECK_OK(model->Propose(
-          sequence_.ids, result_.tokens, length, sampler_, [this] { return stopped(); }, rows_));
+          sequence_.ids, answer_tokens_, length, sampler_, [this] { return stopped(); }, rows_));
     }
     guesses_ = rows_.size() - before;
   }
@@ -234,7 +250,7 @@ Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* 
   return BatchPart{&*cache, rows_, sequence_.images};
 }
 
-void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) {
+void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const {
   const auto row = logits.first(vocab_limit_);
   const double total = LogSumExp(row);
   std::vector<Candidate> likeliest;
@@ -245,6 +261,82 @@ void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) {
   }
   // The chosen one follows; until it is known, this holds what its logit is taken from.
   out.chosen.logprob = -total;
+}
+
+Status Request::Mask(std::span<float> logits) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  GEMMA3_TRY(const TokenMask* allowed, constraint_->Allowed());
+  // The marks that end an answer are no text: whether they may come is the constraint's to say.
+  std::vector<std::pair<TokenId, float>> kept;
+  const auto keep = [&](TokenId id) {
+    if (id >= 0 && static_cast<size_t>(id) < logits.size()) {
+      kept.emplace_back(id, logits[static_cast<size_t>(id)]);
+    }
+  };
+  if (constraint_->MayEnd()) {
+    for (const TokenId id : stop_tokens_) keep(id);
+  }
+  if (allowed->is_list()) {
+    for (const TokenId id : allowed->list()) keep(id);
+    std::ranges::fill(logits, kNever);
+  } else {
+    const auto bits = allowed->bits();
+    for (size_t word = 0; word * 64 < logits.size(); ++word) {
+      const uint64_t some = word < bits.size() ? bits[word] : 0;
+      if (some == ~uint64_t{0}) continue;
+      const size_t end = std::min(logits.size() - word * 64, size_t{64});
+      for (size_t bit = 0; bit < end; ++bit) {
+        if ((some >> bit & 1) == 0) logits[word * 64 + bit] = kNever;
+      }
+    }
+  }
+  for (const auto& [id, logit] : kept) logits[static_cast<size_t>(id)] = logit;
+  return {};
+}
+
+Status Request::Draw(std::span<float> logits) {
+  std::optional<TokenLogprobs> note;
+  std::vector<float> untouched;
+  if (options_.logprobs) {
+    NoteLogprobs(logits, note.emplace());
+    untouched.assign(logits.begin(), logits.end());
+  }
+  if (constraint_) GEMMA3_CHECK_OK(Mask(logits.first(vocab_limit_)));
+  const TokenId id = sampler_.Sample(logits, sequence_.ids, answer_tokens_);
+  if (note) {
+    note->chosen.id = id;
+    note->chosen.bytes = tokenizer_.TokenBytes(id);
+    note->chosen.logprob += static_cast<double>(untouched[static_cast<size_t>(id)]);
+    result_.logprobs.push_back(*std::move(note));
+  }
+  const bool ends = std::ranges::find(stop_tokens_, id) != stop_tokens_.end();
+  if (constraint_ && !ends) {
+    GEMMA3_TRY(const bool allowed, constraint_->Accept(id));
+    if (!allowed) {
+      return gemma3::Fail(ErrorCode::kInternal, "no token that may be drawn meets the constraint");
+    }
+  }
+  if (Accept(id)) GEMMA3_CHECK_OK(TakeForced());
+  return {};
+}
+
+Status Request::TakeForced() {
+  if (!constraint_) return {};
+  std::vector<TokenId> forced;
+  GEMMA3_CHECK_OK(constraint_->Forced(&forced));
+  for (const TokenId id : forced) {
+    GEMMA3_TRY(const bool allowed, constraint_->Accept(id));
+    if (!allowed) return gemma3::Fail(ErrorCode::kInternal, "a forced token is not allowed");
+    if (options_.logprobs) {
+      result_.logprobs.push_back({{id, std::string(tokenizer_.TokenBytes(id)), 0}, {}});
+    }
+    if (!Accept(id)) return {};
+  }
+  if (!constraint_->MustEnd()) return {};
+  // The end is no choice either; it counts as if it had been drawn.
+  result_.tokens = ++answer_tokens_;
+  Finish(StopReason::kEndOfTurn);
+  return {};
 }
 
 bool Request::Accept(TokenId id) {
@@ -277,42 +369,41 @@ void Request::Take(Rows<float> logits) {
     stage = Stage::kAnswer;
     result_.timings.prefill_seconds = Seconds(prompt_begin_);
     answer_begin_ = Clock::now();
+    if (const Status begun = TakeForced(); !begun) return Fail(begun.error());
   }
+  if (wanted_ == 0) return;
+  // Row 0 is behind the last token that was certain; the others are behind guesses, and count as
+  // long as these are what the text has.
   const size_t certain = cache->size() - guesses_;
-  size_t right = 0;
-  for (size_t row = 0; row < wanted_; ++row) {
+  const auto right = [&] {
+    size_t count = 0;
+    while (count < guesses_ && certain + count < sequence_.ids.size() &&
+           sequence_.ids[certain + count] == rows_[rows_.size() - guesses_ + count]) {
+      ++count;
+    }
+    return count;
+  };
+  for (size_t row = 0; stage == Stage::kAnswer && row < wanted_;
+       row = sequence_.ids.size() - certain) {
+    if (certain + row != sequence_.ids.size() || row > right()) break;
     const std::span<float> values(logits.row(row), logits.cols);
     if (!AllFinite(values.first(vocab_limit_))) {
       return Fail({ErrorCode::kInternal,
                    "the model's logits are not finite (infinite, or not a number): its weights are "
                    "damaged, or numbers grew too large on the way; is the download complete?"});
     }
-    std::vector<float> untouched;
-    TokenLogprobs* note = nullptr;
-    if (options_.logprobs) {
-      note = &result_.logprobs.emplace_back();
-      NoteLogprobs(values, *note);
-      untouched.assign(values.begin(), values.end());
-    }
-    const TokenId id = sampler_.Sample(values, sequence_.ids, result_.tokens);
-    if (note) {
-      note->chosen.id = id;
-      note->chosen.bytes = tokenizer_.TokenBytes(id);
-      note->chosen.logprob += static_cast<double>(untouched[static_cast<size_t>(id)]);
-    }
-    const bool guessed = row < guesses_ && id == rows_[rows_.size() - guesses_ + row];
-    right += guessed;
-    if (!Accept(id) || !guessed) break;
+    if (const Status drawn = Draw(values); !drawn) return Fail(drawn.error());
   }
+  const size_t accepted = right();
   result_.drafted_tokens += guesses_;
-  result_.accepted_tokens += right;
+  result_.accepted_tokens += accepted;
   if (guessed_by_model_) {
-    model_length_.Learn(sequence_.ids.size(), guesses_, right);
+    model_length_.Learn(sequence_.ids.size(), guesses_, accepted);
   } else {
-    draft_.Learn(guesses_, right);
+    draft_.Learn(guesses_, accepted);
   }
   // What stands behind the tokens of the text were wrong guesses.
-  cache->Truncate(std::min(certain + right, sequence_.ids.size()));
+  cache->Truncate(certain + accepted);
   outbox.Put(text_.TakePieces());
 }
 
@@ -339,6 +430,7 @@ void Request::CompleteResult() {
   text_.Finish();
   result_.text = text_.text();
   result_.thought = text_.thought();
+  result_.calls = text_.calls();
   if (answer_begin_ != Clock::time_point()) result_.timings.decode_seconds = Seconds(answer_begin_);
   if (result_.stop_reason != StopReason::kStopString) {
     const size_t begin = prompt_tokens_ + text_.tokens_before_answer();

@@ -19,6 +19,7 @@
 #include "gemma3/tokenizer.h"
 #include "ops/rows.h"
 #include "src/chat/prompt_builder.h"
+#include "src/constrain/matcher.h"
 #include "src/decode/sampler.h"
 #include "src/generate/answer_text.h"
 #include "src/generate/draft.h"
@@ -35,6 +36,7 @@ struct PromptPlan {
   PromptLayout layout;
   std::vector<std::shared_ptr<const Image>> pictures;
   std::vector<std::vector<CropBox>> views;  // [pictures]: the whole picture, then its crops
+  std::shared_ptr<const ToolSet> tools = nullptr;  // that the prompt offers; null: none
 };
 
 enum class PromptKind { kChat, kRaw };
@@ -66,12 +68,14 @@ class Outbox {
 class Request {
  public:
   // Checks the options. What ends the answer depends on the kind of prompt (chat/answer_marks.h).
-  // Tokenizer and configuration must outlive this, and also_stop, if not null: it stops the request
-  // when set. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
+  // Tokenizer, configuration and vocabulary must outlive this, and also_stop, if not null: it stops
+  // the request when set. vocabulary: the tokenizer's; may be null where the options have no
+  // constraint. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
   static Result<std::shared_ptr<Request>> Create(const ModelConfig& config,
                                                  const Tokenizer& tokenizer,
                                                  const GenerationOptions& options, PromptKind kind,
                                                  PromptPlan prompt, size_t context,
+                                                 const ConstraintVocabulary* vocabulary,
                                                  const std::atomic<bool>* also_stop = nullptr);
 
   // ---- For whoever waits; any thread.
@@ -133,12 +137,20 @@ class Request {
  private:
   Request(const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
           size_t context, size_t vocab_limit, std::vector<TokenId> stop_tokens, Sampler sampler,
-          StopStrings stops, const std::atomic<bool>* also_stop);
+          StopStrings stops, std::shared_ptr<const ToolSet> tools,
+          const std::optional<CallMarks>& marks, size_t prompt_tokens,
+          const std::atomic<bool>* also_stop);
 
   size_t PieceEnd(size_t most, bool must) const;
-  void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out);
+  void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const;
+  // Draws the token behind a row of logits.
+  Status Draw(std::span<float> logits);
+  // Leaves what the constraint allows.
+  Status Mask(std::span<float> logits);
   // Takes the next token of the answer. False: it was the last.
   bool Accept(TokenId id);
+  // Takes what the constraint leaves no choice about.
+  Status TakeForced();
   void Finish(StopReason reason);
   void CompleteResult();
 
@@ -151,13 +163,14 @@ class Request {
   const std::vector<TokenId> stop_tokens_;
   Sampler sampler_;
   AnswerText text_;
+  std::unique_ptr<ConstraintMatcher> constraint_;  // null: anything may be said
   NgramDraft draft_;
   DraftLength model_length_{4};
   const std::atomic<bool>* also_stop_;
   std::atomic<bool> stop_ = false;
 
   TokenSequence sequence_;  // the prompt, then the answer
-  size_t prompt_tokens_ = 0;
+  const size_t prompt_tokens_;
   size_t answer_tokens_ = 0;      // what ended it included
   std::vector<ImageSpan> spans_;  // of sequence_.images
   std::vector<std::shared_ptr<const Image>> pictures_;

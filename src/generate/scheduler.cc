@@ -288,8 +288,7 @@ void Scheduler::CollectBatch() {
   for (Running& running : running_) {
     if (running.request->stage != Stage::kAnswer) continue;
     --left;
-    if (rows + left < max_batch)
-      take(running, std::min(kLogitRows, max_batch - rows - left), true, guess);
+    if (rows + left < max_batch) take(running, max_batch - rows - left, true, guess);
   }
 }
 

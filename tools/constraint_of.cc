@@ -1,0 +1,78 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+
+#include "tools/constraint_of.h"
+
+#include <string_view>
+
+#include "src/base/status.h"
+#include "tools/output.h"
+#include "tools/prompt.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace gemma3::cli {
+
+Result<std::optional<Constraint>> ConstraintOf(const Settings& settings) {
+  const int wanted =
+      !settings.json_schema.empty() + !settings.grammar.empty() + (settings.json_object ? 1 : 0);
+  if (wanted == 0) return std::optional<Constraint>();
+  if (wanted > 1) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "json-schema, grammar and json-object exclude each other: an answer can meet one");
+  }
+  if (settings.json_object) {
+    GEMMA3_TRY(Constraint object, JsonSchema::AnyObject());
+    return std::optional<Constraint>(std::move(object));
+  }
+  if (!settings.grammar.empty()) {
+    GEMMA3_TRY(const std::string text, ReadAll(settings.grammar));
+    GEMMA3_TRY(Constraint grammar, Grammar::Parse(text));
+    return std::optional<Constraint>(std::move(grammar));
+  }
+  std::string text = settings.json_schema;
+  const std::string_view start = TrimSpace(text);
+  if (!start.starts_with('{') && start != "true" && start != "false") {
+    GEMMA3_TRY(text, ReadAll(settings.json_schema));
+  }
+  GEMMA3_TRY(Constraint schema, JsonSchema::Compile(text));
+  for (const std::string& remark : schema.remarks()) {
+    WriteStderr("note: schema: " + SanitizeForTerminal(remark) + "\n");
+  }
+  return std::optional<Constraint>(std::move(schema));
+}
+
+void AddSchemaPrompt(const Settings& settings, const std::optional<Constraint>& constraint,
+                     Message& message) {
+  if (!constraint || !settings.schema_prompt || !settings.grammar.empty()) return;
+  const std::string words =
+      settings.json_object
+          ? "\n\nAnswer with a JSON object and nothing else."
+          : "\n\nAnswer with JSON that is valid by this schema and nothing else:\n" +
+                constraint->source();
+  message.parts.push_back(Part::Text(words));
+}
+
+std::string FirstCodeBlock(const std::string& text) {
+  size_t begin = 0;  // of a line
+  size_t ticks = 0;  // of the fence that is open
+  std::string block;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    const size_t indent = line.find_first_not_of(" \t");
+    const std::string_view rest = indent == std::string_view::npos ? "" : line.substr(indent);
+    const size_t count = std::min(rest.find_first_not_of('`'), rest.size());
+    if (ticks == 0 && count >= 3) {
+      ticks = count;
+    } else if (ticks > 0 && count >= ticks && TrimSpace(rest.substr(count)).empty()) {
+      return block;
+    } else if (ticks > 0) {
+      block.append(line);
+      block += '\n';
+    }
+    begin = end + 1;
+  }
+  return ticks > 0 ? block : text;  // an answer that was cut off in its block
+}
+
+}  // namespace gemma3::cli
