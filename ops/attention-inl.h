@@ -15,6 +15,7 @@
 
 #include "hwy/highway.h"
 #include "ops/attention.h"
+#include "ops/bf16_dot-inl.h"
 #include "ops/exp2-inl.h"
 #include "ops/prefetch.h"
 
@@ -80,7 +81,7 @@ struct UnitF32 {
   static HWY_INLINE void StoreLeft(VF v, float* to) { hn::StoreU(v, DF(), to); }
 };
 
-#if HWY_NATIVE_DOT_BF16
+#if GEMMA3_BF16_DOT
 
 // The left operand is bf16, and a step of it the pair that goes with a unit.
 struct UnitBF16 {
@@ -158,7 +159,7 @@ struct UnitBF16 {
   static HWY_INLINE void StoreLeft(VF v, float* to) { hn::StoreU(v, DF(), to); }
 };
 
-#endif  // HWY_NATIVE_DOT_BF16
+#endif  // GEMMA3_BF16_DOT
 
 // sum[r][c] (+)= left[r] . units[.][c]. left: [rows, steps * U::kLeft]; units: [steps, columns];
 // sum: [rows, columns]. Strides in elements.

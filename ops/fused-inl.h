@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "ops/isa.h"
 
 #if defined(GEMMA3_OPS_FUSED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA3_OPS_FUSED_INL_H_
@@ -17,6 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
+inline namespace GEMMA3_ISA {
 namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET != HWY_SCALAR
@@ -67,6 +69,7 @@ HWY_INLINE VF FusedMulAdd([[maybe_unused]] DF df, VF a, VF b, VF c) {
 
 #endif  // HWY_TARGET != HWY_SCALAR
 
+}  // namespace GEMMA3_ISA
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3
 HWY_AFTER_NAMESPACE();

@@ -11,6 +11,7 @@
 #include <cstddef>
 
 #include "hwy/highway.h"
+#include "ops/bf16_dot-inl.h"
 #include "ops/matmul_kernels.h"
 
 #if defined(GEMMA3_OPS_MATMUL_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -51,18 +52,41 @@ using DF = hn::ScalableTag<float>;
 using VF = hn::Vec<DF>;
 using D4 = hn::CappedTag<float, 4>;
 
-// How elements are multiplied: the type of both operands, and acc + the products of a vector.
+// How elements are multiplied. T: what both operands of a product are, D: a vector of them. Stored:
+// what W holds, from which Load and LoadN make vectors. MulAcc: acc + the products of a vector.
 struct DotF32 {
   using T = float;
   using D = DF;
+  using Stored = float;
+  static HWY_INLINE VF Load(const Stored* p) { return hn::LoadU(DF(), p); }
+  static HWY_INLINE VF LoadN(const Stored* p, size_t n) { return hn::LoadN(DF(), p, n); }
   static HWY_INLINE VF MulAcc(VF x, VF w, VF acc) { return hn::MulAdd(x, w, acc); }
 };
 
-#if HWY_NATIVE_DOT_BF16
+// 16-bit floats that become f32, exactly: with many rows of x when a span is copied, with few as
+// they are read.
+template <class Half>
+struct DotWidened {
+  using T = float;
+  using D = DF;
+  using Stored = Half;
+  static HWY_INLINE VF Load(const Stored* p) {
+    return hn::PromoteTo(DF(), hn::LoadU(hn::Rebind<Half, DF>(), p));
+  }
+  static HWY_INLINE VF LoadN(const Stored* p, size_t n) {
+    return hn::PromoteTo(DF(), hn::LoadN(hn::Rebind<Half, DF>(), p, n));
+  }
+  static HWY_INLINE VF MulAcc(VF x, VF w, VF acc) { return hn::MulAdd(x, w, acc); }
+};
+
+#if GEMMA3_BF16_DOT
 // Lane i of the accumulator takes the products 2i and 2i+1.
 struct DotBF16 {
   using T = hwy::bfloat16_t;
   using D = hn::Repartition<hwy::bfloat16_t, DF>;
+  using Stored = hwy::bfloat16_t;
+  static HWY_INLINE hn::Vec<D> Load(const Stored* p) { return hn::LoadU(D(), p); }
+  static HWY_INLINE hn::Vec<D> LoadN(const Stored* p, size_t n) { return hn::LoadN(D(), p, n); }
   static HWY_INLINE VF MulAcc(hn::Vec<D> x, hn::Vec<D> w, VF acc) {
     VF unused = hn::Zero(DF());  // the native instruction has one accumulator only
     return hn::ReorderWidenMulAccumulate(DF(), x, w, acc, unused);
@@ -141,12 +165,12 @@ HWY_NOINLINE void CopySpan(const MatMulBlock& b, size_t begin, size_t end,
   for (size_t n = 0; n < b.w_rows; n += kTileCols, to += steps * kTileCols * lanes) {
     for (size_t c = 0; c < kTileCols; ++c) {
       const bool exists = n + c < b.w_rows;
-      const auto* row = reinterpret_cast<const typename Dot::T*>(b.w + (n + c) * b.w_stride);
+      const auto* row = reinterpret_cast<const typename Dot::Stored*>(b.w + (n + c) * b.w_stride);
       for (size_t s = 0; s < steps; ++s) {
         const size_t at = begin + s * lanes;
         const auto v = !exists             ? hn::Zero(d)
-                       : at + lanes <= end ? hn::LoadU(d, row + at)
-                                           : hn::LoadN(d, row + at, end - at);
+                       : at + lanes <= end ? Dot::Load(row + at)
+                                           : Dot::LoadN(row + at, end - at);
         hn::Store(v, d, to + (s * kTileCols + c) * lanes);
       }
     }
@@ -205,7 +229,7 @@ HWY_NOINLINE void RunPanel(const MatMulBlock& b, const Panel& panel,
     }
     const size_t count = HWY_MIN(kTileCols, b.w_rows - n);
     for (size_t c = 0; c < count; ++c) {
-      panel.ahead.Request(b.w + (n + c) * b.w_stride + panel.begin * sizeof(T));
+      panel.ahead.Request(b.w + (n + c) * b.w_stride + panel.begin * sizeof(typename Dot::Stored));
     }
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
       ReduceFour(acc[r], panel.first, bias ? bias + n : nullptr, count, out + r * b.out_stride + n);
@@ -221,12 +245,13 @@ HWY_NOINLINE void Stream(const MatMulBlock& b) {
   const DF df;
   const typename Dot::D d;
   const size_t lanes = hn::Lanes(d);
+  using Stored = typename Dot::Stored;
   const T* HWY_RESTRICT x = reinterpret_cast<const T*>(b.x);
   const size_t xs = b.x_stride / sizeof(T);
   constexpr size_t kFours = hwy::DivCeil(kRows, size_t{4});
   const Spans spans = Spans::Of(Dot(), b.cols);
   for (size_t n = 0; n < b.w_rows; ++n) {
-    const T* HWY_RESTRICT w = reinterpret_cast<const T*>(b.w + n * b.w_stride);
+    const Stored* HWY_RESTRICT w = reinterpret_cast<const Stored*>(b.w + n * b.w_stride);
     float sums[kFours * 4];
     for (size_t i = 0; i < spans.count; ++i) {
       VF acc[kFours * 4];
@@ -234,19 +259,18 @@ HWY_NOINLINE void Stream(const MatMulBlock& b) {
       const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
       size_t k = spans.Begin(i);
       while (k + lanes <= end) {
-        const size_t full = k + HWY_MIN(end - k, kPrefetchBurst / sizeof(T)) / lanes * lanes;
-        for (size_t p = k; p < full; p += 64 / sizeof(T)) {
-          PrefetchOnce(w + p + kPrefetchBytes / sizeof(T));
-        }
+        const size_t full = k + HWY_MIN(end - k, kPrefetchBurst / sizeof(Stored)) / lanes * lanes;
+        PrefetchStream(w + k + kPrefetchBytes / sizeof(Stored), (full - k) * sizeof(Stored),
+                       b.stream_hint);
         for (; k < full; k += lanes) {
-          const auto wv = hn::LoadU(d, w + k);
+          const auto wv = Dot::Load(w + k);
           GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
             acc[r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[r]);
           }
         }
       }
       if (k != end) {
-        const auto wv = hn::LoadN(d, w + k, end - k);
+        const auto wv = Dot::LoadN(w + k, end - k);
         GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
           acc[r] = Dot::MulAcc(hn::LoadN(d, x + r * xs + k, end - k), wv, acc[r]);
         }
@@ -288,10 +312,11 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
     const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
     const bool last = i + 1 == spans.count;
     CopySpan<Dot>(b, begin, end, w);
-    const size_t bytes = (end - begin) * sizeof(typename Dot::T);
-    const ptrdiff_t distance = last ? Ahead::Distance(b.w, b.next) -
-                                          static_cast<ptrdiff_t>(begin * sizeof(typename Dot::T))
-                                    : static_cast<ptrdiff_t>(bytes);
+    using Stored = typename Dot::Stored;
+    const size_t bytes = (end - begin) * sizeof(Stored);
+    const ptrdiff_t distance =
+        last ? Ahead::Distance(b.w, b.next) - static_cast<ptrdiff_t>(begin * sizeof(Stored))
+             : static_cast<ptrdiff_t>(bytes);
     for (size_t p = 0; p < panels; ++p) {
       const size_t row = b.x_rows * p / panels;
       const Panel panel{.row = row,
@@ -305,7 +330,7 @@ void RunBlock(const MatMulBlock& b, std::byte* scratch) {
   }
 }
 
-// MatMulKernels::span_bytes for float weights.
+// MatMulKernels::span_bytes for float weights, of which the copies are Dot::T.
 template <class Dot>
 size_t SpanBytes(size_t cols) {
   const Spans spans = Spans::Of(Dot(), cols);

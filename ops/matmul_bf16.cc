@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Matrix multiplication with BF16 weights. CPUs with a BF16 dot product take x rounded to bf16; on
-// the others, and for exact products, the weights become floats and the F32 kernel does the rest.
+// Matrix multiplication with BF16 weights. Where the BF16 dot product is the faster arithmetic
+// (bf16_dot-inl.h) x is rounded to bf16; elsewhere, and for exact products, weights become floats.
 
 #include <cstddef>
 
@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
 
-#if HWY_NATIVE_DOT_BF16
+#if GEMMA3_BF16_DOT
 // The input form kBF16: bf16[cols], then zeros up to a multiple of kInputAlign bytes.
 void PrepareBF16(const float* HWY_RESTRICT x, Range inputs, size_t /*cols*/,
                  std::byte* HWY_RESTRICT out) {
@@ -40,10 +40,10 @@ void PrepareBF16(const float* HWY_RESTRICT x, Range inputs, size_t /*cols*/,
     hn::Store(hn::OrderedDemote2To(db, lower, upper), db, to + k);
   }
 }
-#endif  // HWY_NATIVE_DOT_BF16
+#endif  // GEMMA3_BF16_DOT
 
 MatMulKernels GetBF16Kernels(size_t cols) {
-#if HWY_NATIVE_DOT_BF16
+#if GEMMA3_BF16_DOT
   return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
           .input = InputForm::kBF16,
           .span_bytes = SpanBytes<DotBF16>(cols),
@@ -52,9 +52,12 @@ MatMulKernels GetBF16Kernels(size_t cols) {
           .unpack = UnpackRows<hwy::bfloat16_t>,
           .prepare = PrepareBF16};
 #else
+  using Dot = DotWidened<hwy::bfloat16_t>;
   return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
           .input = InputForm::kF32,
-          .run = nullptr,
+          .span_bytes = SpanBytes<Dot>(cols),
+          .copies_span = true,
+          .run = RunBlock<Dot>,
           .unpack = UnpackRows<hwy::bfloat16_t>};
 #endif
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// Matrix multiplication with F16 weights: they become floats, exactly, and the F32 kernel does the
-// rest. (No instruction that the targets share multiplies halves and sums in f32.)
+// Matrix multiplication with F16 weights: they become floats, exactly, as they are read. (No
+// instruction that the targets share multiplies halves and sums in f32.)
 
 #include <cstddef>
 
@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "ops/matmul_f16.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "ops/matmul-inl.h"
 #include "ops/matmul_kernels.h"
 #include "ops/unpack-inl.h"
 
@@ -17,9 +18,12 @@ namespace gemma3 {
 namespace HWY_NAMESPACE {
 
 MatMulKernels GetF16Kernels(size_t cols) {
+  using Dot = DotWidened<hwy::float16_t>;
   return {.group_bytes = cols * sizeof(hwy::float16_t),
           .input = InputForm::kF32,
-          .run = nullptr,
+          .span_bytes = SpanBytes<Dot>(cols),
+          .copies_span = true,
+          .run = RunBlock<Dot>,
           .unpack = UnpackRows<hwy::float16_t>};
 }
 

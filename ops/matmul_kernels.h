@@ -52,9 +52,10 @@ struct MatMulBlock {
   size_t w_stride = 0;           // bytes from one row (group) to the next
   size_t w_rows = 0;
   const std::byte* next = nullptr;  // the first row (group) of what the thread will use after it
-  const float* bias = nullptr;      // of the block's first row, or none
-  float* out = nullptr;             // row 0, column of the block's first row
-  size_t out_stride = 0;            // elements
+  StreamHint stream_hint = StreamHint::kOnce;
+  const float* bias = nullptr;  // of the block's first row, or none
+  float* out = nullptr;         // row 0, column of the block's first row
+  size_t out_stride = 0;        // elements
 };
 
 // Up to this many rows of x the time goes into reading W (8 rows at bf16: 16 operations a weight,
@@ -98,7 +99,6 @@ struct MatMulKernels {
   bool copies_span = false;
 
   // Computes a block. scratch: aligned to 64 bytes, may be null for up to kStreamRows rows of x.
-  // Null where this CPU has no better way than unpack and the F32 kernel.
   void (*run)(const MatMulBlock& block, std::byte* scratch) = nullptr;
 
   // Writes rows [begin, begin + count) of w as floats, `stride` floats apart.
@@ -123,5 +123,10 @@ MatMulKernels Int8KKernels(size_t cols);
 MatMulKernels Int8KMinKernels(size_t cols);
 MatMulKernels Int4KKernels(size_t cols);
 MatMulKernels Int4TableKernels(size_t cols);
+
+// Kernels of packed types for UsesDotVariant() (targets.h).
+MatMulKernels DotVariantKernels(WeightType type, size_t cols);
+// Of ops/peak.cc, likewise.
+double RunInt8DotVariant(size_t rounds, int factor, double* ops);
 
 }  // namespace gemma3

@@ -20,9 +20,11 @@
 
 #include "hwy/highway.h"
 #include "ops/fused-inl.h"
+#include "ops/isa.h"
 #include "ops/matmul_kernels.h"
 #include "ops/packed.h"
 #include "ops/packed_input-inl.h"
+#include "ops/quad_products-inl.h"
 
 #if defined(GEMMA3_OPS_MATMUL_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA3_OPS_MATMUL_PACKED_INL_H_
@@ -34,32 +36,33 @@
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
+inline namespace GEMMA3_ISA {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Most rows of x and units of W in a tile: an integer and a float sum for each pair, and besides
-// them a vector of each unit and one of x. 32 registers: 2 * 6 * 2 + 2 + 1 = 27. With 16, the float
-// sums, touched once a block, live in memory: 4 * 2 + 2 + 1 = 11.
+// Registers for integer sums: with 32, beside as many float sums, a vector of each unit and one of
+// x; with 16 the float sums, touched once a block, live in memory.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
-inline constexpr size_t kPackedTileRows = 6;
+inline constexpr size_t kPackedSumVectors = 12;
+inline constexpr size_t kPackedTileRows = 6;  // of x, in a tile
 #else
+inline constexpr size_t kPackedSumVectors = 8;
 inline constexpr size_t kPackedTileRows = 4;
 #endif
-inline constexpr size_t kPackedTileUnits = 2;
+inline constexpr size_t kPackedTileUnits = 2;  // of W, in a tile
 
 // The part of kPackedTileRows rows of x that is used over and over while W streams past, in inputs:
 // 27 KiB of records, for a first-level cache of 32 KiB or more.
 inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
 
-// How far ahead of a few rows of x the weights are requested.
-inline constexpr size_t kPackedPrefetchBytes = 4096;
+// How far ahead of a few rows of x the weights are requested; more rows take longer to use them and
+// leave the processor fewer loads to run ahead with.
+constexpr size_t PackedPrefetchBytes(size_t rows) { return rows > 4 ? 8192 : 4096; }
 
 // Requests a chunk of weights that is used once, all of it at the same time: measured, that is a
 // tenth faster than a request beside each load.
 template <WeightType kType>
-HWY_INLINE void PrefetchChunk(const std::byte* chunk) {
-  for (size_t i = 0; i < PackedChunkBytes(kType); i += 64) {
-    PrefetchOnce(chunk + kPackedPrefetchBytes + i);
-  }
+HWY_INLINE void PrefetchChunk(const std::byte* chunk, StreamHint hint) {
+  PrefetchStream(chunk, PackedChunkBytes(kType), hint);
 }
 
 // Row r of a group, one value at a time.
@@ -165,9 +168,6 @@ void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
 
 #else  // HWY_TARGET != HWY_SCALAR
 
-using PU8 = hn::Repartition<uint8_t, PI>;
-using PI8 = hn::Repartition<int8_t, PI>;
-
 HWY_INLINE hn::Vec<PF> LoadHalves(const std::byte* p) {
   const hn::Rebind<hwy::float16_t, PF> d16;
   return hn::PromoteTo(PF(), hn::Load(d16, reinterpret_cast<const hwy::float16_t*>(p)));
@@ -210,7 +210,7 @@ struct PackedScales {
 
 // Takes apart 64 bytes of 16 rows (here: a unit's part of them), which hold one or two quads.
 template <bool kNibbles>
-HWY_INLINE void Quads(hn::Vec<PU8> stored, hn::Vec<PU8>* HWY_RESTRICT quads) {
+HWY_INLINE void Quads(VU8 stored, VU8* HWY_RESTRICT quads) {
   if constexpr (kNibbles) {
     quads[0] = hn::And(stored, hn::Set(PU8(), uint8_t{15}));
     quads[1] = hn::ShiftRight<4>(stored);
@@ -228,69 +228,115 @@ struct PackedSpan {
   Ahead ahead = {};
 };
 
-// Adds one part of a chunk (see PackedScales) to `total`, for kRows rows of x by kUnits units of W.
-// part: within the chunk; x_part: among all of x.
-template <WeightType kType, size_t kRows, size_t kUnits>
-HWY_INLINE void PackedPart(const MatMulBlock& b, const std::byte* HWY_RESTRICT x,
-                           const std::byte* const (&chunks)[kUnits], const size_t (&lanes)[kUnits],
-                           size_t part, size_t x_part, hn::Vec<PF> (&total)[kRows][kUnits]) {
+// Makes the compiler load again what it has loaded by these before, where it would store it for
+// want of registers.
+HWY_INLINE void Unrelated([[maybe_unused]] size_t& offset,
+                          [[maybe_unused]] const std::byte*& place) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  asm("" : "+r"(offset), "+r"(place));
+#endif
+}
+
+// Where a tile's operands lie.
+template <size_t kUnits>
+struct PackedTileAt {
+  const std::byte* x;               // its first row
+  const std::byte* chunks[kUnits];  // of each unit
+  size_t lanes[kUnits];             // the first in the group
+};
+
+// Adds one part of a chunk (see PackedScales) to `total`, for kRows of the tile's rows of x from r0
+// on by kUnits of its units of W from u0 on. part: within the chunk; x_part: among all of x.
+template <WeightType kType, size_t kRows, size_t kUnits, size_t kTileRows, size_t kTileUnits>
+HWY_INLINE void PackedSums(const MatMulBlock& b, const PackedTileAt<kTileUnits>& at, size_t r0,
+                           size_t u0, size_t part, size_t x_part,
+                           hn::Vec<PF> (&total)[kTileRows][kTileUnits]) {
   constexpr PackedFormat kFormat = PackedFormatOf(kType);
   constexpr size_t kStepQuads = kFormat.nibbles ? 2 : 1;
-  constexpr size_t kSteps = kFormat.scale_inputs / 4 / kStepQuads;
   constexpr size_t kParts = kPackedBlock / kFormat.scale_inputs;  // of a block
+  using Products = QuadProducts<kType>;
   const PF df;
   const PI di;
   const PU8 du8;
   const PI8 di8;
 
-  hn::Vec<PU8> table = hn::Zero(du8);
+  VU8 table = hn::Zero(du8);
   if constexpr (kFormat.table) {
-    const std::byte* p = chunks[0] + PackedTableOffset(kType);
+    const std::byte* p = at.chunks[0] + PackedTableOffset(kType);
     table = hn::LoadDup128(du8, reinterpret_cast<const uint8_t*>(p));
   }
-  hn::Vec<PI> sum[kRows][kUnits];
-  const PackedInput<kType> in(x, b.cols, x_part);
+  typename Products::Sum sum[kRows][kUnits];
+  const PackedInput<kType> in(at.x + r0 * b.x_stride, b.cols, x_part);
+  const auto start_of = [&](size_t r) HWY_ATTR {
+    if constexpr (!Products::kNeedsStart) return hn::Zero(di);
+    return hn::Set(di, LoadAs<int32_t>(in.start + r * b.x_stride));
+  };
   GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-    hn::Vec<PI> start = hn::Zero(di);
-    if constexpr (kFormat.zero_shift >= 0) {
-      start = hn::Set(di, LoadAs<int32_t>(in.start + r * b.x_stride));
-    }
-    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u] = start;
+    const VI start = Products::kStartFirst ? start_of(r) : hn::Zero(di);
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u].Begin(start);
   }
 
-  const size_t at = PackedValueOffset(kType) + part * (PackedBlockBytes(kType) / kParts);
-  GEMMA3_UNROLL for (size_t step = 0; step < kSteps; ++step) {
-    hn::Vec<PU8> w[kUnits][kStepQuads];
-    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-      const std::byte* p = chunks[u] + at + lanes[u] * 4 + step * 64;
-      Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), w[u]);
-      if constexpr (kFormat.table) {
+  GEMMA3_UNROLL for (size_t pass = 0; pass < Products::kPasses; ++pass) {
+    size_t values = PackedValueOffset(kType) + part * (PackedBlockBytes(kType) / kParts);
+    const std::byte* quants = in.quants;
+    if constexpr (Products::kPasses != 1) Unrelated(values, quants);
+    GEMMA3_UNROLL for (size_t step = 0; step < kFormat.scale_inputs / 4 / kStepQuads; ++step) {
+      typename Products::Weights w[kUnits][kStepQuads];
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+        const std::byte* p = at.chunks[u0 + u] + values + at.lanes[u0 + u] * 4 + step * 64;
+        VU8 quads[kStepQuads];
+        Quads<kFormat.nibbles>(hn::Load(du8, reinterpret_cast<const uint8_t*>(p)), quads);
         GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
-          w[u][q] = hn::TableLookupBytes(table, w[u][q]);
+          if constexpr (kFormat.table) quads[q] = hn::TableLookupBytes(table, quads[q]);
+          w[u][q] = Products::Ready(quads[q], pass);
+        }
+      }
+      GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
+        const size_t quad = step * kStepQuads + q;
+        GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+          const auto bits = LoadAs<int32_t>(quants + r * b.x_stride + quad * 4);
+          const VI8 xv = hn::BitCast(di8, hn::Set(di, bits));
+          GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u].Add(quad, w[u][q], xv);
         }
       }
     }
-    GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
-      GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-        const auto quad = LoadAs<int32_t>(in.quants + r * b.x_stride + (step * kStepQuads + q) * 4);
-        const auto xv = hn::BitCast(di8, hn::Set(di, quad));
-        GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-          sum[r][u] = hn::SumOfMulQuadAccumulate(di, w[u][q], xv, sum[r][u]);
-        }
-      }
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u].EndPass(pass);
     }
   }
 
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-    const PackedScales<kType> scales(chunks[u], lanes[u], part);
+    const PackedScales<kType> scales(at.chunks[u0 + u], at.lanes[u0 + u], part);
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      hn::Vec<PF>& to = total[r0 + r][u0 + u];
       const auto x_scale = hn::Set(df, LoadAs<float>(in.scale + r * b.x_stride));
-      total[r][u] = FusedMulAdd(df, hn::ConvertTo(df, sum[r][u]), hn::Mul(scales.scale, x_scale),
-                                total[r][u]);
+      const VI products = sum[r][u].Total(Products::kStartFirst ? hn::Zero(di) : start_of(r));
+      to = FusedMulAdd(df, hn::ConvertTo(df, products), hn::Mul(scales.scale, x_scale), to);
       if constexpr (kFormat.min) {
         const auto x_total = hn::Set(df, LoadAs<float>(in.total + r * b.x_stride));
-        total[r][u] = FusedMulAdd(df, scales.min, x_total, total[r][u]);
+        to = FusedMulAdd(df, scales.min, x_total, to);
       }
+    }
+  }
+}
+
+// The same for the whole tile, a number of rows and units at a time whose integer sums fit in the
+// registers. W then comes from the first-level cache again.
+template <WeightType kType, size_t kTileRows, size_t kTileUnits>
+HWY_INLINE void PackedPart(const MatMulBlock& b, const PackedTileAt<kTileUnits>& at, size_t part,
+                           size_t x_part, hn::Vec<PF> (&total)[kTileRows][kTileUnits]) {
+  constexpr size_t kSums = kPackedSumVectors / QuadProducts<kType>::kSumVectors;
+  constexpr size_t kUnits = HWY_MIN(kTileUnits, HWY_MAX(size_t{1}, kSums / kPackedTileRows));
+  constexpr size_t kMostRows = HWY_MAX(size_t{1}, kSums / kUnits);
+  constexpr size_t kPieces = hwy::DivCeil(kTileRows, kMostRows);
+  constexpr size_t kRows = hwy::DivCeil(kTileRows, kPieces);
+  constexpr size_t kRest = kTileRows % kRows;
+  GEMMA3_UNROLL for (size_t u = 0; u < kTileUnits; u += kUnits) {
+    GEMMA3_UNROLL for (size_t r = 0; r + kRows <= kTileRows; r += kRows) {
+      PackedSums<kType, kRows, kUnits>(b, at, r, u, part, x_part, total);
+    }
+    if constexpr (kRest != 0) {
+      PackedSums<kType, kRest, kUnits>(b, at, kTileRows - kRest, u, part, x_part, total);
     }
   }
 }
@@ -303,16 +349,16 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
   const PF df;
   const size_t width = hn::Lanes(df);
   constexpr size_t kChunkParts = PackedChunkInputs(kType) / PackedFormatOf(kType).scale_inputs;
-  const std::byte* HWY_RESTRICT x = b.x + row * b.x_stride;
   float* HWY_RESTRICT out = b.out + row * b.out_stride + unit * width;
 
-  const std::byte* chunks[kUnits];
-  size_t lanes[kUnits];   // the first in the group
+  PackedTileAt<kUnits> at;
+  at.x = b.x + row * b.x_stride;
   size_t counts[kUnits];  // of outputs that exist
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
     const size_t output = (unit + u) * width;
-    chunks[u] = b.w + output / kPackedGroupRows * b.w_stride + span.begin * PackedChunkBytes(kType);
-    lanes[u] = output % kPackedGroupRows;
+    at.chunks[u] =
+        b.w + output / kPackedGroupRows * b.w_stride + span.begin * PackedChunkBytes(kType);
+    at.lanes[u] = output % kPackedGroupRows;
     counts[u] = output < b.w_rows ? HWY_MIN(width, b.w_rows - output) : 0;
   }
 
@@ -324,21 +370,29 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
     }
   }
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-    if (lanes[u] == 0) span.ahead.Request(chunks[u]);
+    if (at.lanes[u] == 0) span.ahead.Request(at.chunks[u]);
   }
   const size_t parts = b.cols / PackedFormatOf(kType).scale_inputs;
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
-    if constexpr (kStream) {
+    if constexpr (kStream && kUnits * HWY_MAX_LANES_D(PF) > kPackedGroupRows) {
+      // Two groups, which lie one behind the other: the next two are requested as one stream.
+      const std::byte* next = b.w + (unit + kUnits) * b.w_stride;
+      PrefetchStream(next + chunk * kUnits * PackedChunkBytes(kType),
+                     kUnits * PackedChunkBytes(kType),
+                     b.stream_hint == StreamHint::kOnce ? StreamHint::kSoon : b.stream_hint);
+    } else if constexpr (kStream) {
       GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-        if (lanes[u] == 0) PrefetchChunk<kType>(chunks[u]);
+        if (at.lanes[u] == 0) {
+          PrefetchChunk<kType>(at.chunks[u] + PackedPrefetchBytes(kRows), b.stream_hint);
+        }
       }
     }
     const size_t first = chunk * kChunkParts;
     const size_t count = HWY_MIN(kChunkParts, parts - first);
     for (size_t part = 0; part < count; ++part) {
-      PackedPart<kType>(b, x, chunks, lanes, part, first + part, total);
+      PackedPart<kType>(b, at, part, first + part, total);
     }
-    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) chunks[u] += PackedChunkBytes(kType);
+    GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) at.chunks[u] += PackedChunkBytes(kType);
   }
 
   const bool add_bias = span.last && b.bias != nullptr;
@@ -352,8 +406,18 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
   }
 }
 
+// Units of the tiles for a few rows of x. Memory serves one long stream faster than two, so they
+// are those of one group. But with more rows the work is what takes time, of 4-bit weights above
+// all: then two groups, whose units share each load of x, while they fit the second-level cache.
+template <WeightType kType>
+constexpr size_t PackedStreamUnits(size_t rows) {
+  constexpr size_t kGroup = kPackedGroupRows / HWY_MAX_LANES_D(PF);
+  return kGroup == 1 && PackedFormatOf(kType).nibbles && rows > 4 ? 2 : kGroup;
+}
+inline constexpr size_t kMaxStreamPairBytes = 256 * 1024;
+
 // `rows` rows of x, at most kRows, from `row` on by all of W in the block, over one span.
-template <WeightType kType, bool kStream, size_t kRows = kPackedTileRows>
+template <WeightType kType, bool kStream, size_t kRows = kStream ? kStreamRows : kPackedTileRows>
 HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t row, size_t rows) {
   // Panels of even size have at least half as many rows as there may be.
   constexpr size_t kFewest = kStream ? 1 : kPackedTileRows / 2;
@@ -362,22 +426,24 @@ HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t
     return;
   }
   const size_t units = hwy::RoundUpTo(b.w_rows, kPackedGroupRows) / hn::Lanes(PF());
+  constexpr size_t kUnits = kStream ? PackedStreamUnits<kType>(kRows) : kPackedTileUnits;
+  constexpr size_t kGroup = kPackedGroupRows / HWY_MAX_LANES_D(PF);
   size_t unit = 0;
-  // Memory serves one long stream faster than two.
-  constexpr bool kOneStream = kStream && HWY_MAX_LANES_D(PF) == kPackedGroupRows;
-  if constexpr (!kOneStream) {
-    for (; unit + kPackedTileUnits <= units; unit += kPackedTileUnits) {
-      PackedTile<kType, kRows, kPackedTileUnits, kStream>(b, span, row, unit);
+  if (!kStream || kUnits == kGroup || kUnits * b.w_stride <= kMaxStreamPairBytes) {
+    for (; unit + kUnits <= units; unit += kUnits) {
+      PackedTile<kType, kRows, kUnits, kStream>(b, span, row, unit);
     }
   }
-  for (; unit < units; ++unit) PackedTile<kType, kRows, 1, kStream>(b, span, row, unit);
+  if constexpr (kUnits != kGroup || !kStream) {
+    for (; unit < units; ++unit) PackedTile<kType, kRows, 1, kStream>(b, span, row, unit);
+  }
 }
 
 // MatMulKernels::run for packed weights.
 template <WeightType kType>
 void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   const size_t chunks = PackedChunks(kType, b.cols);
-  if (b.x_rows <= kPackedTileRows) {
+  if (b.x_rows <= kStreamRows) {
     PackedPanel<kType, true>(b, {.begin = 0, .end = chunks, .first = true, .last = true}, 0,
                              b.x_rows);
     return;
@@ -422,6 +488,7 @@ MatMulKernels PackedKernels(size_t cols) {
           .prepare = PreparePacked};
 }
 
+}  // namespace GEMMA3_ISA
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3
 HWY_AFTER_NAMESPACE();

@@ -8,6 +8,7 @@
 
 #include "hwy/base.h"
 #include "ops/packed.h"
+#include "ops/targets.h"
 
 namespace gemma3 {
 namespace {
@@ -63,6 +64,7 @@ size_t CutBlocks(std::span<Plan> plans, Cut cut) {
 }  // namespace
 
 MatMulKernels KernelsFor(WeightType type, size_t cols) {
+  if (IsPacked(type) && UsesDotVariant()) return DotVariantKernels(type, cols);
   switch (type) {
     case WeightType::kF32:
       return F32Kernels(cols);
@@ -124,8 +126,7 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     Plan& plan = region.plans[region.num_plans++];
     plan.task = &task;
     plan.kernels = KernelsFor(task.w.type, x.cols);
-    plan.unpack = plan.kernels.run == nullptr ||
-                  (compute == Compute::kExact && plan.kernels.input != InputForm::kF32);
+    plan.unpack = compute == Compute::kExact && plan.kernels.input != InputForm::kF32;
     total_bytes += hwy::DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }
   const std::span<Plan> plans(region.plans.data(), region.num_plans);
@@ -213,6 +214,7 @@ void RunPart(const Region& region, const Plan& plan, Range w, Range x, Rows<floa
   block.x_rows = x.count();
   block.cols = region.x.cols;
   block.out_stride = out.stride;
+  block.stream_hint = BestStreamHint();
   const auto set_rows = [&](size_t begin, size_t end) {
     block.w_rows = end - begin;
     block.bias = task.bias ? task.bias + begin : nullptr;

@@ -10,6 +10,7 @@
 #include "hwy/base.h"
 #include "ops/elementwise.h"
 #include "ops/matmul_plan.h"
+#include "ops/packed.h"
 
 namespace gemma3 {
 namespace {
@@ -53,6 +54,26 @@ struct Values {
     return {reinterpret_cast<float*>(data + matrix * bytes), rows, cols, stride};
   }
 };
+
+// All values of a few rows, a run of columns at a time: spread over the threads where they are more
+// than what a thread does while others wake up.
+void ActivateAll(Rows<float> gate, Rows<const float> up, const Inner& inner, ThreadPool& pool) {
+  constexpr size_t kInlineValues = 8 * 1024;
+  constexpr size_t kTaskValues = 4 * 1024;
+  const size_t cols = gate.cols;
+  const auto store = [&](Range w) {
+    const Rows<const float> up_part = up.data ? up.Cols(w.begin, w.count()) : up;
+    inner.Store(gate.Cols(w.begin, w.count()), up_part, 0, w);
+  };
+  if (pool.num_threads() == 1 || gate.rows * cols <= kInlineValues) {
+    store({0, cols});
+    return;
+  }
+  const size_t width = hwy::RoundUpTo(hwy::DivCeil(kTaskValues, gate.rows), kPackedBlock);
+  pool.ParallelFor(hwy::DivCeil(cols, width), [&](size_t i, size_t /*thread*/) {
+    store({i * width, std::min(cols, (i + 1) * width)});
+  });
+}
 
 // Block `w` of the first matrices against rows `part`, at most `most_rows` of them at a time.
 void RunTogether(const Region& first, Range w, Range part, size_t most_rows, const Values& values,
@@ -116,7 +137,7 @@ void Mlp(Rows<const float> x, const MlpTask& task, Rows<float> out, Compute comp
     const Values values{scratch0 + product_bytes, value_bytes};
     for (size_t m = 0; m < matrices; ++m) into[m].out = values.Of(m, x.rows, cols, cols);
     RunRegion(first, scratch0, pool);
-    inner.Store(into[0].out, into[1].out, 0, {0, cols});
+    ActivateAll(into[0].out, into[1].out, inner, pool);
   } else {
     pool.ParallelFor(first.blocks * first.parts, [&](size_t index, size_t thread) {
       std::byte* scratch = thread == 0 ? scratch0 : pool.Scratch(thread, thread_bytes).data();

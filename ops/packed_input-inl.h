@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "ops/isa.h"
 #include "ops/matmul_kernels.h"
 #include "ops/packed.h"
 
@@ -22,6 +23,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
+inline namespace GEMMA3_ISA {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // At most a group's 16 lanes.
@@ -234,6 +236,7 @@ struct PackedInput {
   const std::byte* quants;  // i8[scale_inputs]
 };
 
+}  // namespace GEMMA3_ISA
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3
 HWY_AFTER_NAMESPACE();

@@ -1,7 +1,4 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-//
-// Twelve chains of dependent operations in registers: more than latency times throughput of any
-// multiply-add unit (4 to 6 cycles, two a cycle), and few enough for 16 vector registers.
 #include "ops/peak.h"
 
 #include <algorithm>
@@ -13,6 +10,10 @@
 #define HWY_TARGET_INCLUDE "ops/peak.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
+#include "ops/bf16_dot-inl.h"
+#include "ops/matmul_kernels.h"
+#include "ops/peak-inl.h"
+#include "ops/targets.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
@@ -20,44 +21,33 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Each kernel runs `rounds` times twelve operations and adds the operations to *ops. The result
-// depends on all of them, so that none is optimised away.
+// depends on all of them, so that none is optimised away. factor is 1 but unknown to the compiler.
 
-// Calls step on twelve sums, `rounds` times. Different first values keep the compiler from merging
-// the chains.
-template <class D, class Step>
-HWY_INLINE hn::TFromD<D> TwelveChains(D d, size_t rounds, const Step& step) {
-  using T = hn::TFromD<D>;
-  using V = hn::Vec<D>;
-  V c0 = hn::Set(d, T(0)), c1 = hn::Set(d, T(1)), c2 = hn::Set(d, T(2)), c3 = hn::Set(d, T(3));
-  V c4 = hn::Set(d, T(4)), c5 = hn::Set(d, T(5)), c6 = hn::Set(d, T(6)), c7 = hn::Set(d, T(7));
-  V c8 = hn::Set(d, T(8)), c9 = hn::Set(d, T(9)), c10 = hn::Set(d, T(10)), c11 = hn::Set(d, T(11));
-  for (size_t i = 0; i < rounds; ++i) {
-    c0 = step(c0), c1 = step(c1), c2 = step(c2), c3 = step(c3);
-    c4 = step(c4), c5 = step(c5), c6 = step(c6), c7 = step(c7);
-    c8 = step(c8), c9 = step(c9), c10 = step(c10), c11 = step(c11);
-  }
-  const V a = hn::Add(hn::Add(c0, c1), hn::Add(c2, c3));
-  const V b = hn::Add(hn::Add(c4, c5), hn::Add(c6, c7));
-  const V c = hn::Add(hn::Add(c8, c9), hn::Add(c10, c11));
-  return hn::ReduceSum(d, hn::Add(a, hn::Add(b, c)));
-}
-
-// factor is 1 but unknown to the compiler.
 double RunF32(size_t rounds, int factor, double* ops) {
   const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
   const auto x = hn::Set(d, static_cast<float>(factor));
+  const Operands<decltype(d)> operands(static_cast<float>(factor));
   *ops += 2.0 * 12.0 * static_cast<double>(rounds) * static_cast<double>(hn::Lanes(d));
-  return TwelveChains(d, rounds,
-                      [x](hn::Vec<decltype(d)> sum) HWY_ATTR { return hn::MulAdd(x, x, sum); });
+  return TwelveChains(d, d, operands, rounds, [=](V sum, const float* at) HWY_ATTR {
+#if HWY_NATIVE_FMA  // one instruction: its operands may stay in registers
+    (void)at;
+    return hn::MulAdd(x, x, sum);
+#else
+    return hn::MulAdd(x, hn::Load(d, at), sum);
+#endif
+  });
 }
 
 double RunBf16(size_t rounds, int factor, double* ops) {
-#if HWY_NATIVE_DOT_BF16
+#if GEMMA3_BF16_DOT
   const hn::ScalableTag<float> d;
   const hn::Repartition<hwy::bfloat16_t, decltype(d)> d16;
+  using V = hn::Vec<decltype(d)>;
   const auto x = hn::Set(d16, hwy::BF16FromF32(static_cast<float>(factor)));
+  const Operands<decltype(d)> unused_operands(0.0f);
   *ops += 2.0 * 12.0 * static_cast<double>(rounds) * static_cast<double>(hn::Lanes(d16));
-  return TwelveChains(d, rounds, [d, x](hn::Vec<decltype(d)> sum) HWY_ATTR {
+  return TwelveChains(d, d, unused_operands, rounds, [=](V sum, const float*) HWY_ATTR {
     auto unused = hn::Zero(d);
     return hn::ReorderWidenMulAccumulate(d, x, x, sum, unused);
   });
@@ -73,15 +63,7 @@ double RunInt8(size_t rounds, int factor, double* ops) {
   *ops += 2.0 * 12.0 * static_cast<double>(rounds);
   return sums[0] + sums[1] + sums[2] + sums[3];
 #else
-  const hn::ScalableTag<int32_t> d;
-  const hn::Repartition<uint8_t, decltype(d)> du8;
-  const hn::Repartition<int8_t, decltype(d)> di8;
-  const auto x = hn::Set(du8, static_cast<uint8_t>(factor));
-  const auto y = hn::Set(di8, static_cast<int8_t>(factor));
-  *ops += 2.0 * 12.0 * static_cast<double>(rounds) * static_cast<double>(hn::Lanes(di8));
-  return TwelveChains(d, rounds, [d, x, y](hn::Vec<decltype(d)> sum) HWY_ATTR {
-    return hn::SumOfMulQuadAccumulate(d, x, y, sum);
-  });
+  return RunInt8Chains(rounds, factor, ops);
 #endif
 }
 
@@ -155,7 +137,7 @@ ComputePeaks MeasureComputePeaks(ThreadPool& pool) {
   ComputePeaks peaks;
   peaks.f32 = BestRate(HWY_DYNAMIC_POINTER(RunF32), pool);
   peaks.bf16 = BestRate(HWY_DYNAMIC_POINTER(RunBf16), pool);
-  peaks.int8 = BestRate(HWY_DYNAMIC_POINTER(RunInt8), pool);
+  peaks.int8 = BestRate(UsesDotVariant() ? RunInt8DotVariant : HWY_DYNAMIC_POINTER(RunInt8), pool);
   return peaks;
 }
 

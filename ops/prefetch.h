@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "hwy/base.h"
 
@@ -22,6 +23,32 @@ inline void PrefetchForLater([[maybe_unused]] const void* p) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
   __builtin_prefetch(p, /*read*/ 0, /*locality*/ 2);
 #endif
+}
+
+// To be read once, but not at once: beside what is requested with PrefetchOnce it would be dropped.
+inline void PrefetchSoon([[maybe_unused]] const void* p) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 3);
+#endif
+}
+
+// How a long stream of weights is requested best, by the kind of processor (targets.h).
+enum class StreamHint : uint8_t {
+  kOnce,   // AMD: to the first-level cache, and then forgotten
+  kLater,  // Intel: to the second level. The other hint occupies one of few buffers for as long as
+           // the memory takes, and streams run at a third of the speed.
+  kSoon,
+};
+
+inline void PrefetchStream(const void* from, size_t bytes, StreamHint hint) {
+  const char* p = static_cast<const char*>(from);
+  if (hint == StreamHint::kOnce) {
+    for (size_t i = 0; i < bytes; i += 64) PrefetchOnce(p + i);
+  } else if (hint == StreamHint::kLater) {
+    for (size_t i = 0; i < bytes; i += 64) PrefetchForLater(p + i);
+  } else {
+    for (size_t i = 0; i < bytes; i += 64) PrefetchSoon(p + i);
+  }
 }
 
 }  // namespace gemma3

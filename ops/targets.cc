@@ -1,27 +1,38 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "ops/targets.h"
 
+#include <atomic>
 #include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/targets.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
+#include "ops/bf16_dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
 
-const char* NameOfTarget() { return hwy::TargetName(HWY_TARGET); }
+int64_t TargetInUse() { return HWY_TARGET; }
 
-bool TargetHasBf16Dot() { return HWY_NATIVE_DOT_BF16 != 0; }
+bool TargetHasBf16Dot() { return GEMMA3_BF16_DOT != 0; }
 
 bool TargetHasInt8Dot() {
   // The conditions under which Highway's SumOfMulQuadAccumulate is one instruction.
 #if HWY_ARCH_X86
   return HWY_TARGET <= HWY_AVX3_DL;
 #elif HWY_ARCH_ARM
-  return HWY_TARGET == HWY_NEON_BF16 || HWY_TARGET_IS_SVE;
+  return HWY_TARGET == HWY_NEON_BF16;
 #else
   return false;
 #endif
@@ -33,21 +44,122 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace gemma3 {
-HWY_EXPORT(NameOfTarget);
+HWY_EXPORT(TargetInUse);
 HWY_EXPORT(TargetHasBf16Dot);
 HWY_EXPORT(TargetHasInt8Dot);
 
-std::string_view SimdTargetName() { return HWY_DYNAMIC_DISPATCH(NameOfTarget)(); }
+namespace {
+
+// The target that has a variant, and the variant's name. The target is 0 where there is none.
+#if HWY_ARCH_X86
+constexpr int64_t kVariantTarget = HWY_AVX2;
+constexpr const char* kVariantName = "AVX2_VNNI";
+#elif HWY_ARCH_ARM_A64
+constexpr int64_t kVariantTarget = HWY_NEON;
+constexpr const char* kVariantName = "NEON_DOT";
+#else
+constexpr int64_t kVariantTarget = 0;
+constexpr const char* kVariantName = "";
+#endif
+
+bool CpuHasVariant() {
+  if (!HasDotVariant()) return false;
+#if HWY_ARCH_X86
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  return (eax >> 4 & 1) != 0;
+#elif HWY_ARCH_ARM_A64 && defined(__linux__)
+  constexpr unsigned long kAsimdDp = 1UL << 20;  // HWCAP_ASIMDDP, which old headers lack
+  return (getauxval(AT_HWCAP) & kAsimdDp) != 0;
+#elif HWY_ARCH_ARM_A64 && defined(__APPLE__)
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value == 1;
+#else
+  return false;
+#endif
+}
+
+std::atomic<bool> variant_allowed = true;  // by UseSimdTarget
+
+// Best first: a lower value is a better target. Asked once: Highway detects the CPU again for each
+// question, and for a moment uses what is disabled.
+const std::vector<int64_t>& AllTargets() {
+  static const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
+  return targets;
+}
+
+bool VariantOnThisCpu() {
+  static const bool has = CpuHasVariant();
+  return has;
+}
+
+StreamHint HintOfThisCpu() {
+#if HWY_ARCH_X86
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) == 0) return StreamHint::kSoon;
+  char vendor[12];
+  std::memcpy(vendor, &ebx, 4);
+  std::memcpy(vendor + 4, &edx, 4);
+  std::memcpy(vendor + 8, &ecx, 4);
+  const std::string_view name(vendor, sizeof(vendor));
+  if (name == "GenuineIntel") return StreamHint::kLater;
+  if (name == "AuthenticAMD" || name == "HygonGenuine") return StreamHint::kOnce;
+  return StreamHint::kSoon;
+#else
+  return StreamHint::kOnce;
+#endif
+}
+
+}  // namespace
+
+std::string_view SimdTargetName() {
+  if (UsesDotVariant()) return kVariantName;
+  return hwy::TargetName(HWY_DYNAMIC_DISPATCH(TargetInUse)());
+}
+
 std::vector<std::string> SimdTargetNames() {
   std::vector<std::string> names;
-  // A lower value is a better target.
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    names.push_back(hwy::TargetName(target));
+  for (const int64_t target : AllTargets()) {
+    if (target == kVariantTarget && VariantOnThisCpu()) names.emplace_back(kVariantName);
+    names.emplace_back(hwy::TargetName(target));
   }
   return names;
 }
+
+bool UseSimdTarget(std::string_view name) {
+  const auto use = [](int64_t best, bool variant) {
+    variant_allowed = variant;
+    hwy::DisableTargets(best - 1);
+    (void)HWY_DYNAMIC_DISPATCH(TargetInUse)();  // now, rather than in the first threads to ask
+  };
+  const std::vector<int64_t>& targets = AllTargets();
+  if (name.empty()) {
+    use(targets.front(), true);
+    return true;
+  }
+  for (const int64_t target : targets) {
+    const bool variant = target == kVariantTarget && VariantOnThisCpu() && name == kVariantName;
+    if (!variant && name != hwy::TargetName(target)) continue;
+    use(target, variant || target < kVariantTarget);
+    return true;
+  }
+  return false;
+}
+
 bool HasNativeBf16Dot() { return HWY_DYNAMIC_DISPATCH(TargetHasBf16Dot)(); }
-bool HasInt8Dot() { return HWY_DYNAMIC_DISPATCH(TargetHasInt8Dot)(); }
+bool HasInt8Dot() { return UsesDotVariant() || HWY_DYNAMIC_DISPATCH(TargetHasInt8Dot)(); }
+
+bool UsesDotVariant() {
+  return variant_allowed.load(std::memory_order_relaxed) && VariantOnThisCpu() &&
+         HWY_DYNAMIC_DISPATCH(TargetInUse)() == kVariantTarget;
+}
+
+StreamHint BestStreamHint() {
+  static const StreamHint hint = HintOfThisCpu();
+  return hint;
+}
 
 }  // namespace gemma3
 #endif  // HWY_ONCE

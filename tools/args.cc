@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
+#include "gemma3/bench.h"
 #include "src/base/status.h"
 #include "tools/errors.h"
 #include "tools/names.h"
@@ -148,6 +150,8 @@ void Args::AddSettings(Settings* settings, std::initializer_list<SettingGroup> g
 }
 
 std::optional<int> Args::Parse(int argc, const char* const* argv) {
+  AddOption("--simd", "NAME", "use this one of the instruction sets that doctor lists", "Options",
+            UseSimd);
   CLI::App& app = impl_->app;
   // "--name=" is "--name" with an empty value; CLI11 would take the next argument instead.
   std::vector<std::string> arguments;
@@ -189,6 +193,11 @@ std::optional<int> Args::Parse(int argc, const char* const* argv) {
       return UsageError("unknown option " + name + DidYouMean(name, known));
     } else {
       words_.push_back(word);
+    }
+  }
+  if (const char* simd = std::getenv("GEMMA3_SIMD"); simd != nullptr && *simd != '\0') {
+    if (const Status status = UseSimd(simd); !status) {
+      return UsageError("GEMMA3_SIMD: " + status.error().message);
     }
   }
   for (const Impl::Bound& bound : impl_->bound) {

@@ -50,7 +50,8 @@ std::vector<std::string> Advice(const HostInfo& host, size_t threads, const Mode
   }
   if (!host.native_bf16) {
     advice.push_back(
-        "the processor has no bf16 dot product; 8-bit weights read prompts faster than bf16");
+        "bf16 weights are multiplied as f32: the processor has no bf16 dot product, or one slower "
+        "than that; 8-bit weights read prompts faster");
   }
   if (model == nullptr) {
     advice.push_back("name a MODEL to measure over its own memory and see the fastest decoding");
@@ -104,8 +105,8 @@ Status Examine(const Settings& settings, const std::string& name, bool as_json, 
   }
   std::string text =
       "instructions  " + host.simd_target + " (the processor can run " + targets + ")\n";
-  text += std::string("dot products  bf16 ") + (host.native_bf16 ? "yes" : "no") + ", int8 " +
-          (host.native_int8 ? "yes" : "no") + "\n";
+  text += std::string("products      bf16 by ") + (host.native_bf16 ? "dot products" : "f32") +
+          ", int8 by " + (host.native_int8 ? "dot products" : "several instructions") + "\n";
   text += Format("threads       %zu%s: %s\n", threads, session.threads == 0 ? "" : " (--threads)",
                  ThreadsReason(host).c_str());
   text += "memory reads  " + FormatRate(limits.read_bytes_per_second, "B/s") +

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gemma3/error.h"
@@ -18,7 +19,7 @@ namespace gemma3 {
 struct HostInfo {
   std::string simd_target;                // the one that runs, e.g. "AVX3_ZEN4"
   std::vector<std::string> simd_targets;  // all in this binary that the CPU can run, best first
-  bool native_bf16 = false;               // bf16 dot products are one instruction
+  bool native_bf16 = false;               // bf16 is multiplied as such; else as f32
   bool native_int8 = false;               // int8 dot products are one instruction
   size_t online_cpus = 0;                 // logical processors that are switched on
   size_t allowed_cpus = 0;                // of these, in this process's affinity mask
@@ -28,6 +29,11 @@ struct HostInfo {
 };
 // Errors: kOutOfMemory.
 Result<HostInfo> DescribeHost();
+
+// Makes all computation in this process use one of HostInfo::simd_targets, by its name, in place of
+// the best: to measure and to test what other processors run. Only while nothing else of the
+// library runs. Errors: kInvalidArgument for any other name.
+Status UseSimd(std::string_view name);
 
 // Rates that all threads of a session reach together, best of several short runs (about two
 // seconds in all).

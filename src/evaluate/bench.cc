@@ -64,6 +64,16 @@ Result<HostInfo> DescribeHost() {
   });
 }
 
+Status UseSimd(std::string_view name) {
+  return Guarded("choose instructions", "", [&]() -> Status {
+    if (!name.empty() && UseSimdTarget(name)) return {};
+    std::string names;
+    for (const std::string& known : SimdTargetNames()) names += (names.empty() ? "" : ", ") + known;
+    return Fail(ErrorCode::kInvalidArgument, "no instruction set \"", name,
+                "\" here; this processor and program have ", names);
+  });
+}
+
 Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& options) {
   return Guarded("measure this machine", "", [&]() -> Result<MachineLimits> {
     ThreadPool pool(options.threads);

@@ -19,8 +19,8 @@
 #include "hwy/aligned_allocator.h"
 #include "hwy/base.h"
 #include "hwy/highway.h"
-#include "hwy/targets.h"
 #include "ops/reference/attention.h"
+#include "ops/targets.h"
 #include "src/base/half.h"
 
 namespace gemma3 {
@@ -111,12 +111,12 @@ class Matrix {
 };
 
 void ForEachTarget(const std::function<void(const char*)>& test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
-    test(hwy::TargetName(target));
+  for (const std::string& name : SimdTargetNames()) {
+    ASSERT_TRUE(UseSimdTarget(name));
+    SCOPED_TRACE(name);
+    test(name.c_str());
   }
-  hwy::SetSupportedTargetsForTest(0);
+  UseSimdTarget("");
 }
 
 // What the cache holds of x: the numbers the reference is given.

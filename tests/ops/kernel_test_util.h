@@ -9,24 +9,32 @@
 #include <cstdint>
 #include <functional>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "hwy/highway.h"
 #include "hwy/targets.h"
 #include "ops/rows.h"
+#include "ops/targets.h"
 
 namespace gemma3 {
 
 inline constexpr double kUnitRoundoff = 0x1p-24;  // of f32: half the distance from 1 to the next
 
-// Runs fn with every SIMD target that this build has and this CPU can run.
+// Runs fn with every SIMD target that this build has and this CPU can run, variants (targets.h)
+// among them; those pass the value of the target that they are a variant of.
 inline void ForEachTarget(const std::function<void(int64_t target)>& fn) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
+  for (const std::string& name : SimdTargetNames()) {
+    ASSERT_TRUE(UseSimdTarget(name));
+    SCOPED_TRACE(name);
+    // A variant's name is that of its target and a word.
+    const std::string base =
+        name == "AVX2_VNNI" || name == "NEON_DOT" ? name.substr(0, name.rfind('_')) : name;
+    int64_t target = 1;
+    while (target != HWY_SCALAR && base != hwy::TargetName(target)) target *= 2;
     fn(target);
   }
-  hwy::SetSupportedTargetsForTest(0);
+  UseSimdTarget("");
 }
 
 // The fewest f32 lanes that kernels for `target` work with.

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -20,10 +21,10 @@
 
 #include "hwy/aligned_allocator.h"
 #include "hwy/base.h"
-#include "hwy/targets.h"
 #include "ops/packed.h"
 #include "ops/quantize.h"
 #include "ops/reference/matmul.h"
+#include "ops/targets.h"
 #include "src/base/tensor.h"
 #include "src/formats/dequantize.h"
 
@@ -32,12 +33,12 @@ namespace {
 
 template <class F>
 void ForEveryTarget(const F& f) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    SCOPED_TRACE(hwy::TargetName(target));
+  for (const std::string& name : SimdTargetNames()) {
+    ASSERT_TRUE(UseSimdTarget(name));
+    SCOPED_TRACE(name);
     f();
   }
-  hwy::SetSupportedTargetsForTest(0);
+  UseSimdTarget("");
 }
 
 std::vector<float> Random(size_t count, uint32_t seed) {
@@ -336,6 +337,57 @@ INSTANTIATE_TEST_SUITE_P(
                     BlockCase{BlockFormat::kIQ4_NL, TensorType::kIQ4_NL, "IQ4_NL", {0}},
                     BlockCase{BlockFormat::kIQ4_XS, TensorType::kIQ4_XS, "IQ4_XS", {0}}),
     [](const auto& info) { return std::string(info.param.name); });
+
+// Integer products have the same bits on every CPU, of whatever make: these are of one run of x86,
+// and hold for ARM too. All numbers come from integers alone, so that no library can differ.
+TEST(MatMul, IntegerProductsHaveTheBitsThatAreWrittenHere) {
+  struct Case {
+    WeightType type;
+    uint64_t digest;
+  };
+  const Case cases[] = {
+      {WeightType::kInt8, 0xaff5b6faa69c3cfc},    {WeightType::kInt4, 0xfff5c06e56ec7cd0},
+      {WeightType::kInt8Min, 0x7ba4123fcb7c1fd3}, {WeightType::kInt4Min, 0xa375ac353662cd16},
+      {WeightType::kInt8K, 0x63082aa2c89a04a3},   {WeightType::kInt8KMin, 0xe0828220f0f63d48},
+      {WeightType::kInt4K, 0x35abb80d4fb9b90e},   {WeightType::kInt4Table, 0x3fa653a01b87410}};
+  constexpr size_t kRows = 9, kCols = 512, kOutputs = 37;
+  ThreadPool pool(2);
+  for (const Case& c : cases) {
+    SCOPED_TRACE(static_cast<int>(c.type));
+    uint32_t random = 1;
+    const auto next = [&] { return (random = random * 1664525 + 1013904223) >> 16; };
+    const size_t bytes = PackedBytes(c.type, kOutputs, kCols);
+    const auto memory = hwy::AllocateAligned<std::byte>(bytes);
+    // Below 64 every byte is one of a finite half and a finite float.
+    for (size_t i = 0; i < bytes; ++i) memory[i] = static_cast<std::byte>(next() & 63);
+    if (PackedFormatOf(c.type).table) {  // the whole range of its numbers, as 8 bits have
+      for (size_t i = 0; i < bytes; i += PackedChunkBytes(c.type)) {
+        for (size_t k = 0; k < kPackedTable; ++k) {
+          memory[i + PackedTableOffset(c.type) + k] = static_cast<std::byte>(17 * k);
+        }
+      }
+    }
+    for (size_t i = 0; i < bytes; i += PackedChunkBytes(c.type)) {
+      for (size_t k = PackedValueOffset(c.type); k < PackedChunkBytes(c.type); ++k) {
+        memory[i + k] = static_cast<std::byte>(next() & 255);
+      }
+    }
+    std::vector<float> x(kRows * kCols);
+    for (float& v : x) v = static_cast<float>(static_cast<int>(next() % 4001) - 2000) / 1024.0f;
+    ForEveryTarget([&] {
+      uint64_t digest = 0xcbf29ce484222325;
+      for (const size_t rows : {size_t{1}, kRows}) {
+        std::vector<float> out(rows * kOutputs);
+        MatMul(Rows<const float>(x.data(), rows, kCols), {c.type, kOutputs, kCols, memory.get()},
+               Rows<float>(out.data(), rows, kOutputs), Compute::kFast, pool);
+        for (const float value : out) {
+          digest = (digest ^ std::bit_cast<uint32_t>(value)) * 0x100000001b3;
+        }
+      }
+      EXPECT_EQ(digest, c.digest) << "0x" << std::hex << digest;
+    });
+  }
+}
 
 TEST(MatMul, TheTableAndItsFactorAreThoseOfTheMatrix) {
   const size_t outputs = 21, cols = 512;
