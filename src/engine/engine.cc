@@ -28,7 +28,7 @@ constexpr std::chrono::milliseconds kWakeEvery(50);
 
 Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
                                    PromptPlan prompt, const GenerationOptions& options,
-                                   const std::atomic<bool>* also_stop) {
+                                   std::shared_ptr<const std::atomic<bool>> also_stop) {
   GEMMA3_TRY(const Tokenizer* tokenizer, engine->model.tokenizer());
   GenerationOptions own = options;
   if (!own.constraint && prompt.tools) {
@@ -43,7 +43,7 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
   if (!engine->options.session.prompt_cache_folder.empty()) kept = prompt;
   GEMMA3_TRY(std::shared_ptr<Request> request,
              Request::Create(engine->model.config(), *tokenizer, own, kind, std::move(prompt),
-                             engine->options.context, vocabulary, also_stop));
+                             engine->options.context, vocabulary, std::move(also_stop)));
   FindInPromptCache(*engine, kept, options.cache_salt);
   auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
   const std::scoped_lock lock(engine->mutex);

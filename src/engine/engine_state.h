@@ -34,12 +34,10 @@ struct EngineState {
         draft_model(draft_model ? std::optional(*draft_model) : std::nullopt),
         options(options),
         machine(model.config(), model.impl().weights, MachineOptionsOf(options)),
-        draft(draft_model
-                  ? std::make_unique<ModelDraft>(draft_model->config(),
-                                                 draft_model->impl().weights, options.compute,
-                                                 options.kv, options.context, options.max_batch,
-                                                 machine.workspace)
-                  : nullptr),
+        draft(draft_model ? std::make_unique<ModelDraft>(
+                                draft_model->config(), draft_model->impl().weights, options.compute,
+                                options.kv, options.context, options.max_batch, machine.workspace)
+                          : nullptr),
         scheduler(machine, {options.session.parallel, options.checkpoint_bytes}, draft.get()) {}
 
   const Model model;
@@ -55,10 +53,10 @@ struct EngineState {
   // without a tokenizer.
   Result<const ConstraintVocabulary*> Vocabulary();
 
-  // Makes a request of a prompt and queues it. also_stop, if not null, must outlive the ticket.
+  // Makes a request of a prompt and queues it. also_stop, if not null, stops it when set.
   static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
                                PromptPlan prompt, const GenerationOptions& options,
-                               const std::atomic<bool>* also_stop);
+                               std::shared_ptr<const std::atomic<bool>> also_stop);
 
   // Takes one step, or sleeps through another thread's; returns at once where `request` has news.
   // on_tick: as for Scheduler::Step, where this thread steps.

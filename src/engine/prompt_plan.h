@@ -24,9 +24,8 @@ Result<std::shared_ptr<const ToolSet>> ToolsOf(const ToolOptions& options);
 // those of LayOutChat; kUnsupported for a picture where the model has no vision; kInvalidArgument
 // for a part with both text and picture; kBadImage; kBadModel without a tokenizer.
 Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
-                            std::span<const Message> messages,
-                            std::shared_ptr<const ToolSet> tools, bool to_be_answered,
-                            TextMemo* memo);
+                            std::span<const Message> messages, std::shared_ptr<const ToolSet> tools,
+                            bool to_be_answered, TextMemo* memo);
 // Raw text behind BOS. Errors: as above.
 Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
                            std::span<const Part> parts);

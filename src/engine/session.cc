@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +33,8 @@ struct Session::Impl {
   // which it was computed.
   std::shared_ptr<const ToolSet> tools;
   std::string salt;
-  std::atomic<bool> cancel = false;
+  // Shared with requests, which may live on for a step when their ticket is gone.
+  const std::shared_ptr<std::atomic<bool>> cancel = std::make_shared<std::atomic<bool>>(false);
 
   const ResolvedOptions& options() const { return engine.state()->options; }
   const Model& model() const { return engine.model(); }
@@ -50,7 +52,7 @@ struct Session::Impl {
   // Runs one public call that computes.
   template <class Fn>
   auto Call(const char* doing, const Fn& fn) -> decltype(fn()) {
-    cancel = false;
+    *cancel = false;
     return Guarded(doing, "", [&]() -> decltype(fn()) {
       GEMMA3_CHECK_OK(engine.state()->CheckFilesUnchanged());
       return fn();
@@ -84,7 +86,7 @@ Result<GenerationResult> Session::Impl::Answer(PromptKind kind, PromptPlan promp
                                                const TextCallback& on_text,
                                                const ProgressCallback& on_progress) {
   GEMMA3_TRY(Ticket ticket,
-             EngineState::Submit(engine.state(), kind, std::move(prompt), generation, &cancel));
+             EngineState::Submit(engine.state(), kind, std::move(prompt), generation, cancel));
   return ticket.Wait(on_text, on_progress);
 }
 
@@ -292,7 +294,7 @@ const Model& Session::model() const { return impl_->model(); }
 const Engine& Session::engine() const { return impl_->engine; }
 
 void Session::Cancel() noexcept {
-  if (impl_) impl_->cancel.store(true, std::memory_order_relaxed);
+  if (impl_) impl_->cancel->store(true, std::memory_order_relaxed);
 }
 
 }  // namespace gemma3

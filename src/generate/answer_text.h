@@ -1,8 +1,8 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // From the tokens of an answer to its text: the thought in front and calls of tools are told apart,
-// bytes wait until they are whole characters, and text that may become a stop string or a call waits
-// until it is known.
+// bytes wait until they are whole characters, and text that may become a stop string or a call
+// waits until it is known.
 #pragma once
 
 #include <cstddef>
@@ -59,8 +59,9 @@ class AnswerText {
   const std::string& text() const { return text_; }
   // All of them after Finish.
   std::vector<ToolCall> calls() const {
-    return calls_ ? calls_->calls()
-                  : marked_calls_ ? marked_calls_->calls() : std::vector<ToolCall>();
+    return calls_          ? calls_->calls()
+           : marked_calls_ ? marked_calls_->calls()
+                           : std::vector<ToolCall>();
   }
   std::string thought() const { return thought_.Thought(); }
   // Final after Finish.

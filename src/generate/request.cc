@@ -78,12 +78,10 @@ bool Outbox::empty() const {
   return !news_.any();
 }
 
-Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
-                                                 const Tokenizer& tokenizer,
-                                                 const GenerationOptions& options, PromptKind kind,
-                                                 PromptPlan prompt, size_t context,
-                                                 const ConstraintVocabulary* vocabulary,
-                                                 const std::atomic<bool>* also_stop) {
+Result<std::shared_ptr<Request>> Request::Create(
+    const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
+    PromptKind kind, PromptPlan prompt, size_t context, const ConstraintVocabulary* vocabulary,
+    std::shared_ptr<const std::atomic<bool>> also_stop) {
   const size_t prompt_tokens = prompt.layout.ids.size();
   if (prompt_tokens >= context) {
     return gemma3::Fail(ErrorCode::kContextTooLong, "the prompt has ", prompt_tokens,
@@ -115,7 +113,7 @@ Result<std::shared_ptr<Request>> Request::Create(const ModelConfig& config,
   }
   std::shared_ptr<Request> request(new Request(
       config, tokenizer, options, context, vocab_limit, std::move(marks.stop), std::move(sampler),
-      std::move(stops), std::move(prompt.tools), call_marks, prompt_tokens, also_stop));
+      std::move(stops), std::move(prompt.tools), call_marks, prompt_tokens, std::move(also_stop)));
   if (options.constraint) {
     request->constraint_ = std::make_unique<ConstraintMatcher>(*options.constraint, vocabulary);
   }
@@ -138,7 +136,7 @@ Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
                  const GenerationOptions& options, size_t context, size_t vocab_limit,
                  std::vector<TokenId> stop_tokens, Sampler sampler, StopStrings stops,
                  std::shared_ptr<const ToolSet> tools, const std::optional<CallMarks>& marks,
-                 size_t prompt_tokens, const std::atomic<bool>* also_stop)
+                 size_t prompt_tokens, std::shared_ptr<const std::atomic<bool>> also_stop)
     : config_(config),
       tokenizer_(tokenizer),
       options_(options),
@@ -148,7 +146,7 @@ Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
       sampler_(std::move(sampler)),
       text_(tokenizer, std::move(stops), options.show_thought, std::move(tools), marks,
             sampler_.seed() + (uint64_t{prompt_tokens} << 40)),
-      also_stop_(also_stop),
+      also_stop_(std::move(also_stop)),
       prompt_tokens_(prompt_tokens) {
   result_.seed = sampler_.seed();
 }

@@ -35,7 +35,7 @@ namespace gemma3 {
 struct PromptPlan {
   PromptLayout layout;
   std::vector<std::shared_ptr<const Image>> pictures;
-  std::vector<std::vector<CropBox>> views;  // [pictures]: the whole picture, then its crops
+  std::vector<std::vector<CropBox>> views;         // [pictures]: the whole picture, then its crops
   std::shared_ptr<const ToolSet> tools = nullptr;  // that the prompt offers; null: none
 };
 
@@ -68,15 +68,13 @@ class Outbox {
 class Request {
  public:
   // Checks the options. What ends the answer depends on the kind of prompt (chat/answer_marks.h).
-  // Tokenizer, configuration and vocabulary must outlive this, and also_stop, if not null: it stops
-  // the request when set. vocabulary: the tokenizer's; may be null where the options have no
+  // Tokenizer, configuration and vocabulary must outlive this. also_stop, if not null, stops the
+  // request when set. vocabulary: the tokenizer's; may be null where the options have no
   // constraint. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
-  static Result<std::shared_ptr<Request>> Create(const ModelConfig& config,
-                                                 const Tokenizer& tokenizer,
-                                                 const GenerationOptions& options, PromptKind kind,
-                                                 PromptPlan prompt, size_t context,
-                                                 const ConstraintVocabulary* vocabulary,
-                                                 const std::atomic<bool>* also_stop = nullptr);
+  static Result<std::shared_ptr<Request>> Create(
+      const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
+      PromptKind kind, PromptPlan prompt, size_t context, const ConstraintVocabulary* vocabulary,
+      std::shared_ptr<const std::atomic<bool>> also_stop = nullptr);
 
   // ---- For whoever waits; any thread.
   Outbox outbox;
@@ -139,7 +137,7 @@ class Request {
           size_t context, size_t vocab_limit, std::vector<TokenId> stop_tokens, Sampler sampler,
           StopStrings stops, std::shared_ptr<const ToolSet> tools,
           const std::optional<CallMarks>& marks, size_t prompt_tokens,
-          const std::atomic<bool>* also_stop);
+          std::shared_ptr<const std::atomic<bool>> also_stop);
 
   size_t PieceEnd(size_t most, bool must) const;
   void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const;
@@ -166,7 +164,7 @@ class Request {
   std::unique_ptr<ConstraintMatcher> constraint_;  // null: anything may be said
   NgramDraft draft_;
   DraftLength model_length_{4};
-  const std::atomic<bool>* also_stop_;
+  const std::shared_ptr<const std::atomic<bool>> also_stop_;
   std::atomic<bool> stop_ = false;
 
   TokenSequence sequence_;  // the prompt, then the answer
