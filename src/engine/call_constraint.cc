@@ -4,6 +4,17 @@
 #include <string>
 
 namespace gemma3 {
+namespace {
+
+// References of a schema ("#/$defs/...") mean its own root, also where it stands inside another.
+std::string WithOwnRoot(const std::string& schema, const std::string& name) {
+  if (schema.find("\"$ref\"") == std::string::npos || schema.find("\"$id\"") != std::string::npos) {
+    return schema;
+  }
+  return "{\"$id\":\"gemma3:/tools/" + name + "\"," + schema.substr(1);
+}
+
+}  // namespace
 
 Result<std::optional<Constraint>> ConstraintOfCalls(const ToolOptions& options,
                                                     const ToolSet& tools,
@@ -24,12 +35,12 @@ Result<std::optional<Constraint>> ConstraintOfCalls(const ToolOptions& options,
       return Fail(alone.error().code, "the parameters of the tool ", tool.name, ": ",
                   alone.error().message);
     }
-    // Names are of letters that JSON need not escape. One tool behind the other: a definition of
-    // one ("#/$defs/...") is looked for in its own schema.
+    // Names are of letters that JSON need not escape.
     calls += (calls.empty() ? "" : ",") +
              ("{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"" + tool.name +
               "\"},\"parameters\":") +
-             arguments + "},\"required\":[\"name\",\"parameters\"],\"additionalProperties\":false}";
+             WithOwnRoot(arguments, tool.name) +
+             "},\"required\":[\"name\",\"parameters\"],\"additionalProperties\":false}";
   }
   GEMMA3_TRY(Constraint constraint, JsonSchema::Compile("{\"anyOf\":[" + calls + "]}", lenient));
   return std::optional<Constraint>(std::move(constraint));
