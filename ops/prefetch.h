@@ -12,23 +12,16 @@
 namespace gemma3 {
 
 // To be read once: it need not replace anything in the caches.
-inline void PrefetchOnce([[maybe_unused]] const void* p) {
+HWY_INLINE void PrefetchOnce([[maybe_unused]] const void* p) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
   __builtin_prefetch(p, /*read*/ 0, /*locality*/ 0);
 #endif
 }
 
 // To be read many times, or later: into the second-level cache.
-inline void PrefetchForLater([[maybe_unused]] const void* p) {
+HWY_INLINE void PrefetchForLater([[maybe_unused]] const void* p) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
   __builtin_prefetch(p, /*read*/ 0, /*locality*/ 2);
-#endif
-}
-
-// To be read once, but not at once: beside what is requested with PrefetchOnce it would be dropped.
-inline void PrefetchSoon([[maybe_unused]] const void* p) {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  __builtin_prefetch(p, /*read*/ 0, /*locality*/ 3);
 #endif
 }
 
@@ -37,18 +30,23 @@ enum class StreamHint : uint8_t {
   kOnce,   // AMD: to the first-level cache, and then forgotten
   kLater,  // Intel: to the second level. The other hint occupies one of few buffers for as long as
            // the memory takes, and streams run at a third of the speed.
-  kSoon,
+  kSoon,   // as for any data: other makers, and what is used too late for kOnce
 };
 
-inline void PrefetchStream(const void* from, size_t bytes, StreamHint hint) {
+// Always inlined, and nothing is called: GCC takes a function that only requests memory for one
+// without effects, and leaves calls of it out.
+HWY_INLINE void PrefetchStream([[maybe_unused]] const void* from, [[maybe_unused]] size_t bytes,
+                               [[maybe_unused]] StreamHint hint) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
   const char* p = static_cast<const char*>(from);
   if (hint == StreamHint::kOnce) {
-    for (size_t i = 0; i < bytes; i += 64) PrefetchOnce(p + i);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 0);
   } else if (hint == StreamHint::kLater) {
-    for (size_t i = 0; i < bytes; i += 64) PrefetchForLater(p + i);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
   } else {
-    for (size_t i = 0; i < bytes; i += 64) PrefetchSoon(p + i);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
   }
+#endif
 }
 
 }  // namespace gemma3
