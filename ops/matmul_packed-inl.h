@@ -54,6 +54,10 @@ inline constexpr size_t kPackedTileUnits = 2;  // of W, in a tile
 // 27 KiB of records, for a first-level cache of 32 KiB or more.
 inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
 
+// With fewer rows of x the processor follows the stream of weights by itself, and requests only
+// cost: a seventh of the speed with one row (ops/EXPERIMENTS.md).
+inline constexpr size_t kFewestRequestingRows = 2;
+
 // How far ahead of a few rows of x the weights are requested; more rows take longer to use them and
 // leave the processor fewer loads to run ahead with.
 constexpr size_t PackedPrefetchBytes(size_t rows) { return rows > 4 ? 8192 : 4096; }
@@ -380,7 +384,7 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
       PrefetchStream(next + chunk * kUnits * PackedChunkBytes(kType),
                      kUnits * PackedChunkBytes(kType),
                      b.stream_hint == StreamHint::kOnce ? StreamHint::kSoon : b.stream_hint);
-    } else if constexpr (kStream) {
+    } else if constexpr (kStream && kRows >= kFewestRequestingRows) {
       GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
         if (at.lanes[u] == 0) {
           PrefetchChunk<kType>(at.chunks[u] + PackedPrefetchBytes(kRows), b.stream_hint);

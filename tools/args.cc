@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "gemma3/bench.h"
@@ -55,6 +57,7 @@ struct Args::Impl {
     CLI::Option* option;
     Setter set;  // called for each value in order
   };
+  std::vector<CLI::Option*> rare;  // that --help leaves out
   CLI::App app;
   std::vector<Bound> bound;
 };
@@ -71,7 +74,7 @@ Args::Args(std::string command, std::string synopsis, std::string description)
 Args::~Args() = default;
 
 void Args::AddOption(const std::string& names, const std::string& value, const std::string& help,
-                     const std::string& group, Setter set) {
+                     const std::string& group, Setter set, bool rare) {
   CLI::Option* option = impl_->app.add_option(names, help);
   option->expected(1)
       ->allow_extra_args(false)
@@ -79,6 +82,7 @@ void Args::AddOption(const std::string& names, const std::string& value, const s
       ->type_name(value)
       ->group(group);
   impl_->bound.push_back({option, std::move(set)});
+  if (rare) impl_->rare.push_back(option);
 }
 
 void Args::AddFlag(const std::string& names, bool* target, const std::string& help) {
@@ -86,11 +90,14 @@ void Args::AddFlag(const std::string& names, bool* target, const std::string& he
 }
 
 void Args::AddText(const std::string& names, const std::string& value, std::string* target,
-                   const std::string& help) {
-  AddOption(names, value, help, "Options", [target](std::string_view text) -> Status {
-    *target = std::string(text);
-    return {};
-  });
+                   const std::string& help, bool rare) {
+  AddOption(
+      names, value, help, "Options",
+      [target](std::string_view text) -> Status {
+        *target = std::string(text);
+        return {};
+      },
+      rare);
 }
 
 void Args::AddTexts(const std::string& names, const std::string& value,
@@ -139,20 +146,34 @@ void Args::AddSettings(Settings* settings, std::initializer_list<SettingGroup> g
     for (const Setting& setting : AllSettings()) {
       if (setting.group != group) continue;
       if (std::find(without.begin(), without.end(), setting.name) != without.end()) continue;
-      AddOption("--" + setting.name, setting.value, setting.help, SettingGroupName(group),
-                [settings, &setting](std::string_view text) -> Status {
-                  auto status = ApplySetting(*settings, setting.name, text, false);
-                  if (!status) status.error().message.insert(0, "--");
-                  return status;
-                });
+      AddOption(
+          "--" + setting.name, setting.value, setting.help, SettingGroupName(group),
+          [settings, &setting](std::string_view text) -> Status {
+            auto status = ApplySetting(*settings, setting.name, text, false);
+            if (!status) status.error().message.insert(0, "--");
+            return status;
+          },
+          setting.rare);
     }
   }
 }
 
 std::optional<int> Args::Parse(int argc, const char* const* argv) {
   AddOption("--simd", "NAME", "use this one of the instruction sets that doctor lists", "Options",
-            UseSimd);
+            UseSimd, /*rare=*/true);
   CLI::App& app = impl_->app;
+  // Its help holds what most people look for; the rest is a word away.
+  constexpr std::string_view kHelpAll = "--help-all";
+  const std::span<const char* const> given(argv, static_cast<size_t>(argc));
+  if (std::ranges::find(given, kHelpAll) != given.end()) {
+    Output out;
+    out.Write(app.help());
+    return out.Finish(kExitOk);
+  }
+  for (CLI::Option* option : impl_->rare) option->group("");
+  if (impl_->rare.size() > 1) {
+    app.footer(Format("--help-all shows %zu more.", impl_->rare.size()));
+  }
   // "--name=" is "--name" with an empty value; CLI11 would take the next argument instead.
   std::vector<std::string> arguments;
   bool only_words = false;

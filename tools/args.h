@@ -28,8 +28,9 @@ class Args {
 
   // names: "--json" or "-v,--verbose". Targets must live until Parse has returned.
   void AddFlag(const std::string& names, bool* target, const std::string& help);
+  // rare: shown by --help-all alone.
   void AddText(const std::string& names, const std::string& value, std::string* target,
-               const std::string& help);
+               const std::string& help, bool rare = false);
   // May be given several times.
   void AddTexts(const std::string& names, const std::string& value,
                 std::vector<std::string>* target, const std::string& help);
@@ -55,7 +56,7 @@ class Args {
  private:
   using Setter = std::function<Status(std::string_view)>;
   void AddOption(const std::string& names, const std::string& value, const std::string& help,
-                 const std::string& group, Setter set);
+                 const std::string& group, Setter set, bool rare = false);
   struct Impl;
   std::string command_;
   std::unique_ptr<Impl> impl_;

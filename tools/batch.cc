@@ -394,7 +394,7 @@ int RunBatch(const BatchOptions& options, const OpenedModel& opened) {
                               : Result<GenerationResult>(std::unexpected(next.ticket.error()));
     if (cancel.cancelled()) break;
     if (result) {
-      for (auto& [key, value] : AnswerJson(*result, opened).items()) json[key] = value;
+      json.update(AnswerJson(*result, opened));
       progress.Add(result->tokens);
     } else {
       json["error"] = {{"code", ErrorCodeName(result.error().code)},

@@ -248,6 +248,20 @@ Setting Threads() {
   return setting;
 }
 
+Setting Parallel() {
+  Setting setting = Whole(
+      "parallel", "N", Group::kSession,
+      "conversations that there is memory for; run --batch answers as many at a time (8)",
+      "a whole number from 1 to 1024", 1, 1024,
+      [](auto& s) -> auto& { return s.session.parallel; });
+  setting.set = [set = setting.set](Settings& s, std::string_view text) {
+    if (!set(s, text)) return false;
+    s.parallel_set = true;
+    return true;
+  };
+  return setting;
+}
+
 std::vector<Setting> MakeTable() {
   constexpr double kMaxFloat = std::numeric_limits<float>::max();
   constexpr uint64_t kMaxSize = std::numeric_limits<size_t>::max();
@@ -321,11 +335,7 @@ std::vector<Setting> MakeTable() {
       "context", "N", Group::kSession, "tokens of prompt and answers; 0: the model's, at most 8192",
       "a whole number of at least 0", 0, kMaxSize,
       [](auto& s) -> auto& { return s.session.context; }));
-  table.push_back(Whole(
-      "parallel", "N", Group::kSession,
-      "conversations that there is memory for; run --batch answers as many at a time (8)",
-      "a whole number from 1 to 1024", 1, 1024,
-      [](auto& s) -> auto& { return s.session.parallel; }));
+  table.push_back(Parallel());
   table.push_back(Threads());
   table.push_back(Choice<ComputeMode>(
       "compute", Group::kSession, "fast: bf16 products; f32: exact and slower",
@@ -390,6 +400,13 @@ std::vector<Setting> MakeTable() {
   table.push_back(Text(
       "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
       [](auto& s) -> auto& { return s.load.mmproj; }));
+  constexpr std::string_view kRare[] = {
+      "repeat-last-n",  "logprobs",        "speculate",     "schema-prompt", "show-thought",
+      "wrap",           "alpha",           "prefill-batch", "image-cache",   "checkpoint-bytes",
+      "image-newlines", "prompt-cache-max"};
+  for (Setting& setting : table) {
+    setting.rare = std::ranges::find(kRare, setting.name) != std::end(kRare);
+  }
   return table;
 }
 

@@ -25,6 +25,7 @@ struct Settings {
   std::string draft;  // a smaller model that guesses ahead; empty: none
   bool cache = true;  // keep packed weights in the user's cache folder
   SessionOptions session;
+  bool parallel_set = false;  // by the user: a batch has a default of its own
   GenerationOptions generation;
   ImageOptions images;
   std::optional<std::string> system;  // unset: what the model's store wants, usually none
@@ -54,6 +55,7 @@ struct Setting {
   std::string range;  // what is accepted, for errors: "a whole number of at least 0"
   SettingGroup group = SettingGroup::kSampling;
   bool repeats = false;  // the flag may be given several times; each value is added
+  bool rare = false;     // of few people's interest: --help leaves it out
   // The value as text, in the form that `set` takes; "default" while it is left to the model.
   std::function<std::string(const Settings&)> get;
   // False: not in the range, and nothing was changed.

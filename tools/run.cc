@@ -152,7 +152,7 @@ int Batch(const Args& args, RunOptions& options) {
     return args.UsageError("--batch takes its prompts, pictures and all, from the file");
   }
   SessionOptions& session = options.settings.session;
-  if (session.parallel == SessionOptions().parallel) session.parallel = kBatchParallel;
+  if (!options.settings.parallel_set) session.parallel = kBatchParallel;
   auto opened = LoadModel(args.words()[0], options.settings);
   if (!opened) return Report(opened.error(), During::kLoad);
   if (!options.raw) WarnAboutChat(opened->model, Translates(options.settings));

@@ -19,9 +19,10 @@ void AddToolFlags(Args& args, ToolFlags* flags) {
   args.AddTexts("--mcp", "COMMAND", &flags->servers,
                 "start this server of the Model Context Protocol and offer its tools");
   args.AddFlag("--yes", &flags->yes, "run tools without asking");
-  args.AddText("--tool-choice", "auto|none|required|NAME", &flags->choice,
-               "whether the model calls, and what");
-  args.AddText("--tool-style", "json|python", &flags->style, "how it is asked to write calls");
+  args.AddText("--tool-choice", "CHOICE", &flags->choice,
+               "whether the model calls: auto, none, required, or the name of a tool");
+  args.AddText("--tool-style", "json|python", &flags->style, "how it is asked to write calls",
+               /*rare=*/true);
 }
 
 Result<OpenedTools> OpenTools(const ToolFlags& flags, const StopCheck& stop) {

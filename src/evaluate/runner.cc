@@ -76,6 +76,7 @@ Result<Rows<const float>> Runner::Forward(std::span<const TokenId> ids,
 
 Result<std::span<float>> Runner::Prefill(const PrefillRequest& request) {
   const TokenSequence& sequence = *request.sequence;
+  GEMMA3_CHECK_OK(CheckIds(sequence, config().text.vocab_size));
   // At least the last token is always computed: its logits are wanted.
   size_t most = sequence.ids.size() - 1;
   if (request.on_batch) most = std::min(most, request.on_batch_from);

@@ -36,8 +36,8 @@ class Runner {
     bool want_first_layer = false;  // pass first_layer to on_batch
   };
   // Makes the cache hold exactly the sequence and returns the logits behind its last token,
-  // [vocab], valid and editable until the next call. Errors: kCancelled: the cache then holds whole
-  // batches only.
+  // [vocab], valid and editable until the next call. Errors: those of CheckIds; kCancelled: the
+  // cache then holds whole batches only.
   Result<std::span<float>> Prefill(const PrefillRequest& request);
 
   // Appends one token and returns the logits behind it.

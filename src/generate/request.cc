@@ -18,25 +18,6 @@ double Seconds(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
-// looked up.
-Status CheckIds(const TokenSequence& sequence, size_t vocab_size) {
-  auto image = sequence.images.begin();
-  for (size_t i = 0; i < sequence.ids.size(); ++i) {
-    if (image != sequence.images.end() && image->begin == i) {
-      i += image->count - 1;
-      ++image;
-      continue;
-    }
-    const TokenId id = sequence.ids[i];
-    if (id < 0 || static_cast<size_t>(id) >= vocab_size) {
-      return Fail(ErrorCode::kBadModel, "token ", id, " of the prompt is outside the model's ",
-                  vocab_size, " embeddings: the tokenizer belongs to another model");
-    }
-  }
-  return {};
-}
-
 std::vector<size_t> PlacesOf(const TokenSequence& prompt) {
   std::vector<size_t> places;
   for (const size_t turn : prompt.turns) {

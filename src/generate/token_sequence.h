@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gemma3/config.h"
+#include "gemma3/error.h"
 #include "src/model/image_run.h"
 
 namespace gemma3 {
@@ -46,5 +47,9 @@ inline size_t CommonPrefix(const TokenSequence& a, const TokenSequence& b, size_
   cut(b, a);
   return common;
 }
+
+// A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
+// looked up. Errors: kBadModel for an id outside of the embedding table.
+Status CheckIds(const TokenSequence& sequence, size_t vocab_size);
 
 }  // namespace gemma3

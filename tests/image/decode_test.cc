@@ -303,7 +303,7 @@ TEST(DecodeImage, BombsAreRefusedByTheirHeaders) {
            {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
            {0, 0x10, 0, 1, 0, 0, 0, 1}}) {  // a side above 2^20
     EXPECT_TRUE(Contains(ErrorOf(Patched(png, 16, size)), "too large"))
-        << testing::PrintToString(size);
+        << ::testing::PrintToString(size);
   }
   auto jpeg = ReadBytes(kPictures + "gray.jpg");
   size_t frame = 2;

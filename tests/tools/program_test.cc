@@ -312,6 +312,10 @@ TEST_F(ProgramTest, HelpIsShortAndOnStandardOutput) {
     EXPECT_EQ(Run({"help", command}).out, help.out);
   }
   EXPECT_NE(Run({"run", "--help"}).out.find("Sampling"), std::string::npos);
+  // The rest is a word away, and named.
+  EXPECT_EQ(Run({"run", "--help"}).out.find("--logprobs"), std::string::npos);
+  EXPECT_NE(Run({"run", "--help"}).out.find("--help-all"), std::string::npos);
+  EXPECT_NE(Run({"run", "--help-all"}).out.find("--logprobs"), std::string::npos);
   EXPECT_EQ(Run({"--version"}).out, "gemma3 " + std::to_string(GEMMA3_VERSION_MAJOR) + "." +
                                         std::to_string(GEMMA3_VERSION_MINOR) + "." +
                                         std::to_string(GEMMA3_VERSION_PATCH) + "\n");
