@@ -87,7 +87,10 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
   GenerationOptions generation = settings.generation;
   generation.cancel = cancel;
   auto constraint = ConstraintOf(settings);
-  if (!constraint) return Report(constraint.error());
+  if (!constraint) {
+    PrintError(constraint.error().message);
+    return constraint.error().code == ErrorCode::kIo ? kExitRuntime : kExitUsage;
+  }
   generation.constraint = *constraint;
   std::vector<ToolCall> open_calls;
   Result<GenerationResult> result = [&]() -> Result<GenerationResult> {

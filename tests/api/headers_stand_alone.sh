@@ -8,9 +8,9 @@ compiler=$1
 include=$2
 failed=0
 count=0
-for header in "$include"/gemma3/*.h; do
+for header in "$include"/gemma3/*.h "$include"/gemma3/experimental/*.h; do
   count=$((count + 1))
-  name=gemma3/$(basename "$header")
+  name=${header#"$include"/}
   # Twice, to see that the guard works.
   if ! printf '#include <%s>\n#include <%s>\n' "$name" "$name" |
     "$compiler" -std=c++23 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$include" -x c++ -; then

@@ -2,6 +2,7 @@
 #include "tools/mcp_client.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <string>
@@ -9,6 +10,9 @@
 
 namespace gemma3::cli {
 namespace {
+
+// As in the program: what writes to a child that has died is told so by an error.
+const auto ignored = ::signal(SIGPIPE, SIG_IGN);
 
 using namespace std::chrono_literals;
 

@@ -2,6 +2,7 @@
 #include "tools/tool_round.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <string>
 #include <utility>
@@ -11,6 +12,9 @@
 
 namespace gemma3::cli {
 namespace {
+
+// As in the program: what writes to a child that has died is told so by an error.
+const auto ignored = ::signal(SIGPIPE, SIG_IGN);
 
 // A model that says what it was told to, one message after the other.
 struct Script {
