@@ -73,9 +73,9 @@ struct TokenLogprobs {
                          // penalty, temperature and filters
   };
   Token chosen;
-  std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order. Empty, and
-                                 // `chosen` certain, where a constraint left no choice: nothing was
-                                 // computed there
+  std::vector<Token> likeliest;  // GenerationOptions::logprobs of them, in falling order. Empty,
+                                 // and `chosen` certain, where a constraint left no choice: nothing
+                                 // was computed there
 };
 
 enum class StopReason {

@@ -51,7 +51,7 @@ struct TemplateOptions {
   // answer, so that the cache of a session stays valid: generated ids need not be what their text
   // encodes to.
   std::span<const std::vector<TokenId>> answers = {};
-  TextMemo* memo = nullptr;  // of this tokenizer
+  TextMemo* memo = nullptr;        // of this tokenizer
   const ToolSet* tools = nullptr;  // what the model may call; null or empty: nothing is said
 };
 

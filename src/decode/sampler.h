@@ -2,9 +2,9 @@
 //
 // Choosing the next token from the logits.
 //
-// The chain: logit bias -> repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw. Candidates stand
-// in falling order of their logits, lower ids first on ties, and every filter keeps a prefix of
-// them:
+// The chain: logit bias -> repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw.
+// Candidates stand in falling order of their logits, lower ids first on ties, and every filter
+// keeps a prefix of them:
 //   top-k  the k likeliest; their probabilities are then renormalised,
 //   top-p  those before which less than p of the probability lies (the likeliest always stays, and
 //          with p = 0 alone, as in transformers and llama.cpp),

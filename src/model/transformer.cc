@@ -180,8 +180,7 @@ void Transformer::RunLayer(size_t layer, std::span<const BatchPart> batch, Pass&
 }
 
 Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
-                                               Workspace& workspace,
-                                               const StopCheck& stop,
+                                               Workspace& workspace, const StopCheck& stop,
                                                float* after_first_layer) const {
   for (const BatchPart& part : batch) {
     GEMMA3_CHECK_OK(part.cache->MakeRoom(part.cache->size() + part.ids.size()));

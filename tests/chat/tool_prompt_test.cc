@@ -276,7 +276,8 @@ TEST(ToolSet, SaysWhichToolIsWrong) {
   for (int i = 0; i < 100; ++i) deep += R"({"a":)";
   refused(tool({.name = "b", .parameters = deep + "1" + std::string(100, '}')}), "nested deeper");
   ToolOptions many;
-  for (int i = 0; i < 129; ++i) many.tools.push_back({.name = std::string("t").append(std::to_string(i))});
+  for (int i = 0; i < 129; ++i)
+    many.tools.push_back({.name = std::string("t").append(std::to_string(i))});
   refused(many, "129 tools");
   ToolOptions choice = tool({.name = "b"});
   choice.choice = ToolChoice::Named("c");

@@ -128,9 +128,9 @@ TEST(ConstrainedTest, AnEngineAnswersConstrainedAndFreeTogether) {
   ASSERT_TRUE(schema && object);
   auto engine = Engine::Create(DemoModel(), {.parallel = 4, .threads = 2});
   ASSERT_TRUE(engine);
-  const std::vector<GenerationOptions> all = {
-      Constrained(Sampled(1, 60), *schema), Greedy(60), Constrained(Sampled(2, 60), *object),
-      Constrained(Sampled(3, 60), *schema)};
+  const std::vector<GenerationOptions> all = {Constrained(Sampled(1, 60), *schema), Greedy(60),
+                                              Constrained(Sampled(2, 60), *object),
+                                              Constrained(Sampled(3, 60), *schema)};
   std::vector<Ticket> tickets;
   for (const auto& options : all) {
     tickets.push_back(*engine->Submit(Prompt::Chat({Message::User(kStory)}), options));
@@ -193,12 +193,11 @@ TEST(ToolsTest, ARequiredCallIsMade) {
 
 TEST(ToolsTest, SchemasWithDefinitionsCanBeRequired) {
   GenerationOptions options = Sampled(3, 150);
-  options.tools.tools = {{.name = "paint",
-                          .description = "",
-                          .parameters = R"({"type": "object", "properties": {
+  options.tools.tools = {
+      {.name = "paint", .description = "", .parameters = R"({"type": "object", "properties": {
                               "colour": {"$ref": "#/$defs/colour"}}, "required": ["colour"],
                               "$defs": {"colour": {"enum": ["red", "blue"]}}})"},
-                         {.name = "stop", .description = "Stops"}};
+      {.name = "stop", .description = "Stops"}};
   options.tools.choice = ToolChoice::Named("paint");
   const auto result = DemoSession().Send(Message::User("Paint it"), options);
   ASSERT_TRUE(result) << result.error().message;
