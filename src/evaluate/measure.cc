@@ -9,6 +9,7 @@
 #include "ops/select.h"
 #include "src/base/finite.h"
 #include "src/base/status.h"
+#include "src/base/stopwatch.h"
 
 namespace gemma3 {
 namespace {
@@ -119,9 +120,6 @@ Result<Timings> TimeWork(Runner& runner, const BenchWork& work) {
   ImageEncoder* const encoder = runner.encoder();
   const ModelConfig& config = runner.config();
   using Clock = std::chrono::steady_clock;
-  const auto since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
   if (work.prompt_tokens == 0) {
     return Fail(ErrorCode::kInvalidArgument, "prompt_tokens must be at least 1");
   }
@@ -146,7 +144,7 @@ Result<Timings> TimeWork(Runner& runner, const BenchWork& work) {
                  encoder->EncodePixels(pixels, [&](size_t) { return !runner.cancel; }));
       (void)rows;
     }
-    timings.image_seconds = since(start);
+    timings.image_seconds = SecondsSince(start);
   }
 
   TokenSequence sequence;
@@ -155,12 +153,12 @@ Result<Timings> TimeWork(Runner& runner, const BenchWork& work) {
   }
   const auto prefill_start = Clock::now();
   GEMMA3_TRY(std::span<float> logits, runner.Prefill({.sequence = &sequence}));
-  timings.prefill_seconds = since(prefill_start);
+  timings.prefill_seconds = SecondsSince(prefill_start);
   const auto decode_start = Clock::now();
   for (size_t i = 0; i < work.decode_tokens; ++i) {
     GEMMA3_TRY(logits, runner.Append(static_cast<TokenId>(ArgMax(logits))));
   }
-  timings.decode_seconds = since(decode_start);
+  timings.decode_seconds = SecondsSince(decode_start);
   return timings;
 }
 

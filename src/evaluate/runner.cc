@@ -24,10 +24,7 @@ void Runner::Clear() {
 
 Error Runner::NotFinite() {
   Clear();  // pages are zeroed when they are taken, so that forgetting is enough
-  return Fail(ErrorCode::kInternal,
-              "the model's logits are not finite (infinite, or not a number): its weights are "
-              "damaged, or numbers grew too large on the way; is the download complete?")
-      .error();
+  return LogitsNotFinite();
 }
 
 Status Runner::CheckFinite(std::span<const float> logits) {
@@ -41,18 +38,6 @@ size_t Runner::ResumeAt(size_t common) {
   cache_.Truncate(start);
   held_.Truncate(start);
   return start;
-}
-
-// Where the batch that starts at `begin` ends: after prefill_batch_ tokens, but never inside a
-// picture.
-size_t Runner::BatchEnd(const TokenSequence& sequence, size_t begin) const {
-  const size_t end = std::min(begin + prefill_batch_, sequence.ids.size());
-  for (const ImageRun& image : sequence.images) {
-    if (image.begin < end && end < image.end()) {
-      return image.begin > begin ? image.begin : image.end();
-    }
-  }
-  return end;
 }
 
 std::span<float> Runner::LastLogits(Rows<const float> residual) {
@@ -86,7 +71,7 @@ Result<std::span<float>> Runner::Prefill(const PrefillRequest& request) {
   std::vector<float> first_layer;
   Rows<const float> residual;
   for (size_t begin = start; begin < sequence.ids.size();) {
-    const size_t end = BatchEnd(sequence, begin);
+    const size_t end = PieceEnd(sequence, begin, prefill_batch_, /*must=*/true);
     if (request.on_progress &&
         !request.on_progress({Progress::Stage::kPrefill, begin - start, total})) {
       return Fail(ErrorCode::kCancelled, "cancelled by the caller");

@@ -63,7 +63,6 @@ class Runner {
 
  private:
   size_t ResumeAt(size_t common);
-  size_t BatchEnd(const TokenSequence& sequence, size_t begin) const;
   Result<Rows<const float>> Forward(std::span<const TokenId> ids, std::span<const ImageRun> images,
                                     float* after_first_layer = nullptr);
   std::span<float> LastLogits(Rows<const float> residual);

@@ -9,14 +9,11 @@
 #include "src/base/finite.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/base/stopwatch.h"
 #include "src/chat/answer_marks.h"
 
 namespace gemma3 {
 namespace {
-
-double Seconds(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 std::vector<size_t> PlacesOf(const TokenSequence& prompt) {
   std::vector<size_t> places;
@@ -184,23 +181,11 @@ void Request::AddPlace(size_t place) {
   if (at == places_.end() || *at != place) places_.insert(at, place);
 }
 
-// Never inside a picture.
-size_t Request::PieceEnd(size_t most, bool must) const {
-  const size_t begin = cache->size();
-  const size_t end = std::min(begin + most, prompt_tokens_);
-  for (const ImageRun& image : sequence_.images) {
-    if (image.begin < end && end < image.end()) {
-      return image.begin > begin || !must ? image.begin : image.end();
-    }
-  }
-  return end;
-}
-
 Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* model) {
   const size_t begin = cache->size();
   guesses_ = wanted_ = 0;
   if (stage == Stage::kPrompt) {
-    const size_t end = PieceEnd(most, must);
+    const size_t end = PieceEnd(sequence_, begin, most, must);
     wanted_ = end == prompt_tokens_ ? 1 : 0;
     return BatchPart{&*cache, std::span(sequence_.ids).subspan(begin, end - begin),
                      sequence_.images};
@@ -346,7 +331,7 @@ void Request::Take(Rows<float> logits) {
     outbox.Put({Progress::Stage::kPrefill, total - (prompt_tokens_ - cache->size()), total});
     if (wanted_ == 0) return;
     stage = Stage::kAnswer;
-    result_.timings.prefill_seconds = Seconds(prompt_begin_);
+    result_.timings.prefill_seconds = SecondsSince(prompt_begin_);
     answer_begin_ = Clock::now();
     if (const Status begun = TakeForced(); !begun) return Fail(begun.error());
   }
@@ -366,11 +351,7 @@ void Request::Take(Rows<float> logits) {
        row = sequence_.ids.size() - certain) {
     if (certain + row != sequence_.ids.size() || row > right()) break;
     const std::span<float> values(logits.row(row), logits.cols);
-    if (!AllFinite(values.first(vocab_limit_))) {
-      return Fail({ErrorCode::kInternal,
-                   "the model's logits are not finite (infinite, or not a number): its weights are "
-                   "damaged, or numbers grew too large on the way; is the download complete?"});
-    }
+    if (!AllFinite(values.first(vocab_limit_))) return Fail(LogitsNotFinite());
     if (const Status drawn = Draw(values); !drawn) return Fail(drawn.error());
   }
   const size_t accepted = right();
@@ -410,7 +391,8 @@ void Request::CompleteResult() {
   result_.text = text_.text();
   result_.thought = text_.thought();
   result_.calls = text_.calls();
-  if (answer_begin_ != Clock::time_point()) result_.timings.decode_seconds = Seconds(answer_begin_);
+  if (answer_begin_ != Clock::time_point())
+    result_.timings.decode_seconds = SecondsSince(answer_begin_);
   if (result_.stop_reason != StopReason::kStopString) {
     const size_t begin = prompt_tokens_ + text_.tokens_before_answer();
     result_.ids.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());

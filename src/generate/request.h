@@ -139,7 +139,6 @@ class Request {
           const std::optional<CallMarks>& marks, size_t prompt_tokens,
           std::shared_ptr<const std::atomic<bool>> also_stop);
 
-  size_t PieceEnd(size_t most, bool must) const;
   void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const;
   // Draws the token behind a row of logits.
   Status Draw(std::span<float> logits);

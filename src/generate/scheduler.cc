@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/base/guard.h"
+#include "src/base/stopwatch.h"
 
 namespace gemma3 {
 namespace {
@@ -23,10 +24,6 @@ constexpr size_t kPromptShare = 4;
 
 // The begins of the last turn, of its end and of its answer are kept as long as there is memory.
 constexpr size_t kKeptPlaces = 3;
-
-double Seconds(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // What is kept for later is worth no error.
 template <class Fn>
@@ -170,7 +167,7 @@ bool Scheduler::EncodePicture(const std::function<void()>& on_tick) {
             return !request.stopped();
           }));
         }
-        request.TakeView(std::move(rows), encoded, Seconds(begin));
+        request.TakeView(std::move(rows), encoded, SecondsSince(begin));
         return {};
       });
       if (!status && status.error().code == ErrorCode::kCancelled) {

@@ -48,6 +48,11 @@ inline size_t CommonPrefix(const TokenSequence& a, const TokenSequence& b, size_
   return common;
 }
 
+// Where a piece ends that begins at `begin`: behind `most` tokens, at the end of the sequence, or
+// before a picture that it would split. One that stands at `begin` and is longer is taken whole
+// where `must` is set, and not at all where it is not.
+size_t PieceEnd(const TokenSequence& sequence, size_t begin, size_t most, bool must);
+
 // A tokenizer may come with a model that it was not made for. At the places of pictures nothing is
 // looked up. Errors: kBadModel for an id outside of the embedding table.
 Status CheckIds(const TokenSequence& sequence, size_t vocab_size);
