@@ -27,23 +27,30 @@ Result<std::optional<Constraint>> ConstraintOfCalls(const ToolOptions& options,
         "only asked to (tool choice auto)");
   }
   const JsonSchemaOptions lenient = {.closed_objects = true, .lenient = true};
+  const auto arguments_of = [](const ToolSet::Entry& tool) {
+    return tool.schema.empty() ? std::string("{\"type\":\"object\"}") : tool.schema;
+  };
   std::string calls;
   for (const ToolSet::Entry& tool : tools.tools()) {
     if (!tool.callable) continue;
-    const std::string arguments = tool.schema.empty() ? "{\"type\":\"object\"}" : tool.schema;
-    if (const auto alone = JsonSchema::Compile(arguments, lenient); !alone) {
-      return Fail(alone.error().code, "the parameters of the tool ", tool.name, ": ",
-                  alone.error().message);
-    }
     // Names are of letters that JSON need not escape.
     calls += (calls.empty() ? "" : ",") +
              ("{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"" + tool.name +
               "\"},\"parameters\":") +
-             WithOwnRoot(arguments, tool.name) +
+             WithOwnRoot(arguments_of(tool), tool.name) +
              "},\"required\":[\"name\",\"parameters\"],\"additionalProperties\":false}";
   }
-  GEMMA3_TRY(Constraint constraint, JsonSchema::Compile("{\"anyOf\":[" + calls + "]}", lenient));
-  return std::optional<Constraint>(std::move(constraint));
+  auto constraint = JsonSchema::Compile("{\"anyOf\":[" + calls + "]}", lenient);
+  if (constraint) return std::optional<Constraint>(*std::move(constraint));
+  // Whose fault it is, the user can look for in the tool's own schema only.
+  for (const ToolSet::Entry& tool : tools.tools()) {
+    if (!tool.callable) continue;
+    if (const auto alone = JsonSchema::Compile(arguments_of(tool), lenient); !alone) {
+      return Fail(alone.error().code, "the parameters of the tool ", tool.name, ": ",
+                  alone.error().message);
+    }
+  }
+  return std::unexpected(std::move(constraint).error());
 }
 
 }  // namespace gemma3

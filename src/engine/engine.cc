@@ -15,6 +15,7 @@
 #include "src/engine/memory_plan.h"
 #include "src/engine/prompt_cache.h"
 #include "src/engine/prompt_plan.h"
+#include "src/engine/state_identity.h"
 
 namespace gemma3 {
 
@@ -35,10 +36,8 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
     GEMMA3_TRY(own.constraint,
                ConstraintOfCalls(options.tools, *prompt.tools, engine->model.config()));
   }
-  const ConstraintVocabulary* vocabulary = nullptr;
-  if (own.constraint) {
-    GEMMA3_TRY(vocabulary, engine->Vocabulary());
-  }
+  const ConstraintVocabulary* vocabulary =
+      own.constraint ? &engine->vocabulary.Get(*tokenizer) : nullptr;
   PromptPlan kept;
   if (!engine->options.session.prompt_cache_folder.empty()) kept = prompt;
   GEMMA3_TRY(std::shared_ptr<Request> request,
@@ -51,11 +50,9 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
   return Ticket(std::move(impl));
 }
 
-Result<const ConstraintVocabulary*> EngineState::Vocabulary() {
-  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
-  const std::scoped_lock lock(vocabulary_mutex);
-  if (!vocabulary) vocabulary = std::make_unique<const ConstraintVocabulary>(*tokenizer);
-  return vocabulary.get();
+const StateIdentity& EngineState::Identity() {
+  std::call_once(identified, [this] { identity = IdentityOf(model.impl(), options); });
+  return identity;
 }
 
 void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
@@ -241,7 +238,7 @@ Result<Engine> Engine::Create(const Model& model, const EngineOptions& options,
       return Engine(std::make_shared<EngineState>(model, resolved, draft));
     } catch (const std::bad_alloc&) {
       return Fail(ErrorCode::kOutOfMemory,
-                  "not enough memory for this session: ", DescribePlan(plan),
+                  "not enough memory for this engine: ", DescribePlan(plan),
                   "; use a smaller context (now ", resolved.context, " tokens)");
     }
   });

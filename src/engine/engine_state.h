@@ -24,6 +24,7 @@
 #include "src/engine/resolve.h"
 #include "src/generate/machine.h"
 #include "src/generate/scheduler.h"
+#include "src/model/state_file.h"
 
 namespace gemma3 {
 
@@ -49,9 +50,8 @@ struct EngineState {
     return draft_model ? draft_model->impl().CheckFilesUnchanged() : Status();
   }
 
-  // As constraints see the model's vocabulary; made when it is first asked for. Errors: kBadModel
-  // without a tokenizer.
-  Result<const ConstraintVocabulary*> Vocabulary();
+  // What states of this engine depend on. Looks at the weights when it is first asked for.
+  const StateIdentity& Identity();
 
   // Makes a request of a prompt and queues it. also_stop, if not null, stops it when set.
   static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
@@ -96,8 +96,9 @@ struct EngineState {
   const std::unique_ptr<ModelDraft> draft;
   Scheduler scheduler;
 
-  std::mutex vocabulary_mutex;
-  std::unique_ptr<const ConstraintVocabulary> vocabulary;
+  const LazyConstraintVocabulary vocabulary;
+  std::once_flag identified;
+  StateIdentity identity;
 
   std::mutex mutex;
   std::condition_variable changed;

@@ -14,7 +14,6 @@
 #include "src/base/kept_folder.h"
 #include "src/base/status.h"
 #include "src/engine/saved_state.h"
-#include "src/engine/state_identity.h"
 #include "src/generate/request.h"
 #include "src/model/state_file.h"
 
@@ -83,7 +82,7 @@ std::string NameOf(const StateIdentity& identity, std::span<const TokenId> ids,
 
 void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
   const std::string& folder = engine.options.session.prompt_cache_folder;
-  const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
+  const StateIdentity& identity = engine.Identity();
   const std::vector<Hash128> hashes = HashesOf(prompt);
   std::string best;
   size_t most = 0;
@@ -129,7 +128,7 @@ void Keep(EngineState& engine, const PromptPlan& prompt, std::string_view salt) 
   const size_t size = computed->cache->size();
   computed->sequence.Truncate(size);
   computed->hashes.resize(computed->sequence.images.size());
-  const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
+  const StateIdentity& identity = engine.Identity();
   const std::string path =
       (fs::path(folder) / NameOf(identity, computed->sequence.ids, computed->hashes)).string();
   if (fs::exists(path, error)) return MarkUsed(path);

@@ -7,7 +7,6 @@
 
 #include "src/base/status.h"
 #include "src/chat/conversation_json.h"
-#include "src/engine/state_identity.h"
 #include "src/generate/restored_picture.h"
 #include "src/image/hash.h"
 #include "src/model/state_file.h"
@@ -50,7 +49,7 @@ Hash128 HashForFile(const Image& image) {
 }
 
 Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt) {
-  const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
+  const StateIdentity& identity = engine.Identity();
   GEMMA3_TRY(const StateHeader header, ReadStateHeader(path));
   if (header.ids.size() >= engine.options.context) {
     return Fail(ErrorCode::kContextTooLong, path, " holds ", header.ids.size(),
@@ -84,7 +83,7 @@ Status SaveConversation(EngineState& engine, std::span<const Message> messages,
     }
   }
   GEMMA3_TRY(const Computed computed, FindComputed(engine, prompt, salt, prompt.layout.ids.size()));
-  const StateIdentity identity = IdentityOf(engine.model.impl(), engine.options);
+  const StateIdentity& identity = engine.Identity();
   return WriteState(path,
                     {.identity = identity,
                      .notes = ConversationJson(conversation),
