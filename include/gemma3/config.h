@@ -100,7 +100,7 @@ enum class ChatTemplateKind : uint8_t {
   kNone,            // none, as in pretrained models; some chat models have lost theirs
   kGemma3,          // MedGemma's too
   kTranslateGemma,  // takes requests with languages only: see Message::Translate
-  kShieldGemma2,    // judges pictures: see Session::Classify
+  kShieldGemma2,    // judges pictures: see Classifier
   kFunctionGemma,   // has marks for function calls of its own
   kOther,           // not Gemma's; chats are laid out in Gemma's turns all the same
 };
