@@ -20,6 +20,8 @@
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
 #include "tools/args.h"
+#include "tools/bench_record.h"
+#include "tools/child.h"
 #include "tools/commands.h"
 #include "tools/errors.h"
 #include "tools/interrupt.h"
@@ -44,7 +46,8 @@ struct BenchOptions {
   bool no_image = false;
   bool no_limits = false;
   bool json = false;
-  std::string peer;  // a program; empty for none
+  std::string peer;     // a command line; empty for none
+  std::string compare;  // a file; empty for none
 };
 
 // Runs are not repeated beyond this: they are long enough to speak for themselves.
@@ -122,24 +125,39 @@ std::map<size_t, Point> PointsOf(const BenchOptions& options) {
   return points;
 }
 
+std::string ShareOfPeak(double rate, const Peak& peak, nlohmann::ordered_json& values) {
+  if (peak.rate > 0) values["share_of_peak"] = rate / peak.rate;
+  return Share(rate, peak.rate, std::string("the ") + peak.name + " peak");
+}
+
+// "  1.05 times the record", or nothing where that has no such figure. Larger is better.
+std::string BesideRecord(double figure, std::optional<double> recorded,
+                         nlohmann::ordered_json& values) {
+  if (!recorded) return "";
+  values["recorded"] = *recorded;
+  values["ratio"] = figure / *recorded;
+  return Format("  %.2f times the record", figure / *recorded);
+}
+
 // Returns tokens per second, as AddDecode does.
 double AddPrefill(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
-                  size_t tokens, double seconds, Findings& report) {
+                  const BenchRecord& record, size_t tokens, double seconds, Findings& report) {
   const double rate = Rate(static_cast<double>(tokens), seconds);
   const double flops = Rate(PrefillFlops(config, tokens), seconds);
-  const double peak = PeakOf(limits, work.text);
   nlohmann::ordered_json values = {
       {"tokens", tokens}, {"seconds", seconds}, {"tokens_per_second", rate}, {"flops", flops}};
-  if (peak > 0) values["share_of_peak"] = flops / peak;
+  const std::string share = ShareOfPeak(flops, PeakOf(limits, work.text), values);
+  const std::string beside = BesideRecord(rate, record.Prefill(tokens), values);
   report.Add("prefill", values,
              Format("prefill %-6zu %9.1f tokens/s  %14s", tokens, rate,
                     FormatRate(flops, "FLOP/s").c_str()) +
-                 Share(flops, peak, std::string("the ") + MultiplyName(work.text) + " peak"));
+                 share + beside);
   return rate;
 }
 
 double AddDecode(const TextConfig& config, const MachineLimits& limits, const ModelWork& work,
-                 size_t depth, size_t tokens, double seconds, Findings& report) {
+                 const BenchRecord& record, size_t depth, size_t tokens, double seconds,
+                 Findings& report) {
   const double rate = Rate(static_cast<double>(tokens), seconds);
   const double bytes = rate * DecodeBytes(config, work, std::max<size_t>(depth, 1) + tokens / 2);
   nlohmann::ordered_json values = {{"depth", depth},
@@ -150,10 +168,11 @@ double AddDecode(const TextConfig& config, const MachineLimits& limits, const Mo
   if (limits.read_bytes_per_second > 0) {
     values["share_of_bandwidth"] = bytes / limits.read_bytes_per_second;
   }
+  const std::string beside = BesideRecord(rate, record.Decode(depth), values);
   report.Add(
       "decode", values,
       Format("decode @%-6zu %9.1f tokens/s  %14s", depth, rate, FormatRate(bytes, "B/s").c_str()) +
-          Share(bytes, limits.read_bytes_per_second, "the read bandwidth"));
+          Share(bytes, limits.read_bytes_per_second, "the read bandwidth") + beside);
   return rate;
 }
 
@@ -172,7 +191,8 @@ struct Rates {
 // Another engine's figures on the same file, and ours as multiples of them.
 Status AddPeer(const BenchOptions& options, const std::string& model, size_t threads,
                const Rates& rates, Findings& report) {
-  GEMMA3_TRY(const std::vector<PeerResult> results, RunPeer({.program = options.peer,
+  GEMMA3_TRY(std::vector<std::string> command, SplitCommand(options.peer));
+  GEMMA3_TRY(const std::vector<PeerResult> results, RunPeer({.command = std::move(command),
                                                              .model = model,
                                                              .threads = threads,
                                                              .repeat = options.repeat,
@@ -196,7 +216,13 @@ Status AddPeer(const BenchOptions& options, const std::string& model, size_t thr
   return {};
 }
 
-Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& out) {
+// "  (the record: AVX2)" where a run under other conditions is compared with.
+std::string OtherThanRecord(const std::string& ours, const std::string& recorded) {
+  return recorded.empty() || recorded == ours ? "" : "  (the record: " + recorded + ")";
+}
+
+Status Measure(const BenchOptions& options, const BenchRecord& record, const OpenedModel& opened,
+               Output& out) {
   const Model& model = opened.model;
   const ModelConfig& config = model.config();
 
@@ -211,9 +237,14 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
   GEMMA3_TRY(const HostInfo host, DescribeHost());
   const size_t threads =
       session_options.threads == 0 ? host.default_threads : session_options.threads;
-  report.Add("model", config.name, "model           " + config.name);
-  report.Add("simd", host.simd_target, "processor       " + host.simd_target);
-  report.Add("threads", threads, Format("threads         %zu", threads));
+  report.Add("model", config.name,
+             "model           " + config.name + OtherThanRecord(config.name, record.model()));
+  report.Add(
+      "simd", host.simd_target,
+      "processor       " + host.simd_target + OtherThanRecord(host.simd_target, record.simd()));
+  report.Add("threads", threads,
+             Format("threads         %zu", threads) +
+                 OtherThanRecord(std::to_string(threads), record.threads()));
   report.Add("load_seconds", opened.seconds, Format("load            %.3f s", opened.seconds));
 
   GEMMA3_TRY(Evaluator evaluator, Evaluator::Create(model, session_options));
@@ -245,24 +276,24 @@ Status Measure(const BenchOptions& options, const OpenedModel& opened, Output& o
         BestOf(evaluator, {.prompt_tokens = tokens, .decode_tokens = decode}, options.repeat));
     if (point.prefill) {
       rates.prefill[tokens] =
-          AddPrefill(config.text, limits, work, tokens, best.prefill_seconds, report);
+          AddPrefill(config.text, limits, work, record, tokens, best.prefill_seconds, report);
     }
     if (point.decode) {
-      rates.decode[point.depth] =
-          AddDecode(config.text, limits, work, point.depth, decode, best.decode_seconds, report);
+      rates.decode[point.depth] = AddDecode(config.text, limits, work, record, point.depth, decode,
+                                            best.decode_seconds, report);
     }
   }
   if (config.has_vision && !options.no_image) {
     GEMMA3_TRY(const Timings best,
                BestOf(evaluator, {.prompt_tokens = 1, .images = 1}, options.repeat));
     const double flops = Rate(ImageFlops(config.vision, config.text), best.image_seconds);
-    const double peak = PeakOf(limits, work.vision);
     nlohmann::ordered_json values = {{"seconds", best.image_seconds}, {"flops", flops}};
-    if (peak > 0) values["share_of_peak"] = flops / peak;
+    const std::string share = ShareOfPeak(flops, PeakOf(limits, work.vision), values);
+    const std::string beside = BesideRecord(Rate(1, best.image_seconds), record.Pictures(), values);
     report.Add("image", values,
                Format("picture         %9.3f s         %14s", best.image_seconds,
                       FormatRate(flops, "FLOP/s").c_str()) +
-                   Share(flops, peak, std::string("the ") + MultiplyName(work.vision) + " peak"));
+                   share + beside);
   }
   const size_t peak_bytes = PeakResidentBytes();
   GEMMA3_TRY(const MemoryPlan plan, model.Plan(session_options));
@@ -291,8 +322,12 @@ int BenchCommand(int argc, const char* const* argv) {
   args.AddSize("--repeat", 1, &options.repeat, "runs of each, of which the best counts (3)");
   args.AddFlag("--no-image", &options.no_image, "leave the vision tower out");
   args.AddFlag("--no-limits", &options.no_limits, "do not measure the machine's limits");
-  args.AddText("--peer", "PROGRAM", &options.peer,
-               "also run llama.cpp's llama-bench on the same GGUF file and compare");
+  args.AddText("--compare", "FILE", &options.compare,
+               "print beside each figure how many times it is that of FILE, written by\n"
+               "gemma3 bench --json > FILE");
+  args.AddText("--peer", "COMMAND", &options.peer,
+               "also run llama.cpp's or ik_llama.cpp's llama-bench on the same GGUF file\n"
+               "and compare; options of its own may follow its name");
   args.AddFlag("--json", &options.json, "print one JSON object");
   args.AddSettings(&options.settings, {SettingGroup::kSession, SettingGroup::kModel},
                    {"image-cache", "pan-and-scan", "image-newlines", "draft", "parallel",
@@ -305,13 +340,19 @@ int BenchCommand(int argc, const char* const* argv) {
     options.depths = {0};
   }
 
+  BenchRecord record;
+  if (!options.compare.empty()) {
+    auto read = BenchRecord::Read(options.compare);
+    if (!read) return Report(read.error());
+    record = *std::move(read);
+  }
   const auto opened = LoadModel(args.words()[0], options.settings);
   if (!opened) return Report(opened.error(), During::kLoad);
   if (!options.peer.empty() && !IsGguf(opened->model.path())) {
     return args.UsageError("--peer needs a GGUF file: llama.cpp reads no others");
   }
   Output out;
-  const Status status = Measure(options, *opened, out);
+  const Status status = Measure(options, record, *opened, out);
   return out.Finish(status ? static_cast<int>(kExitOk) : Report(status.error()));
 }
 

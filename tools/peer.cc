@@ -1,20 +1,13 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "tools/peer.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "src/base/status.h"
-
-extern char** environ;
+#include "tools/child.h"
 
 namespace gemma3::cli {
 namespace {
@@ -34,62 +27,51 @@ std::string Joined(const std::vector<size_t>& numbers) {
   return Joined(words, ',');
 }
 
-// Starts a program without input and errors; returns the end to read its output from, and its id.
-Result<std::pair<int, pid_t>> Start(const std::vector<std::string>& command) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    return Fail(ErrorCode::kIo, "cannot make a pipe: ", std::strerror(errno));
-  }
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  pid_t pid = 0;
-  const int error =
-      ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  if (error != 0) {
-    ::close(ends[0]);
-    return Fail(ErrorCode::kInvalidArgument, "cannot start ", command[0], ": ",
-                std::strerror(error));
-  }
-  return std::pair(ends[0], pid);
-}
-
-// What the program writes to its standard output.
+// What the program writes to its standard output. Ctrl-C ends it together with this one.
 Result<std::string> OutputOf(const std::vector<std::string>& command) {
-  GEMMA3_TRY(const auto started, Start(command));
-  const auto [from, pid] = started;
-  std::string out;
-  char buffer[4096];
-  for (;;) {
-    const ssize_t count = ::read(from, buffer, sizeof(buffer));
-    if (count > 0) out.append(buffer, static_cast<size_t>(count));
-    if (count == 0 || (count < 0 && errno != EINTR)) break;
+  constexpr size_t kMostOutput = size_t{16} << 20, kMostErrors = 2000;
+  auto started = Child::Start(command);
+  if (!started) {
+    return Fail(ErrorCode::kInvalidArgument, std::move(started).error().message);
   }
-  ::close(from);
-  int state = 0;
-  while (::waitpid(pid, &state, 0) < 0 && errno == EINTR) {
+  Child child = *std::move(started);
+  std::string out, errors;
+  std::string_view input;
+  while (child.Exchange(&input, /*close_input=*/true, &out, kMostOutput, &errors, kMostErrors,
+                        Child::Clock::time_point::max(),
+                        [] { return false; }) != Child::Ended::kEof) {
   }
-  if (WIFSIGNALED(state)) {
-    return Fail(ErrorCode::kCancelled, command[0], " was ended by a signal");
-  }
-  if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) {
-    return Fail(ErrorCode::kInvalidArgument, command[0], " failed with exit code ",
-                WEXITSTATUS(state), "; to see why: ", Joined(command, ' '));
+  const int code = child.Finish();
+  if (code > 128) return Fail(ErrorCode::kCancelled, command[0], " was ended by a signal");
+  if (code != 0) {
+    return Fail(ErrorCode::kInvalidArgument, command[0], " failed with exit code ", code,
+                "; to see why: ", Joined(command, ' '));
   }
   return out;
 }
 
-// Reads an array of objects with n_prompt or n_gen, n_depth, and the rates of all runs or their
-// mean.
+// How a program is asked for a decode behind some tokens of prompt.
+enum class DepthOption {
+  kNone,    // older ones cannot
+  kDepth,   // llama.cpp: -d 4096,16384 beside -n 32
+  kPrompt,  // ik_llama.cpp: -gp 4096,32 -gp 16384,32
+};
+
+DepthOption DepthOptionOf(const std::string& help) {
+  if (help.find("--n-depth") != std::string::npos) return DepthOption::kDepth;
+  return help.find("-gp ") != std::string::npos ? DepthOption::kPrompt : DepthOption::kNone;
+}
+
+// Reads an array of objects with n_prompt or n_gen; the depth, as n_depth or as the n_prompt of a
+// decode; and the rates of all runs or their mean. Libraries write lines of theirs in front of it.
 Status Parse(const std::string& output, bool prefill, std::vector<PeerResult>& results) {
-  const auto document = nlohmann::json::parse(output, nullptr, /*allow_exceptions=*/false);
+  size_t begin = 0;
+  while (begin < output.size() && output[begin] != '[') {
+    const size_t end = output.find('\n', begin);
+    begin = end == std::string::npos ? output.size() : end + 1;
+  }
+  const auto document = nlohmann::json::parse(std::string_view(output).substr(begin), nullptr,
+                                              /*allow_exceptions=*/false);
   const auto unknown = [] {
     return Fail(ErrorCode::kUnsupported, "the peer's output is not that of llama-bench -o json");
   };
@@ -102,7 +84,8 @@ Status Parse(const std::string& output, bool prefill, std::vector<PeerResult>& r
     };
     PeerResult result;
     result.prefill = prefill;
-    const double tokens = number(prefill ? "n_prompt" : "n_depth", prefill ? -1 : 0);
+    const double prompt = number("n_prompt", prefill ? -1 : 0);
+    const double tokens = prefill ? prompt : number("n_depth", prompt);
     if (!(tokens >= 0 && tokens < 1e9)) return unknown();
     result.tokens = static_cast<size_t>(tokens);
     result.tokens_per_second = number("avg_ts", 0);
@@ -123,30 +106,41 @@ Status Parse(const std::string& output, bool prefill, std::vector<PeerResult>& r
 
 Result<std::vector<PeerResult>> RunPeer(const PeerRequest& request) {
   std::vector<PeerResult> results;
-  const std::vector<std::string> common = {request.program,
-                                           "-m",
-                                           request.model,
-                                           "-t",
-                                           std::to_string(request.threads),
-                                           "-r",
-                                           std::to_string(request.repeat),
-                                           "-o",
-                                           "json"};
   const auto run = [&](std::vector<std::string> options, bool prefill) -> Status {
-    options.insert(options.begin(), common.begin(), common.end());
-    GEMMA3_TRY(const std::string output, OutputOf(options));
+    std::vector<std::string> command = request.command;
+    command.insert(command.end(), {"-m", request.model, "-t", std::to_string(request.threads), "-r",
+                                   std::to_string(request.repeat), "-o", "json"});
+    command.insert(command.end(), options.begin(), options.end());
+    GEMMA3_TRY(const std::string output, OutputOf(command));
     return Parse(output, prefill, results);
   };
   if (!request.prefill.empty()) {
     GEMMA3_CHECK_OK(run({"-p", Joined(request.prefill), "-n", "0"}, true));
   }
-  if (request.decode != 0 && !request.depths.empty()) {
-    std::vector<std::string> options = {"-p", "0", "-n", std::to_string(request.decode)};
-    // Older programs do not have the option.
-    if (request.depths != std::vector<size_t>{0}) {
-      options.insert(options.end(), {"-d", Joined(request.depths)});
+  std::vector<size_t> depths = request.depths;
+  if (request.decode == 0 || depths.empty()) return results;
+  const std::string decode = std::to_string(request.decode);
+  if (depths == std::vector<size_t>{0}) {
+    GEMMA3_CHECK_OK(run({"-p", "0", "-n", decode}, false));
+    return results;
+  }
+  const auto help = OutputOf({request.command[0], "--help"});
+  switch (help ? DepthOptionOf(*help) : DepthOption::kNone) {
+    case DepthOption::kDepth:
+      GEMMA3_CHECK_OK(run({"-p", "0", "-n", decode, "-d", Joined(depths)}, false));
+      break;
+    case DepthOption::kPrompt: {
+      const bool empty_cache = std::erase(depths, 0) > 0;
+      std::vector<std::string> options = {"-p", "0", "-n", empty_cache ? decode : "0"};
+      for (const size_t depth : depths) {
+        options.insert(options.end(), {"-gp", std::to_string(depth) + "," + decode});
+      }
+      GEMMA3_CHECK_OK(run(std::move(options), false));
+      break;
     }
-    GEMMA3_CHECK_OK(run(std::move(options), false));
+    case DepthOption::kNone:
+      if (std::erase(depths, 0) > 0) GEMMA3_CHECK_OK(run({"-p", "0", "-n", decode}, false));
+      break;
   }
   return results;
 }

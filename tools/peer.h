@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The same measurement by another engine: llama.cpp's llama-bench, or any program with its options
-// and its output.
+// The same measurement by another engine: llama.cpp's llama-bench, old or new, or ik_llama.cpp's,
+// or any program with their options and output.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 namespace gemma3::cli {
 
 struct PeerRequest {
-  std::string program;  // a path, or a name to look up in PATH
-  std::string model;    // a GGUF file
+  std::vector<std::string> command;  // a path or a name to look up in PATH; options of its own
+  std::string model;                 // a GGUF file
   size_t threads = 1;
   size_t repeat = 1;
   std::vector<size_t> prefill = {};  // prompt lengths

@@ -56,28 +56,17 @@ double ImageFlops(const VisionConfig& v, const TextConfig& text) {
   return patches * (embedding + D(v.num_layers) * (linear + attention)) + projector;
 }
 
-double PeakOf(const MachineLimits& limits, Multiply multiply) {
+Peak PeakOf(const MachineLimits& limits, Multiply multiply) {
+  const Peak f32 = {limits.f32_flops, "f32"}, bf16 = {limits.bf16_flops, "bf16"};
   switch (multiply) {
     case Multiply::kF32:
-      return limits.f32_flops;
+      return f32;
     case Multiply::kBF16:
-      return limits.bf16_flops;
+      return f32.rate > bf16.rate ? f32 : bf16;
     case Multiply::kInt8:
-      return limits.int8_ops;
+      return {limits.int8_ops, "int8"};
   }
-  return 0;
-}
-
-const char* MultiplyName(Multiply multiply) {
-  switch (multiply) {
-    case Multiply::kF32:
-      return "f32";
-    case Multiply::kBF16:
-      return "bf16";
-    case Multiply::kInt8:
-      return "int8";
-  }
-  return "";
+  return {};
 }
 
 }  // namespace gemma3::cli

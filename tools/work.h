@@ -26,7 +26,12 @@ double DecodeBytes(const TextConfig& config, const ModelWork& work, size_t depth
 // Operations of one picture through tower and projector.
 double ImageFlops(const VisionConfig& vision, const TextConfig& text);
 
-double PeakOf(const MachineLimits& limits, Multiply multiply);
-const char* MultiplyName(Multiply multiply);
+// What bounds multiplications of a kind: bf16 products can be computed in f32 as well, so that the
+// better of the two counts for them.
+struct Peak {
+  double rate = 0;  // operations a second; 0: not measured
+  const char* name = "";
+};
+Peak PeakOf(const MachineLimits& limits, Multiply multiply);
 
 }  // namespace gemma3::cli

@@ -13,7 +13,9 @@
 //
 // Thread rule: any thread. An engine has helper threads but none that works by itself: whoever
 // waits for an answer computes, for all that are unfinished, one thread at a time. So a program
-// with one conversation computes on its own thread, and nothing happens while nobody waits.
+// with one conversation computes on its own thread, and nothing happens while nobody waits. A
+// progress callback may run in the middle of that: it may submit to its engine, cancel, and drop
+// tickets, but what waits for the engine there is an error (kInvalidArgument).
 #pragma once
 
 #include <cstddef>
@@ -96,7 +98,7 @@ class Engine {
                                   const TextCallback& on_text = {},
                                   const ProgressCallback& on_progress = {}) const;
 
-  // Drops what is kept of finished answers.
+  // Drops what is kept of finished answers; in a callback, when its step is over.
   void Forget() const;
 
   EngineUsage usage() const;

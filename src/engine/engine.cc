@@ -27,6 +27,36 @@ constexpr std::chrono::milliseconds kWakeEvery(50);
 
 }  // namespace
 
+EngineState::Turn::Turn(EngineState& engine) : engine(engine) {
+  engine.stepping = true;
+  engine.stepper = std::this_thread::get_id();
+}
+
+EngineState::Turn::~Turn() {
+  if (engine.forget_later.exchange(false)) engine.scheduler.store().Clear();
+  const std::scoped_lock lock(engine.mutex);
+  engine.counts = engine.scheduler.counts();
+  engine.stepper = std::thread::id();
+  engine.stepping = false;
+  engine.changed.notify_all();
+}
+
+Status EngineState::CheckNotInCallback() const {
+  if (!InCallback()) return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      "a callback cannot wait for its own engine: call this when the answer is there, or on "
+      "another thread");
+}
+
+void EngineState::Forget() {
+  if (InCallback()) {
+    forget_later = true;
+  } else {
+    Exclusively([](Machine&, Scheduler& scheduler) { scheduler.store().Clear(); });
+  }
+}
+
 Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
                                    PromptPlan prompt, const GenerationOptions& options,
                                    std::shared_ptr<const std::atomic<bool>> also_stop) {
@@ -43,7 +73,7 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
   GEMMA3_TRY(std::shared_ptr<Request> request,
              Request::Create(engine->model.config(), *tokenizer, own, kind, std::move(prompt),
                              engine->options.context, vocabulary, std::move(also_stop)));
-  FindInPromptCache(*engine, kept, options.cache_salt);
+  if (!engine->InCallback()) FindInPromptCache(*engine, kept, options.cache_salt);
   auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
   const std::scoped_lock lock(engine->mutex);
   engine->inbox.push_back(std::move(request));
@@ -56,10 +86,9 @@ const StateIdentity& EngineState::Identity() {
 }
 
 void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
-  stepping = true;
+  const Turn turn(*this);
   const auto arrived = std::exchange(inbox, {});
   lock.unlock();
-  const Turn turn{*this};
   const Status status = Guarded("answer", "", [&]() -> Status {
     for (const auto& request : arrived) scheduler.Add(request);
     if (on_tick) {
@@ -185,6 +214,7 @@ Result<GenerationResult> Ticket::Wait(const TextCallback& on_text,
                                       const ProgressCallback& on_progress) {
   return Guarded("answer", "", [&]() -> Result<GenerationResult> {
     if (!impl_) return Fail(ErrorCode::kInvalidArgument, "this ticket was waited for already");
+    GEMMA3_CHECK_OK(impl_->engine->CheckNotInCallback());
     auto result = impl_->Wait(on_text, on_progress);
     impl_.reset();
     return result;
@@ -286,9 +316,7 @@ Result<GenerationResult> Engine::Answer(const Prompt& prompt, const GenerationOp
   return ticket.Wait(on_text, on_progress);
 }
 
-void Engine::Forget() const {
-  state_->Exclusively([](Machine&, Scheduler& scheduler) { scheduler.store().Clear(); });
-}
+void Engine::Forget() const { state_->Forget(); }
 EngineUsage Engine::usage() const { return state_->usage(); }
 const EngineOptions& Engine::options() const { return state_->options.session; }
 const Model& Engine::model() const { return state_->model; }

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gemma3/engine.h"
@@ -65,33 +66,35 @@ struct EngineState {
   void Reap();
   EngineUsage usage();
 
-  // Calls fn(machine, scheduler) while nobody steps.
+  // Whether this is a callback of an answer, in the middle of a step: who waits for the step's end
+  // here waits for ever.
+  bool InCallback() const { return stepper.load() == std::this_thread::get_id(); }
+  Status CheckNotInCallback() const;
+
+  // Calls fn(machine, scheduler) while nobody steps. Not in a callback.
   template <class Fn>
   auto Exclusively(const Fn& fn) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [this] { return !stepping; });
-    stepping = true;
+    const Turn turn(*this);
     lock.unlock();
-    const Turn turn{*this};
     return fn(machine, scheduler);
   }
+  // Drops what is kept for later; in a callback, when the step is over.
+  void Forget();
 
  private:
-  // Of the thread that has set `stepping`, until it ends.
+  // The turn of a thread, until it ends. Begins with the mutex held.
   struct Turn {
+    explicit Turn(EngineState& engine);
+    ~Turn();
     EngineState& engine;
-    ~Turn() {
-      const std::scoped_lock lock(engine.mutex);
-      engine.counts = engine.scheduler.counts();
-      engine.stepping = false;
-      engine.changed.notify_all();
-    }
   };
   // Takes what has arrived and steps, or without on_tick only ends what was stopped. To be called
   // with the mutex held; lets go of it.
   void Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick);
 
-  // Owned by the thread that has set `stepping`.
+  // Owned by the thread whose turn it is.
   Machine machine;
   const std::unique_ptr<ModelDraft> draft;
   Scheduler scheduler;
@@ -103,6 +106,8 @@ struct EngineState {
   std::mutex mutex;
   std::condition_variable changed;
   bool stepping = false;
+  std::atomic<std::thread::id> stepper;  // whose turn it is, if anybody's
+  std::atomic<bool> forget_later = false;
   size_t sleeping = 0;  // threads
   std::vector<std::shared_ptr<Request>> inbox;
   Scheduler::Counts counts;

@@ -15,6 +15,7 @@ namespace gemma3 {
 
 Result<Computed> FindComputed(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
                               size_t most) {
+  GEMMA3_CHECK_OK(engine.CheckNotInCallback());
   Computed out;
   out.sequence.ids = prompt.layout.ids;
   for (const ImageSpan& span : prompt.layout.images) {
@@ -49,6 +50,7 @@ Hash128 HashForFile(const Image& image) {
 }
 
 Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt) {
+  GEMMA3_CHECK_OK(engine.CheckNotInCallback());
   const StateIdentity& identity = engine.Identity();
   GEMMA3_TRY(const StateHeader header, ReadStateHeader(path));
   if (header.ids.size() >= engine.options.context) {

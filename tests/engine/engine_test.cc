@@ -9,10 +9,12 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <random>
 #include <thread>
 
+#include "gemma3/bench.h"
 #include "tests/engine/demo_session.h"
 
 namespace gemma3::testing {
@@ -45,7 +47,28 @@ void ExpectSame(const Result<GenerationResult>& result, const GenerationResult& 
   EXPECT_EQ(result->prompt_tokens, alone.prompt_tokens);
 }
 
-TEST(EngineTest, AnswersAmongOthersAreThoseAlone) {
+// Whoever waited for its own step would wait for ever.
+TEST(EngineTest, AProgressCallbackThatWaitsForItsEngineIsToldSo) {
+  const Engine engine = DemoEngine();
+  size_t refused = 0, answered = 0;
+  const auto result = engine.Answer(Ask(Document()), Greedy(4), {}, [&](const Progress&) {
+    engine.Forget();
+    auto ticket = engine.Submit(Ask(kSum), Greedy(4));
+    EXPECT_TRUE(ticket);
+    const auto nested = ticket->Wait();
+    nested ? ++answered : ++refused;
+    if (!nested) {
+      EXPECT_EQ(nested.error().code, ErrorCode::kInvalidArgument);
+    }
+    return true;
+  });
+  EXPECT_TRUE(result) << result.error().message;
+  EXPECT_GT(refused + answered, 0u);
+}
+
+// parallel and prefill_batch: each with each.
+void CompareAmongOthers(std::initializer_list<size_t> parallels,
+                        std::initializer_list<size_t> batches) {
   const std::vector<Prompt> prompts = {Ask(kSum),
                                        Ask(kStory),
                                        Prompt::Chat({Look({0})}),
@@ -57,8 +80,8 @@ TEST(EngineTest, AnswersAmongOthersAreThoseAlone) {
   for (size_t i = 0; i < prompts.size(); ++i) {
     alone.push_back(Fresh(prompts[i].messages, options(i)));
   }
-  for (const size_t parallel : {1, 3, 8}) {
-    for (const size_t batch : {16, 64, 512}) {
+  for (const size_t parallel : parallels) {
+    for (const size_t batch : batches) {
       const Engine engine = DemoEngine({.parallel = parallel, .prefill_batch = batch});
       std::vector<Ticket> tickets;
       for (size_t i = 0; i < prompts.size(); ++i) {
@@ -80,6 +103,23 @@ TEST(EngineTest, AnswersAmongOthersAreThoseAlone) {
       EXPECT_EQ(usage.waiting + usage.running, 0u);
       EXPECT_LE(usage.kv_bytes, usage.max_kv_bytes);
     }
+  }
+}
+
+TEST(EngineTest, AnswersAmongOthersAreThoseAlone) { CompareAmongOthers({1, 3, 8}, {16, 64, 512}); }
+
+TEST(EngineTest, AnswersAmongOthersAreThoseAloneWithOtherInstructions) {
+  const auto host = DescribeHost();
+  ASSERT_TRUE(host) << host.error().message;
+  struct Restore {
+    ~Restore() { (void)UseSimd(best); }
+    std::string best;
+  } restore{host->simd_target};
+  for (const std::string& target : host->simd_targets) {
+    if (target == host->simd_target) continue;
+    SCOPED_TRACE(target);
+    ASSERT_TRUE(UseSimd(target));
+    CompareAmongOthers({3}, {64});
   }
 }
 

@@ -164,7 +164,7 @@ TEST(HfGeneration, AValueThatCannotBeMeantLeavesTheUsualOneAndAWarning) {
 }
 
 TEST(HfGeneration, OtherWaysToDrawAreWarnedOf) {
-  for (const std::string& on :
+  for (const std::string on :
        {R"("num_beams":4)", R"("no_repeat_ngram_size":3)", R"("suppress_tokens":[5])",
         R"("bad_words_ids":[[5]])", R"("typical_p":0.9)", R"("epsilon_cutoff":3e-4)",
         R"("guidance_scale":1.5)", R"("forced_eos_token_id":1)", R"("min_new_tokens":5)",

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/targets.h"
 #include "tests/support/tiny_model.h"
 
 namespace gemma3 {
@@ -89,6 +90,8 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
     }
     return out;
   }
+
+  void AnyInterleaving(uint32_t seeds);
 
   std::vector<float> Whole(const Sequence& sequence) {
     return Residual(sequence, {sequence.ids.size()});
@@ -233,13 +236,27 @@ TEST_P(TransformerTest, CancelStopsAndTheNextCallIsRight) {
 }
 
 // What no other engine promises: sequences come and go, fork, go back, give memory back and stand
-// in batches together, in any order, and each row has the bits that it has alone.
+// in batches together, in any order, and each row has the bits that it has alone. On every SIMD
+// target.
 TEST_P(TransformerTest, AnyInterleavingGivesTheBitsOfEachSequenceAlone) {
+  struct Restore {
+    ~Restore() { UseSimdTarget(""); }
+  } restore;
+  const std::vector<std::string> targets = SimdTargetNames();
+  for (const std::string& target : targets) {
+    SCOPED_TRACE(target);
+    ASSERT_TRUE(UseSimdTarget(target));
+    AnyInterleaving(target == targets.front() ? 12 : 3);
+    if (HasFatalFailure()) return;
+  }
+}
+
+void TransformerTest::AnyInterleaving(uint32_t seeds) {
   const Transformer transformer(config(), model_.weights.text, GetParam(),
                                 ReferenceRounding::kPublished);
   const size_t width = config().hidden_size;
   const StopCheck run = {}, stop = [] { return true; };
-  for (uint32_t seed = 1; seed <= 12; ++seed) {
+  for (uint32_t seed = 1; seed <= seeds; ++seed) {
     std::mt19937 random(seed);
     const auto kv_pool = std::make_shared<KvPool>(
         config(),

@@ -68,5 +68,19 @@ TEST(Work, ImageFlopsOfTheSigLipTower) {
   EXPECT_NEAR(ImageFlops(vision, text) / 1e12, 5.45, 0.02);
 }
 
+TEST(Work, Bf16ProductsCountByTheBetterOfTwoPeaks) {
+  MachineLimits limits;
+  limits.f32_flops = 2;
+  limits.bf16_flops = 1;
+  limits.int8_ops = 5;
+  EXPECT_EQ(PeakOf(limits, Multiply::kBF16).rate, 2);
+  EXPECT_STREQ(PeakOf(limits, Multiply::kBF16).name, "f32");
+  limits.bf16_flops = 4;
+  EXPECT_EQ(PeakOf(limits, Multiply::kBF16).rate, 4);
+  EXPECT_STREQ(PeakOf(limits, Multiply::kBF16).name, "bf16");
+  EXPECT_EQ(PeakOf(limits, Multiply::kF32).rate, 2);
+  EXPECT_EQ(PeakOf(limits, Multiply::kInt8).rate, 5);
+}
+
 }  // namespace
 }  // namespace gemma3::cli
