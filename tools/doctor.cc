@@ -27,6 +27,7 @@ namespace {
 std::string ThreadsReason(const HostInfo& host) {
   std::string reason = Format("%zu of %zu processors allowed, %zu cores", host.allowed_cpus,
                               host.online_cpus, host.allowed_cores);
+  if (host.slow_cores > 0) reason += Format(", %zu of them slow and left out", host.slow_cores);
   if (host.quota_cpus > 0) reason += Format(", a quota of %.2g processors", host.quota_cpus);
   return reason;
 }
@@ -152,6 +153,7 @@ Status Examine(const Settings& settings, const std::string& name, bool as_json, 
                                    {"online_cpus", host.online_cpus},
                                    {"allowed_cpus", host.allowed_cpus},
                                    {"allowed_cores", host.allowed_cores},
+                                   {"slow_cores", host.slow_cores},
                                    {"quota_cpus", host.quota_cpus},
                                    {"read_bytes_per_second", limits.read_bytes_per_second},
                                    {"f32_flops", limits.f32_flops},

@@ -24,6 +24,7 @@ struct HostInfo {
   size_t online_cpus = 0;                 // logical processors that are switched on
   size_t allowed_cpus = 0;                // of these, in this process's affinity mask
   size_t allowed_cores = 0;               // physical cores behind allowed_cpus
+  size_t slow_cores = 0;                  // of these, left out: less than half as fast as others
   double quota_cpus = 0;                  // processor time that the cgroup grants; 0: no limit
   size_t default_threads = 0;             // what SessionOptions::threads = 0 stands for
 };

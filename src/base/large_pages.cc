@@ -6,9 +6,57 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <fstream>
+#include <new>
+#include <string>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+#include "src/base/number_list.h"
 
 namespace gemma3 {
 namespace {
+
+#if defined(__linux__) && defined(SYS_mbind)
+// The nodes that have memory, as bits: several on machines with several sockets, and on some with
+// one.
+const std::vector<unsigned long>& MemoryNodes() {
+  static const std::vector<unsigned long> nodes = []() -> std::vector<unsigned long> {
+    try {
+      std::string line;
+      std::ifstream file("/sys/devices/system/node/has_memory");
+      std::getline(file, line);
+      const std::vector<size_t> numbers = ParseNumberList(line);
+      if (numbers.size() < 2) return {};
+      constexpr size_t kBits = 8 * sizeof(unsigned long);
+      std::vector<unsigned long> bits(numbers.back() / kBits + 1);
+      for (const size_t node : numbers) bits[node / kBits] |= 1UL << node % kBits;
+      return bits;
+    } catch (const std::bad_alloc&) {
+      return {};
+    }
+  }();
+  return nodes;
+}
+
+// Pages of weights, caches and scratch lie on all nodes in turn: every thread reads all of them,
+// and where one thread has filled them they would all lie on its node. A wish; a refusal is no
+// error.
+void SpreadOverNodes(void* begin, size_t bytes) {
+  constexpr int kInterleave = 3;  // MPOL_INTERLEAVE; its header is not everywhere
+  const std::vector<unsigned long>& nodes = MemoryNodes();
+  if (nodes.empty()) return;
+  const int kept = errno;
+  ::syscall(SYS_mbind, begin, bytes, kInterleave, nodes.data(),
+            nodes.size() * 8 * sizeof(unsigned long) + 1, 0);
+  errno = kept;
+}
+#else
+void SpreadOverNodes(void*, size_t) {}
+#endif
 
 size_t WholePages(size_t bytes) {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
@@ -52,7 +100,9 @@ void* MapFileInLargePages(int descriptor, size_t bytes) {
 }
 
 void* AllocateLargePages(size_t bytes) {
-  return Map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  void* begin = Map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  if (begin != nullptr) SpreadOverNodes(begin, bytes);
+  return begin;
 }
 
 void FreeLargePages(void* begin, size_t bytes) { ::munmap(begin, WholePages(bytes)); }

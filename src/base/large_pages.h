@@ -20,7 +20,8 @@ inline constexpr size_t kLargePage = size_t{2} << 20;
 void* MapFileInLargePages(int descriptor, size_t bytes);
 
 // Zeroed memory that begins at a multiple of kLargePage; pages cost nothing until they are touched.
-// Null if there is none. bytes: not zero.
+// Where memory lies on several nodes (NUMA), its pages lie on all in turn. Null if there is none.
+// bytes: not zero.
 void* AllocateLargePages(size_t bytes);
 
 // Gives back what the functions above returned for `bytes`.

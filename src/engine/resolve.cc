@@ -6,6 +6,7 @@
 
 #include "src/base/status.h"
 #include "src/model/kv_cache.h"
+#include "src/threading/processors.h"
 #include "src/threading/thread_pool.h"
 
 namespace gemma3 {
@@ -44,7 +45,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
     GEMMA3_CHECK_OK(
         OutOfRange("threads", "at most " + std::to_string(kMaxThreads), options.threads));
   }
-  out.threads = options.threads == 0 ? ThreadPool::DefaultThreads() : options.threads;
+  out.threads = options.threads == 0 ? DefaultThreads(DescribeCpus()) : options.threads;
   constexpr size_t kMaxBatch = 1 << 16;
   if (options.prefill_batch == 0 || options.prefill_batch > kMaxBatch) {
     GEMMA3_CHECK_OK(

@@ -10,6 +10,7 @@
 #include "src/base/guard.h"
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
+#include "src/threading/processors.h"
 #include "src/threading/thread_pool.h"
 #include "src/weights/pack.h"
 
@@ -58,8 +59,9 @@ Result<HostInfo> DescribeHost() {
     info.online_cpus = cpus.online_cpus;
     info.allowed_cpus = cpus.allowed_cpus;
     info.allowed_cores = cpus.allowed_cores;
+    info.slow_cores = cpus.slow_cores;
     info.quota_cpus = cpus.quota_cpus;
-    info.default_threads = ThreadPool::DefaultThreads();
+    info.default_threads = DefaultThreads(cpus);
     return info;
   });
 }

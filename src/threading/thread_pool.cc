@@ -6,47 +6,22 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <new>
 #include <optional>
-#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#if defined(__linux__)
-#include <sched.h>
-#include <unistd.h>
-#endif
-
 #include "hwy/cache_control.h"
 #include "src/base/aligned_buffer.h"
+#include "src/threading/processors.h"
 
 namespace gemma3 {
 namespace {
-
-// CPUs' worth of time that a cgroup v2 or v1 quota grants, or 0 where there is none. A container
-// limited to two CPUs on a 64-core host would otherwise start 64 threads that throttle each other.
-double CgroupCpus() {
-  double quota = 0;
-  double period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    std::string first;
-    v2 >> first >> period;
-    if (first == "max") return 0;
-    quota = std::atof(first.c_str());
-  } else {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  }
-  return quota > 0 && period > 0 ? quota / period : 0;
-}
 
 // How long a thread that waits looks for what it waits for before it sleeps. The pauses between the
 // regions of a token are shorter, and waking a sleeper takes 5 us at best, 50 us in a virtual
@@ -106,34 +81,6 @@ class TaskRange {
 };
 
 }  // namespace
-
-CpuInfo DescribeCpus() {
-  CpuInfo info;
-  info.online_cpus = std::max(1u, std::thread::hardware_concurrency());
-  info.allowed_cpus = info.allowed_cores = info.online_cpus;
-  info.quota_cpus = CgroupCpus();
-#if defined(__linux__)
-  if (const long online = sysconf(_SC_NPROCESSORS_ONLN); online > 0) {
-    info.online_cpus = static_cast<size_t>(online);
-  }
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) {
-    info.allowed_cpus = 0;
-    std::set<std::string> cores;  // each named by the list of its hardware threads
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-      if (!CPU_ISSET(cpu, &allowed)) continue;
-      ++info.allowed_cpus;
-      std::string siblings;
-      std::ifstream("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
-                    "/topology/thread_siblings_list") >>
-          siblings;
-      cores.insert(siblings.empty() ? "cpu" + std::to_string(cpu) : siblings);
-    }
-    info.allowed_cores = cores.size();
-  }
-#endif
-  return info;
-}
 
 // While it lives, threads that are started begin with signals blocked: a host's handlers run on the
 // host's threads, whose calls they interrupt, and never while a thread of ours holds a task. Faults
@@ -232,19 +179,8 @@ struct ThreadPool::Impl {
   std::vector<std::jthread> threads;
 };
 
-// Two hardware threads of one core share its multiply-add units and its path to memory, so a second
-// one gains nothing: cores count, not logical processors.
-size_t ThreadPool::DefaultThreads() {
-  const CpuInfo info = DescribeCpus();
-  size_t threads = info.allowed_cores;
-  if (info.quota_cpus > 0) {
-    threads = std::min(threads, static_cast<size_t>(std::ceil(info.quota_cpus)));
-  }
-  return std::max<size_t>(1, threads);
-}
-
 ThreadPool::ThreadPool(size_t num_threads) {
-  if (num_threads == 0) num_threads = DefaultThreads();
+  if (num_threads == 0) num_threads = DefaultThreads(DescribeCpus());
   num_threads = std::min(num_threads, kMaxThreads);
   impl_ = std::make_unique<Impl>(num_threads);
   num_threads_ = num_threads;

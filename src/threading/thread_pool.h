@@ -24,8 +24,9 @@ class ThreadPool {
  public:
   static constexpr size_t kMaxThreads = 256;
 
-  // num_threads counts the caller; 0 means DefaultThreads(). Clamped to kMaxThreads.
-  // Throws std::system_error where the system does not allow so many, and std::bad_alloc.
+  // num_threads counts the caller; 0 means DefaultThreads() of processors.h. Clamped to
+  // kMaxThreads. Throws std::system_error where the system does not allow so many, and
+  // std::bad_alloc.
   explicit ThreadPool(size_t num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -53,9 +54,6 @@ class ThreadPool {
   // cache line. Grows and is kept; contents are unspecified.
   std::span<std::byte> Scratch(size_t thread, size_t bytes);
 
-  // Physical parallelism this process may use: affinity mask and cgroup quota respected.
-  static size_t DefaultThreads();
-
  private:
   using Trampoline = void (*)(const void* fn, size_t task, size_t thread);
   void Run(size_t num_tasks, const void* fn, Trampoline trampoline);
@@ -64,14 +62,5 @@ class ThreadPool {
   std::unique_ptr<Impl> impl_;
   size_t num_threads_;
 };
-
-// The processors that this process may use.
-struct CpuInfo {
-  size_t online_cpus = 0;    // logical processors that are switched on
-  size_t allowed_cpus = 0;   // of these, in this process's affinity mask
-  size_t allowed_cores = 0;  // physical cores behind allowed_cpus
-  double quota_cpus = 0;     // processor time that the cgroup grants; 0: no limit
-};
-CpuInfo DescribeCpus();
 
 }  // namespace gemma3

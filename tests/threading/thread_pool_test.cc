@@ -23,6 +23,8 @@
 #include <thread>
 #include <vector>
 
+#include "src/threading/processors.h"
+
 namespace gemma3 {
 namespace {
 
@@ -245,20 +247,12 @@ TEST(ThreadPoolTest, ThreadsThatCannotStartAreAnException) {
 #endif
 
 TEST(ThreadPoolTest, NumbersOfThreadsAreMadePossible) {
-  EXPECT_EQ(ThreadPool(0).num_threads(), ThreadPool::DefaultThreads());
-  EXPECT_GE(ThreadPool::DefaultThreads(), 1u);
+  EXPECT_EQ(ThreadPool(0).num_threads(), DefaultThreads(DescribeCpus()));
   ThreadPool many(100000);
   EXPECT_GE(many.num_threads(), 1u);
   std::atomic<size_t> total = 0;
   many.ParallelFor(1000, [&](size_t, size_t thread) { total += thread < many.num_threads(); });
   EXPECT_EQ(total, 1000u);
-}
-
-TEST(ThreadPoolTest, DefaultThreadsStayWithinWhatTheProcessMayUse) {
-  const CpuInfo info = DescribeCpus();
-  EXPECT_GE(info.allowed_cpus, 1u);
-  EXPECT_LE(info.allowed_cores, info.allowed_cpus);
-  EXPECT_LE(ThreadPool::DefaultThreads(), info.allowed_cores);
 }
 
 }  // namespace
