@@ -229,7 +229,9 @@ TEST(Inspect, CostsNextToNothingForAModelOfAnySize) {
   ASSERT_TRUE(info) << info.error().message;
   if (!kSanitized) {
     EXPECT_LT(took.count(), 1);
-    if (counts) EXPECT_LT(StatusKib("VmHWM"), before + 32 * 1024);
+    if (counts) {
+      EXPECT_LT(StatusKib("VmHWM"), before + 32 * 1024);
+    }
   }
   EXPECT_EQ(info->tensors().size(), 62 * 13 + 2u);
   EXPECT_TRUE(info->has_tokenizer());

@@ -118,7 +118,9 @@ TEST(DraftModelTest, GivesThePlainAnswer) {
     GenerationOptions options = Sampled(seed, 40);
     options.temperature = std::array{0.0f, 0.7f, 1.0f}[seed % 3];
     if (seed % 5 == 4) fast->Clear();
-    if (seed % 8 == 7) ASSERT_TRUE(fast->Send(Look({0}), Greedy(5)));
+    if (seed % 8 == 7) {
+      ASSERT_TRUE(fast->Send(Look({0}), Greedy(5)));
+    }
     const auto result = fast->Send(Message::User(Questions()[seed % Questions().size()]), options);
     ASSERT_TRUE(result) << result.error().message;
     std::vector<Message> messages(fast->messages().begin(), fast->messages().end() - 1);

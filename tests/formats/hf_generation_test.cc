@@ -50,7 +50,9 @@ TEST(HfGeneration, StopTokensAreWhateverTheFilesCallAnEnd) {
     const HfConfig read = GoodHf({.config = c.config, .generation = c.generation});
     EXPECT_EQ(read.config.generation.stop_tokens, c.stop) << c.config << c.generation;
     EXPECT_EQ(read.remarks.warnings.size(), c.warning.empty() ? 0u : 1u) << c.config;
-    if (!c.warning.empty()) EXPECT_TRUE(Mentions(read.remarks.warnings, c.warning)) << c.config;
+    if (!c.warning.empty()) {
+      EXPECT_TRUE(Mentions(read.remarks.warnings, c.warning)) << c.config;
+    }
   }
 }
 
@@ -148,7 +150,7 @@ TEST(HfGeneration, SamplingHasTheMeaningOfTransformers) {
 }
 
 TEST(HfGeneration, AValueThatCannotBeMeantLeavesTheUsualOneAndAWarning) {
-  for (const std::string& bad :
+  for (const std::string bad :
        {R"("temperature":-1)", R"("temperature":"1")", R"("temperature":NaN)",
         R"("temperature":1e39)", R"("temperature":[0.5])", R"("top_p":1.5)", R"("top_p":-0.1)",
         R"("top_p":Infinity)", R"("top_k":-2)", R"("top_k":"64")", R"("top_k":1.5)",

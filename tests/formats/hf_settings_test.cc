@@ -180,41 +180,41 @@ TEST(HfSettings, NamesOfTheOneActivation) {
 }
 
 TEST(HfSettings, SettingsOfOtherArchitecturesAreRefusedByName) {
-  for (const std::string& member : {R"("use_bidirectional_attention":true)",
-                                    R"("use_bidirectional_attention":"all")",
-                                    R"("is_causal":false)",
-                                    R"("use_sliding_window":false)",
-                                    R"("attention_chunk_size":512)",
-                                    R"("partial_rotary_factor":0.5)",
-                                    R"("rotary_pct":0.25)",
-                                    R"("no_rope_layers":[1,0])",
-                                    R"("attention_bias":true)",
-                                    R"("mlp_bias":true)",
-                                    R"("attn_logit_softcapping":50.0)",
-                                    R"("final_logit_softcapping":30)",
-                                    R"("num_kv_shared_layers":2)",
-                                    R"("use_qk_norm":false)",
-                                    R"("num_experts":8)",
-                                    R"("num_local_experts":8)",
-                                    R"("enable_moe_block":true)",
-                                    R"("altup_num_inputs":4)",
-                                    R"("laurel_rank":64)",
-                                    R"("hidden_size_per_layer_input":256)",
-                                    R"("activation_sparsity_pattern":[0.95,0])",
-                                    R"("logit_scale":0.0625)",
-                                    R"("logits_scaling":8)",
-                                    R"("residual_multiplier":0.22)",
-                                    R"("embedding_multiplier":12)",
-                                    R"("attention_multiplier":0.015625)",
-                                    R"("global_head_dim":512)",
-                                    R"("pruned_heads":{"0":[1]})",
-                                    R"("kv_lora_rank":512)"}) {
+  for (const std::string member : {R"("use_bidirectional_attention":true)",
+                                   R"("use_bidirectional_attention":"all")",
+                                   R"("is_causal":false)",
+                                   R"("use_sliding_window":false)",
+                                   R"("attention_chunk_size":512)",
+                                   R"("partial_rotary_factor":0.5)",
+                                   R"("rotary_pct":0.25)",
+                                   R"("no_rope_layers":[1,0])",
+                                   R"("attention_bias":true)",
+                                   R"("mlp_bias":true)",
+                                   R"("attn_logit_softcapping":50.0)",
+                                   R"("final_logit_softcapping":30)",
+                                   R"("num_kv_shared_layers":2)",
+                                   R"("use_qk_norm":false)",
+                                   R"("num_experts":8)",
+                                   R"("num_local_experts":8)",
+                                   R"("enable_moe_block":true)",
+                                   R"("altup_num_inputs":4)",
+                                   R"("laurel_rank":64)",
+                                   R"("hidden_size_per_layer_input":256)",
+                                   R"("activation_sparsity_pattern":[0.95,0])",
+                                   R"("logit_scale":0.0625)",
+                                   R"("logits_scaling":8)",
+                                   R"("residual_multiplier":0.22)",
+                                   R"("embedding_multiplier":12)",
+                                   R"("attention_multiplier":0.015625)",
+                                   R"("global_head_dim":512)",
+                                   R"("pruned_heads":{"0":[1]})",
+                                   R"("kv_lora_rank":512)"}) {
     const std::string key = member.substr(1, member.find('"', 1) - 1);
     for (const std::string& config : {FlatHf(member), NestedHf(member, ""), NestedHf("", member)}) {
       ExpectHfRefused({.config = config}, {key}, kUnsupported);
     }
   }
-  for (const std::string& off :
+  for (const std::string off :
        {R"("use_bidirectional_attention":null)", R"("is_causal":true)",
         R"("use_sliding_window":true)", R"("partial_rotary_factor":1.0)",
         R"("no_rope_layers":[1,1])", R"("attention_bias":false)", R"("attn_logit_softcapping":0)",
@@ -226,8 +226,8 @@ TEST(HfSettings, SettingsOfOtherArchitecturesAreRefusedByName) {
 }
 
 TEST(HfSettings, TowersOfAnotherKindAreRefused) {
-  for (const std::string& vision : {R"("model_type":"clip_vision_model")",
-                                    R"("vision_feature_layer":-2)", R"("use_rope":true)"}) {
+  for (const std::string vision : {R"("model_type":"clip_vision_model")",
+                                   R"("vision_feature_layer":-2)", R"("use_rope":true)"}) {
     ExpectHfRefused({.config = NestedHf("", "", vision)},
                     {vision.substr(1, vision.find('"', 1) - 1) == "model_type" ? "clip_vision_model"
                                                                                : "vision_config."},
@@ -273,7 +273,7 @@ TEST(HfSettings, PythonsNumbersHarmOnlyWhoNeedsThem) {
 
 TEST(HfSettings, PicturesPreparedInAnotherWayAreRefused) {
   const std::string config = NestedHf("", "");
-  for (const std::string& other :
+  for (const std::string other :
        {R"("do_rescale":false)", R"("do_normalize":false)", R"("do_resize":false)",
         R"("resample":3)", R"("resample":0)", R"("resample":"lanczos")", R"("do_center_crop":true)",
         R"("do_pad":true)", R"("image_mean":[0.48,0.45,0.4])", R"("image_std":0.26)",

@@ -115,7 +115,9 @@ TEST_F(PackedFile, OtherVersionsAndDamageAreRefused) {
     bytes.replace(at, from.size(), to);
     const auto read = OpenPackedFile(folder_.Write("changed.gemma3", bytes));
     EXPECT_FALSE(read) << from;
-    if (!read) EXPECT_EQ(read.error().code, ErrorCode::kBadModel) << read.error().message;
+    if (!read) {
+      EXPECT_EQ(read.error().code, ErrorCode::kBadModel) << read.error().message;
+    }
     return read ? "" : read.error().message;
   };
   EXPECT_NE(refused("\"version\":3", "\"version\":2").find("gemma3 convert"), std::string::npos);
