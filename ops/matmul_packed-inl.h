@@ -133,7 +133,7 @@ void UnpackPacked(const MatrixView& w, size_t begin, size_t count, float* out, s
     for (size_t first = 0; first < w.cols; first += kFormat.scale_inputs) {
       const float scale = row.Scale(first);
       const float min = row.Min(first);
-      for (size_t k = first; k < first + kFormat.scale_inputs; ++k) {
+      for (size_t k = first; k < HWY_MIN(w.cols, first + kFormat.scale_inputs); ++k) {
         const float value = scale * static_cast<float>(row.Quant(k));
         out[k] = kFormat.min ? value - min : value;
       }
@@ -376,7 +376,7 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
     if (at.lanes[u] == 0) span.ahead.Request(at.chunks[u]);
   }
-  const size_t parts = b.cols / PackedFormatOf(kType).scale_inputs;
+  const size_t parts = hwy::DivCeil(b.cols, PackedFormatOf(kType).scale_inputs);
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
     if constexpr (kStream && kUnits * HWY_MAX_LANES_D(PF) > kPackedGroupRows) {
       // Two groups, which lie one behind the other: the next two are requested as one stream.

@@ -19,7 +19,8 @@
 // of unsigned by signed bytes, with outputs across the lanes and no sum across lanes at the end.
 // And a product with one row of inputs reads a matrix from its first byte to its last, in order:
 // scales in a place of their own would be a second stream, which memory serves at two thirds of the
-// speed. A last block without a partner stands in a whole chunk, beside zeros.
+// speed. A last block without a partner stands in a whole chunk, beside zeros; and where the inputs
+// are no whole blocks (kInt8 and kInt4), zeros fill the last one, here and in the activations.
 //
 //   type        bits zero  value               carries without loss    bits a weight
 //   kInt8       8    128   scale q             Q8_0, Q5_0, IQ4_NL      8.5
@@ -111,9 +112,12 @@ constexpr bool IsPacked(WeightType type) { return PackedFormatOf(type).packed; }
 // Whether a [rows, cols] matrix can be packed as `type`; if not, keep it as it is.
 constexpr bool CanPack(WeightType type, size_t rows, size_t cols) {
   const PackedFormat format = PackedFormatOf(type);
-  return format.packed && rows != 0 && cols != 0 &&
-         cols % (format.super ? kPackedSuper : kPackedBlock) == 0;
+  if (!format.packed || rows == 0 || cols == 0) return false;
+  if (type == WeightType::kInt8 || type == WeightType::kInt4) return true;
+  return cols % (format.super ? kPackedSuper : kPackedBlock) == 0;
 }
+
+constexpr size_t PackedBlocks(size_t cols) { return (cols + kPackedBlock - 1) / kPackedBlock; }
 
 // Inputs of a chunk.
 constexpr size_t PackedChunkInputs(WeightType type) {
@@ -180,9 +184,9 @@ inline constexpr size_t kInputScale = 0, kInputTotal = 4, kInputStart8 = 8, kInp
                         kInputQuants = 16;
 inline constexpr size_t kHalfTotal = 0, kHalfStart8 = 8;
 
-constexpr size_t PackedInputHalves(size_t cols) { return cols / kPackedBlock * kPackedInputRecord; }
+constexpr size_t PackedInputHalves(size_t cols) { return PackedBlocks(cols) * kPackedInputRecord; }
 constexpr size_t PackedInputBytes(size_t cols) {
-  const size_t bytes = cols / kPackedBlock * (kPackedInputRecord + kPackedInputHalves);
+  const size_t bytes = PackedBlocks(cols) * (kPackedInputRecord + kPackedInputHalves);
   return (bytes + kPackedAlign - 1) / kPackedAlign * kPackedAlign;
 }
 

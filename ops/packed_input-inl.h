@@ -47,9 +47,9 @@ inline constexpr float kSmallestLargest = 1e-36f;
 
 #if HWY_TARGET == HWY_SCALAR
 
-// The input form kInt8.
-inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols,
-                          std::byte* HWY_RESTRICT out) {
+// Whole blocks of the input form kInt8.
+inline void PrepareWhole(const float* HWY_RESTRICT x, Range inputs, size_t cols,
+                         std::byte* HWY_RESTRICT out) {
   const hn::ScalableTag<float> df;
   for (size_t b = inputs.begin / kPackedBlock; b < inputs.end / kPackedBlock; ++b) {
     float largest = 0.0f;
@@ -190,9 +190,9 @@ HWY_INLINE void PrepareBlocks(const float* HWY_RESTRICT x, size_t count,
              hn::Neg(hn::ShiftLeft<7>(sum1)), count, kPackedInputHalves, halves);
 }
 
-// The input form kInt8.
-inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols,
-                          std::byte* HWY_RESTRICT out) {
+// Whole blocks of the input form kInt8.
+inline void PrepareWhole(const float* HWY_RESTRICT x, Range inputs, size_t cols,
+                         std::byte* HWY_RESTRICT out) {
   const size_t end = inputs.end / kPackedBlock;
   std::byte* halves = out + PackedInputHalves(cols);
   size_t b = inputs.begin / kPackedBlock;
@@ -206,6 +206,17 @@ inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols
 }
 
 #endif  // HWY_TARGET != HWY_SCALAR
+
+// The input form kInt8. inputs: begins with a block, and ends with one or with the row.
+inline void PreparePacked(const float* HWY_RESTRICT x, Range inputs, size_t cols,
+                          std::byte* HWY_RESTRICT out) {
+  const size_t whole = inputs.end / kPackedBlock * kPackedBlock;
+  PrepareWhole(x, {inputs.begin, whole}, cols, out);
+  if (whole == inputs.end) return;
+  float last[kPackedBlock] = {};
+  std::memcpy(last, x + (whole - inputs.begin), (inputs.end - whole) * sizeof(float));
+  PrepareWhole(last, {whole, whole + kPackedBlock}, cols, out);
+}
 
 // Where a prepared row of x has what belongs to one part of it: a block, or, for types whose scales
 // belong to 16 inputs, half a block.

@@ -316,7 +316,7 @@ void Put(const PackedCodes& codes, WeightType type, size_t b, size_t r, std::byt
 void Pack(WeightType type, size_t rows, size_t cols, const PackedSource& read, std::byte* out,
           ThreadPool& pool) {
   const size_t group_bytes = PackedGroupBytes(type, cols);
-  const size_t row_blocks = cols / BlockInputs(type);
+  const size_t row_blocks = (cols + BlockInputs(type) - 1) / BlockInputs(type);
   pool.ParallelFor((rows + kPackedGroupRows - 1) / kPackedGroupRows, [&](size_t g, size_t) {
     std::byte* group = out + g * group_bytes;
     const size_t begin = g * kPackedGroupRows;
@@ -343,12 +343,16 @@ void Pack(WeightType type, size_t rows, size_t cols, const PackedSource& read, s
 
 void Quantize(const MatrixView& from, WeightType type, std::byte* out, ThreadPool& pool) {
   const auto quantize = type == WeightType::kInt8 ? QuantizeInt8 : QuantizeInt4;
-  // Rows of floats have no padding, so their blocks are the rows of a narrow matrix.
-  const size_t row_blocks = from.cols / kPackedBlock;
-  const MatrixView blocks{from.type, from.rows * row_blocks, kPackedBlock, from.data};
+  const size_t bytes = from.type == WeightType::kF32 ? 4 : 2;
   const auto read = [&](size_t row, size_t block, PackedCodes& codes) {
-    float floats[kPackedBlock];
-    UnpackRow(blocks, row * row_blocks + block, floats);
+    const size_t begin = block * kPackedBlock;
+    const size_t count = std::min(kPackedBlock, from.cols - begin);
+    // A block, as a matrix of one row.
+    const MatrixView part{
+        from.type, 1, count,
+        static_cast<const std::byte*>(from.data) + (row * from.cols + begin) * bytes};
+    float floats[kPackedBlock] = {};
+    UnpackRow(part, 0, floats);
     quantize(floats, codes);
   };
   Pack(type, from.rows, from.cols, read, out, pool);

@@ -31,8 +31,7 @@ enum class MatrixRole {
 //   kInt4      int4; the embedding and the output head int8: behind the head no later layer makes
 //   up
 //              for an error, and published 4-bit files spare both as well
-// Matrices whose width is no multiple of 32 cannot be packed and stay floats; packed ones stay as
-// they are.
+// Packed matrices stay as they are.
 WeightType FormOf(const TensorView& stored, size_t rows, size_t cols, MatrixRole role,
                   WeightFormat wanted);
 

@@ -325,6 +325,71 @@ TEST_P(PackedMatMul, UnpackRowReturnsTheBitsOfTheDefinition) {
   });
 }
 
+// The inputs of a last block that is not whole are those of a whole one with zeros, on both sides.
+TEST(QuantisedMatMul, ABlockThatIsNotWholeIsFilledWithZeros) {
+  constexpr size_t kOutputs = 35, kRows = 13;
+  ThreadPool pool(2);
+  for (const WeightType type : {WeightType::kInt8, WeightType::kInt4}) {
+    for (const size_t cols : {1, 31, 33, 48, 79, 1072}) {
+      SCOPED_TRACE(std::to_string(cols));
+      const size_t whole = hwy::RoundUpTo(cols, 32);
+      const Weights source(WeightType::kBF16, kOutputs, cols, 7);
+      std::vector<float> wide(kOutputs * whole), wide_x(kRows * whole);
+      const Activations x(kRows, cols, 8);
+      for (size_t r = 0; r < kOutputs; ++r) {
+        std::memcpy(&wide[r * whole], source.Values().row(r), cols * sizeof(float));
+      }
+      for (size_t r = 0; r < kRows; ++r) {
+        std::memcpy(&wide_x[r * whole], x.View().row(r), cols * sizeof(float));
+      }
+      const auto pack = [&](const MatrixView& from) {
+        auto memory = hwy::AllocateAligned<std::byte>(PackedBytes(type, from.rows, from.cols));
+        Quantize(from, type, memory.get(), pool);
+        return memory;
+      };
+      const auto packed = pack(source.View());
+      const auto filled = pack({WeightType::kF32, kOutputs, whole, wide.data()});
+      const MatrixView w{type, kOutputs, cols, packed.get()};
+      const MatrixView wide_w{type, kOutputs, whole, filled.get()};
+      std::vector<float> values(kOutputs * cols);
+      for (size_t n = 0; n < kOutputs; ++n) UnpackRow(w, n, &values[n * cols]);
+      ForEveryTarget([&] {
+        for (const Compute compute : {Compute::kFast, Compute::kExact}) {
+          for (const size_t rows : {size_t{1}, size_t{4}, size_t{8}, kRows}) {
+            std::vector<float> out(rows * kOutputs), want(rows * kOutputs);
+            MatMul(x.View().Slice(0, rows), w, Rows<float>(out.data(), rows, kOutputs), compute,
+                   pool);
+            MatMul(Rows<const float>(wide_x.data(), rows, whole), wide_w,
+                   Rows<float>(want.data(), rows, kOutputs), compute, pool);
+            for (size_t i = 0; i < out.size(); ++i) {
+              if (compute == Compute::kFast) {
+                ASSERT_EQ(out[i], want[i]);
+                continue;
+              }
+              // In floats, zeros change the order of the sums: each errs by half an epsilon of the
+              // partial sum, once a product.
+              double magnitude = 0;
+              for (size_t k = 0; k < cols; ++k) {
+                magnitude += std::abs(double{x.View().row(i / kOutputs)[k]} *
+                                      values[i % kOutputs * cols + k]);
+              }
+              const double epsilon = std::numeric_limits<float>::epsilon();
+              ASSERT_NEAR(out[i], want[i], static_cast<double>(cols) * epsilon * magnitude);
+            }
+          }
+        }
+        std::vector<float> row(cols + 1, -7.0f), want(whole);
+        UnpackRow(w, 34, row.data());
+        UnpackRow(wide_w, 34, want.data());
+        want.resize(cols);
+        EXPECT_EQ(row.back(), -7.0f);
+        row.pop_back();
+        EXPECT_EQ(row, want);
+      });
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     , PackedMatMul,
     testing::Values(kQ8_0, kQ4_0, BlockCase{BlockFormat::kQ4_1, TensorType::kQ4_1, "Q4_1", {0, 2}},

@@ -73,6 +73,9 @@ constexpr Case kCases[] = {
     {"BF16", kBF16, kBF16, kBF16, 72, 269},
     {"Int8", kInt8, kInt8, kInt8, 96, 1120},
     {"Int4", kInt4, kInt4, kInt4, 64, 32},
+    // Inner rows that are no whole blocks, as SigLIP's 4304 are.
+    {"Int8Tower", kInt8, kInt8, kInt8, 72, 1104},
+    {"Int4Tower", kInt4, kInt4, kInt4, 64, 307},
     // As files with several types have them, and as towers that are packed in part.
     {"Mixed", kInt4, kInt8, kInt8, 64, 288},
     {"MixedWithFloats", kInt8, kBF16, kBF16, 64, 135},

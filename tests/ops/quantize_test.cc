@@ -255,10 +255,14 @@ TEST(Packing, Int8KeepsWhatBf16WeightsHoldExactly) {
   EXPECT_EQ(b.Row(0), values);
 }
 
-TEST(Packing, OnlyWholeBlocksCanBePacked) {
+TEST(Packing, WhatCanBePacked) {
   EXPECT_TRUE(CanPack(WeightType::kInt8, 1, 32));
   EXPECT_TRUE(CanPack(WeightType::kInt4, 1000, 1152));
-  EXPECT_FALSE(CanPack(WeightType::kInt8, 1, 48));
+  // Blocks of files are whole; what is quantised here is filled up.
+  EXPECT_TRUE(CanPack(WeightType::kInt8, 1, 48));
+  EXPECT_TRUE(CanPack(WeightType::kInt4, 1, 1));
+  EXPECT_FALSE(CanPack(WeightType::kInt8Min, 1, 48));
+  EXPECT_FALSE(CanPack(WeightType::kInt8K, 1, 32));
   EXPECT_FALSE(CanPack(WeightType::kInt8, 0, 32));
   EXPECT_FALSE(CanPack(WeightType::kBF16, 1, 32));
 }
