@@ -81,6 +81,28 @@ struct UnitF32 {
   static HWY_INLINE void StoreLeft(VF v, float* to) { hn::StoreU(v, DF(), to); }
 };
 
+// Of UnitF32, but for the units, which become floats as they are read.
+struct UnitF16 : UnitF32 {
+  using Unit = hwy::float16_t;
+
+  template <size_t R, size_t C>
+  static HWY_INLINE void Step(const float* HWY_RESTRICT left, size_t stride,
+                              const hwy::float16_t* HWY_RESTRICT units, VF (&sum)[R][C]) {
+    const DF df;
+    VF u[C];
+    HWY_UNROLL(8)
+    for (size_t c = 0; c < C; ++c) {
+      u[c] = hn::PromoteTo(df, hn::LoadU(DF16(), units + c * hn::Lanes(df)));
+    }
+    HWY_UNROLL(8)
+    for (size_t r = 0; r < R; ++r) {
+      const VF l = hn::Set(df, left[r * stride]);
+      HWY_UNROLL(8)
+      for (size_t c = 0; c < C; ++c) sum[r][c] = hn::MulAdd(l, u[c], sum[r][c]);
+    }
+  }
+};
+
 #if GEMMA3_BF16_DOT
 
 // The left operand is bf16, and a step of it the pair that goes with a unit.
@@ -192,8 +214,8 @@ HWY_INLINE void MultiplyTile(const Product<U>& p, size_t row, size_t col) {
   const typename U::Unit* HWY_RESTRICT units = p.units + col;
   for (size_t s = 0; s < p.steps; ++s) {
     if constexpr (R < kTileRows) {
-      for (size_t c = 0; c < C * lanes; c += 64 / sizeof(float)) {
-        PrefetchForLater(units + c + kPrefetchBytes / sizeof(float));
+      for (size_t c = 0; c < C * lanes; c += 64 / sizeof(*units)) {
+        PrefetchForLater(units + c + kPrefetchBytes / sizeof(*units));
       }
     }
     U::template Step<R, C>(left, p.left_stride, units, sum);
@@ -508,15 +530,6 @@ inline void StoreTileInt8(const KvLayout& layout, size_t head_dim, const float* 
     const size_t width = layout.PanelBegin(p + 1) - begin;
     int8_t* to = values + (begin * layout.v_steps + j / 2 * width) * 2 + j % 2;
     for (size_t c = 0; c < width; ++c) to[2 * c] = static_cast<int8_t>(rounded[begin + c]);
-  }
-}
-
-// Halves to floats. n: a multiple of kColumnMultiple.
-inline void ExpandF16(const hwy::float16_t* HWY_RESTRICT from, size_t n, float* HWY_RESTRICT to) {
-  const DF df;
-  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
-    PrefetchForLater(from + i + kPrefetchBytes / sizeof(hwy::float16_t));
-    hn::Store(hn::PromoteTo(df, hn::LoadU(DF16(), from + i)), df, to + i);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -120,9 +121,9 @@ struct Block {
 // Scratch of a thread, all parts aligned to 64 bytes.
 template <class U>
 struct Work {
-  // Tiles of 2-byte units are widened before use.
+  // Tiles of kInt8 become those of kBF16 before use.
   static size_t ExpandedUnits(const KvLayout& layout) {
-    return layout.unit_bytes == 2 ? TileUnits(layout) : 0;
+    return layout.scaled() ? TileUnits(layout) : 0;
   }
   static size_t TileUnits(const KvLayout& layout) {
     return layout.k_steps * kKvTile + layout.v_steps * layout.v_cols;
@@ -151,7 +152,7 @@ struct Work {
   float* scores;  // [rows, kKvTile]
   SoftmaxRows chunk;
   SoftmaxRows total;
-  uint32_t* expanded;         // a kInt8 tile in the units of kBF16, or a kF16 one in those of kF32
+  uint32_t* expanded;         // a kInt8 tile in the units of kBF16
   typename U::Left* weights;  // [rows, kKvTile]
   typename U::Left* queries;  // [rows, left_stride]
 };
@@ -188,17 +189,12 @@ Tile<U> GetTile(const Call& call, const Block& block, size_t index, const Work<U
   const std::byte* data =
       block.kv->pages[index] + block.kv->offset + block.kv_head * layout.tile_bytes;
   using Unit = typename U::Unit;
-  if (layout.unit_bytes == 2) {  // single numbers: kF16; pairs: kInt8
-    const size_t units = Work<U>::TileUnits(layout);
-    auto* expanded = reinterpret_cast<Unit*>(work.expanded);
-    const Unit* values = expanded + layout.k_steps * kKvTile;
-    if constexpr (U::kLeft == 1) {
-      ExpandF16(reinterpret_cast<const hwy::float16_t*>(data), units, expanded);
-      return {expanded, values};
-    } else {
-      ExpandInt8(reinterpret_cast<const uint16_t*>(data), units, expanded);
+  if constexpr (std::is_same_v<U, UnitBF16>) {
+    if (layout.scaled()) {
+      uint32_t* expanded = work.expanded;
+      ExpandInt8(reinterpret_cast<const uint16_t*>(data), Work<U>::TileUnits(layout), expanded);
       const float* scales = reinterpret_cast<const float*>(data + layout.scale_offset);
-      return {expanded, values, scales, scales + kKvTile};
+      return {expanded, expanded + layout.k_steps * kKvTile, scales, scales + kKvTile};
     }
   }
   return {reinterpret_cast<const Unit*>(data),
@@ -411,10 +407,17 @@ void AttentionAll(Rows<const float> q, std::span<const KeyRange> keys,
                   .group = num_heads / kv.num_kv_heads,
                   .factor = scale * kLog2E,
                   .out = out};
-  if (call.layout.keys_per_unit == 1) {
-    AttendAll<UnitF32>(call, parts, pool);
-  } else {
-    AttendAll<UnitBF16>(call, parts, pool);
+  switch (kv.type) {
+    case KvType::kF32:
+      AttendAll<UnitF32>(call, parts, pool);
+      break;
+    case KvType::kF16:
+      AttendAll<UnitF16>(call, parts, pool);
+      break;
+    case KvType::kBF16:
+    case KvType::kInt8:
+      AttendAll<UnitBF16>(call, parts, pool);
+      break;
   }
 }
 

@@ -74,6 +74,8 @@ struct KvLayout {
         scale_offset(v_offset + v_steps * v_cols * unit_bytes),
         tile_bytes(scale_offset + (type == KvType::kInt8 ? 2 * kKvTile * sizeof(float) : 0)) {}
 
+  bool scaled() const { return tile_bytes != scale_offset; }  // kInt8
+
   size_t num_panels() const { return (v_cols + kKvPanel - 1) / kKvPanel; }
   // Panel p is columns [PanelBegin(p), PanelBegin(p + 1)), at unit PanelBegin(p) * v_steps. All
   // are nearly of one width, for a narrow one would leave the multiply-add units waiting.
