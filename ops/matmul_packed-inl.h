@@ -58,16 +58,57 @@ inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
 // cost: a seventh of the speed with one row (ops/EXPERIMENTS.md).
 inline constexpr size_t kFewestRequestingRows = 2;
 
-// How far ahead of a few rows of x the weights are requested; more rows take longer to use them and
-// leave the processor fewer loads to run ahead with.
-constexpr size_t PackedPrefetchBytes(size_t rows) { return rows > 4 ? 8192 : 4096; }
+// How far ahead of a few rows of x the weights are requested, and how much at a time: bursts are
+// faster than a request beside each load, up to about this length.
+inline constexpr size_t kPrefetchBytes = 4096;
+inline constexpr size_t kPrefetchBurst = 1152;
 
-// Requests a chunk of weights that is used once, all of it at the same time: measured, that is a
-// tenth faster than a request beside each load.
-template <WeightType kType>
-HWY_INLINE void PrefetchChunk(const std::byte* chunk, StreamHint hint) {
-  PrefetchStream(chunk, PackedChunkBytes(kType), hint);
-}
+// The requests of a tile of kUnits groups that are read side by side: each ahead of itself, and
+// from its end on in the groups of the next tile.
+template <WeightType kType, size_t kUnits>
+class AheadOfGroups {
+ public:
+  // w: of the tile's first group. chunks: of a group.
+  AheadOfGroups(const std::byte* w, size_t w_stride, size_t chunks, StreamHint hint)
+      : w_(w), w_stride_(w_stride), chunks_(chunks), hint_(hint) {}
+
+  // Before part `part` of a chunk is used.
+  HWY_INLINE void Request(size_t chunk, size_t part) const {
+    if (part % kPartsPerBurst != 0) return;
+    const size_t burst = part / kPartsPerBurst;
+    const size_t ahead = chunk + hwy::DivCeil(kPrefetchBytes, kChunk);
+    const std::byte* from =
+        w_ + (ahead < chunks_ ? ahead * kChunk : kUnits * w_stride_ + (ahead - chunks_) * kChunk);
+    if constexpr (kBursts == 1) {
+      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
+        PrefetchStream(from + u * w_stride_, kChunk, hint_);
+      }
+    } else {
+      constexpr size_t kOfUnit = kBursts / kUnits;
+      constexpr size_t kBytes = hwy::RoundUpTo(hwy::DivCeil(kChunk, kOfUnit), size_t{64});
+      PrefetchStream(from + burst / kOfUnit * w_stride_ + burst % kOfUnit * kBytes, kBytes, hint_);
+    }
+  }
+
+ private:
+  static constexpr size_t kChunk = PackedChunkBytes(kType);
+  static constexpr size_t kParts = PackedChunkInputs(kType) / PackedFormatOf(kType).scale_inputs;
+  // Powers of two: 1, or some for each group.
+  static constexpr size_t Bursts() {
+    size_t bursts = 1;
+    while (bursts < kParts && kUnits * kChunk > bursts * (kPrefetchBurst + kPrefetchBurst / 2)) {
+      bursts *= 2;
+    }
+    return bursts;
+  }
+  static constexpr size_t kBursts = Bursts();
+  static constexpr size_t kPartsPerBurst = kParts / kBursts;
+
+  const std::byte* w_;
+  size_t w_stride_;
+  size_t chunks_;
+  StreamHint hint_;
+};
 
 // Row r of a group, one value at a time.
 template <WeightType kType>
@@ -376,24 +417,19 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
   GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
     if (at.lanes[u] == 0) span.ahead.Request(at.chunks[u]);
   }
+  constexpr bool kRequests = kStream && kRows >= kFewestRequestingRows;
+  constexpr bool kSideBySide = kUnits * HWY_MAX_LANES_D(PF) > kPackedGroupRows;
+  [[maybe_unused]] const AheadOfGroups<kType, kUnits> ahead(b.w + unit * b.w_stride, b.w_stride,
+                                                            span.end, b.stream_hint);
   const size_t parts = hwy::DivCeil(b.cols, PackedFormatOf(kType).scale_inputs);
   for (size_t chunk = span.begin; chunk < span.end; ++chunk) {
-    if constexpr (kStream && kUnits * HWY_MAX_LANES_D(PF) > kPackedGroupRows) {
-      // Two groups, which lie one behind the other: the next two are requested as one stream.
-      const std::byte* next = b.w + (unit + kUnits) * b.w_stride;
-      PrefetchStream(next + chunk * kUnits * PackedChunkBytes(kType),
-                     kUnits * PackedChunkBytes(kType),
-                     b.stream_hint == StreamHint::kOnce ? StreamHint::kSoon : b.stream_hint);
-    } else if constexpr (kStream && kRows >= kFewestRequestingRows) {
-      GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
-        if (at.lanes[u] == 0) {
-          PrefetchChunk<kType>(at.chunks[u] + PackedPrefetchBytes(kRows), b.stream_hint);
-        }
-      }
+    if constexpr (kRequests && !kSideBySide) {
+      PrefetchStream(at.chunks[0] + kPrefetchBytes, PackedChunkBytes(kType), b.stream_hint);
     }
     const size_t first = chunk * kChunkParts;
     const size_t count = HWY_MIN(kChunkParts, parts - first);
     for (size_t part = 0; part < count; ++part) {
+      if constexpr (kRequests && kSideBySide) ahead.Request(chunk, part);
       PackedPart<kType>(b, at, part, first + part, total);
     }
     GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) at.chunks[u] += PackedChunkBytes(kType);
@@ -411,14 +447,13 @@ HWY_NOINLINE void PackedTile(const MatMulBlock& b, const PackedSpan& span, size_
 }
 
 // Units of the tiles for a few rows of x. Memory serves one long stream faster than two, so they
-// are those of one group. But with more rows the work is what takes time, of 4-bit weights above
-// all: then two groups, whose units share each load of x, while they fit the second-level cache.
+// are those of one group. But with more rows the work is what takes time: then two groups, whose
+// units share each load of x.
 template <WeightType kType>
 constexpr size_t PackedStreamUnits(size_t rows) {
   constexpr size_t kGroup = kPackedGroupRows / HWY_MAX_LANES_D(PF);
-  return kGroup == 1 && PackedFormatOf(kType).nibbles && rows > 4 ? 2 : kGroup;
+  return kGroup == 1 && rows >= kFewestRequestingRows ? 2 : kGroup;
 }
-inline constexpr size_t kMaxStreamPairBytes = 256 * 1024;
 
 // `rows` rows of x, at most kRows, from `row` on by all of W in the block, over one span.
 template <WeightType kType, bool kStream, size_t kRows = kStream ? kStreamRows : kPackedTileRows>
@@ -433,10 +468,8 @@ HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t
   constexpr size_t kUnits = kStream ? PackedStreamUnits<kType>(kRows) : kPackedTileUnits;
   constexpr size_t kGroup = kPackedGroupRows / HWY_MAX_LANES_D(PF);
   size_t unit = 0;
-  if (!kStream || kUnits == kGroup || kUnits * b.w_stride <= kMaxStreamPairBytes) {
-    for (; unit + kUnits <= units; unit += kUnits) {
-      PackedTile<kType, kRows, kUnits, kStream>(b, span, row, unit);
-    }
+  for (; unit + kUnits <= units; unit += kUnits) {
+    PackedTile<kType, kRows, kUnits, kStream>(b, span, row, unit);
   }
   if constexpr (kUnits != kGroup || !kStream) {
     for (; unit < units; ++unit) PackedTile<kType, kRows, 1, kStream>(b, span, row, unit);
