@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "ops/matmul_listed.h"
 #include "ops/mlp.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
@@ -208,6 +209,11 @@ void Transformer::FinalNorm(Rows<const float> x, Rows<float> out, ThreadPool& po
 
 void Transformer::Logits(Rows<const float> normed, Rows<float> out, ThreadPool& pool) const {
   MatMul(normed, weights_.head, out, compute_, pool);
+}
+
+void Transformer::LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
+                           std::span<float> out, ThreadPool& pool) const {
+  MatMulListed(normed, weights_.head, tokens, out, compute_, pool);
 }
 
 }  // namespace gemma3

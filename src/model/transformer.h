@@ -61,6 +61,10 @@ class Transformer {
 
   // Logits of normalised states. normed: [rows, hidden], out: [rows, vocab].
   void Logits(Rows<const float> normed, Rows<float> out, ThreadPool& pool) const;
+  // Of one state the logits of these tokens alone, with the bits that they have above. normed:
+  // [hidden], tokens: ascending, out: [tokens.size()].
+  void LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
+                std::span<float> out, ThreadPool& pool) const;
 
  private:
   struct Pass;  // what one call shares between its layers
