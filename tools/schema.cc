@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -111,6 +113,41 @@ Status Walk(const Constraint& constraint, const Vocabulary& vocabulary, const st
   return {};
 }
 
+// A text that the constraint lets through, written byte by byte at random; nothing where it has not
+// come to an end in time.
+Result<std::optional<std::string>> RandomText(const Constraint& constraint,
+                                              std::mt19937_64& random) {
+  constexpr size_t kLong = 600, kTooLong = 20000;
+  ConstraintMatcher matcher(constraint, nullptr);
+  std::string text;
+  std::vector<char> bytes(256);
+  std::iota(bytes.begin(), bytes.end(), '\0');
+  while (text.size() < kTooLong) {
+    if (matcher.MayEnd() && (matcher.MustEnd() || text.size() > kLong || random() % 4 == 0)) {
+      return std::optional(std::move(text));
+    }
+    // What ends something first, where the text is long and now and then; else mostly letters.
+    std::ranges::shuffle(bytes, random);
+    const bool close = text.size() > kLong || random() % 6 == 0;
+    const bool plain = random() % 20 != 0;
+    std::ranges::stable_partition(bytes, [&](char c) {
+      if (close) return c == '"' || c == '}' || c == ']';
+      return !plain || (c >= 0x20 && c < 0x7F && c != '\\');
+    });
+    bool went_on = false;
+    for (const char byte : bytes) {
+      GEMMA3_TRY(const size_t read, matcher.AcceptBytes({&byte, 1}));
+      went_on = read == 1;
+      if (went_on) {
+        text += byte;
+        break;
+      }
+    }
+    if (!went_on) return Fail(ErrorCode::kInternal, "nothing may follow ", text);
+  }
+  return std::optional<std::string>();
+}
+
 std::string Describe(const Costs& costs, double first_ms, size_t store_bytes) {
   return Format(
       "first mask after %.2f ms; %zu masks: average %.1f us, p50 %.1f, p90 %.1f, p99 %.1f, max "
@@ -142,6 +179,7 @@ nlohmann::json ToJson(const Costs& costs, double compile_ms, double first_ms) {
 
 int SchemaCommand(int argc, const char* const* argv) {
   bool is_grammar = false, json = false;
+  size_t random_texts = 0, seed = 1;
   std::string instances, model;
   JsonSchemaOptions options;
   Args args("schema", "FILE",
@@ -154,6 +192,10 @@ int SchemaCommand(int argc, const char* const* argv) {
                "go through the texts by tokens, too, and measure masks");
   args.AddFlag("--json", &json,
                "one JSON object a line for --check; with --model a last one with the figures");
+  args.AddSize("--random", 0, &random_texts,
+               "write N random texts that it lets through, as JSON strings, one a line");
+  args.AddSize("--seed", 0, &seed, "of these texts");
+  args.AddFlag("--spaced", &options.form.spaced, "one space behind , and : and none elsewhere");
   args.AddFlag("--compact", &options.form.compact, "no white space");
   args.AddFlag("--closed", &options.closed_objects,
                "objects are closed where the schema does not say otherwise");
@@ -174,6 +216,15 @@ int SchemaCommand(int argc, const char* const* argv) {
     return kExitUsage;
   }
   Output out;
+  if (random_texts > 0) {
+    std::mt19937_64 random(seed);
+    for (size_t i = 0; i < random_texts; ++i) {
+      const auto text = RandomText(*constraint, random);
+      if (!text) return Report(text.error());
+      if (*text) out.Write(nlohmann::json(**text).dump() + "\n");
+    }
+    return out.Finish(kExitOk);
+  }
   if (!json) {
     out.Write(Format("compiled in %.2f ms; %s\n", compile_ms,
                      constraint->relaxed() ? "with --lenient, not everything is enforced:"

@@ -47,6 +47,8 @@ struct JsonForm {
   // or one or two line ends and up to `max_indent` spaces and tabs; behind a colon nothing or one
   // space; and none before and behind the whole.
   bool compact = false;
+  // Or one space behind each comma and colon and none elsewhere, as Python's json.dumps writes.
+  bool spaced = false;
   size_t max_indent = 40;
   // More where the bounds of a schema need more.
   size_t max_integer_digits = 20, max_fraction_digits = 17, max_exponent_digits = 3;

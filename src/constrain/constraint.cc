@@ -23,6 +23,9 @@ Status CheckForm(const JsonForm& form) {
     return Fail(ErrorCode::kInvalidArgument, name, " is ", value, "; it should be from ", least,
                 " to ", most);
   };
+  if (form.compact && form.spaced) {
+    return Fail(ErrorCode::kInvalidArgument, "JSON is written compact or spaced, not both");
+  }
   GEMMA3_CHECK_OK(within("max_indent", form.max_indent, 0, 1000));
   GEMMA3_CHECK_OK(within("max_integer_digits", form.max_integer_digits, 1, 300));
   GEMMA3_CHECK_OK(within("max_fraction_digits", form.max_fraction_digits, 1, 300));

@@ -3,7 +3,7 @@
 // Sources: RFC 3339 (date, time, date-time; its appendix A for duration), RFC 5321 (email, without
 // quoted local parts and address literals), RFC 1123 (hostname, without "--" where punycode would
 // have to be checked), RFC 4291 (ipv6), RFC 4122 (uuid), RFC 3986 (uri), RFC 6901 (json-pointer),
-// RFC 4648 (byte, of OpenAPI).
+// RFC 4648 (byte, of OpenAPI), RFC 6570 (uri-template), ECMA-262 with the u flag (regex).
 #include "src/constrain/formats.h"
 
 namespace gemma3 {
@@ -83,6 +83,25 @@ std::string UriReference() {
 
 std::string JsonPointer() { return "(/([^~/]|~[01])*)*"; }
 
+std::string UriTemplate() {
+  const std::string variable = "([A-Za-z0-9_]|%[0-9A-Fa-f]{2})+(:[1-9]\\d{0,3}|\\*)?";
+  return "([A-Za-z0-9!#$&()*+,./:;=?@\\[\\]_~-]|%[0-9A-Fa-f]{2}|\\{[+#./;?&]?" + variable + "(," +
+         variable + ")*\\})*";
+}
+
+// Regular expressions that every dialect reads: characters, classes, the ends of the text,
+// repetition, choices, and groups that are not nested, which would take more than an automaton.
+std::string Regex() {
+  const std::string atom =
+      R"(([^\\^$.*+?()[\]{}|\n\r\u2028\u2029]|\.|\\[dDwWsS]|\\[\\^$.*+?()[\]{}|/]|)"
+      R"(\[\^?([A-Za-z0-9_ .,:;/@#%+=!~]|a-z|A-Z|0-9|\\[dws])+-?\]))";
+  const std::string repeat = R"(([*+?]\??|\{[0-9]\})?)";
+  const std::string term = "(" + atom + repeat + R"(|\^|\$))";
+  const std::string inside = term + "*(\\|" + term + "*)*";
+  const std::string all = "(" + term + R"(|\((\?:)?)" + inside + R"(\))" + repeat + ")*";
+  return all + "(\\|" + all + ")*";
+}
+
 }  // namespace
 
 std::optional<TextFormat> FindTextFormat(std::string_view name) {
@@ -122,11 +141,18 @@ std::optional<TextFormat> FindTextFormat(std::string_view name) {
   if (name == "byte") {
     return whole("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?");
   }
+  if (name == "uri-template") return whole(UriTemplate());
+  if (name == "regex") return whole(Regex());
   return std::nullopt;
 }
 
-bool IsUnenforceableFormat(std::string_view name) {
-  return name == "regex" || name == "uri-template";
+std::optional<std::pair<Decimal, Decimal>> BoundsOfFormat(std::string_view name) {
+  const auto bounds = [](const char* least, const char* most) {
+    return std::pair(*Decimal::Parse(least), *Decimal::Parse(most));
+  };
+  if (name == "int32") return bounds("-2147483648", "2147483647");
+  if (name == "int64") return bounds("-9223372036854775808", "9223372036854775807");
+  return std::nullopt;
 }
 
 }  // namespace gemma3

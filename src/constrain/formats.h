@@ -8,6 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "src/constrain/number.h"
 
 namespace gemma3 {
 
@@ -19,8 +22,7 @@ struct TextFormat {
 
 // Nothing for names that are not enforced.
 std::optional<TextFormat> FindTextFormat(std::string_view name);
-// Formats of the standard whose texts are no regular language and have no useful part that is: they
-// cannot be enforced, and must not be let through.
-bool IsUnenforceableFormat(std::string_view name);
+// The bounds of int32 and int64, formats of numbers; nothing for other names.
+std::optional<std::pair<Decimal, Decimal>> BoundsOfFormat(std::string_view name);
 
 }  // namespace gemma3

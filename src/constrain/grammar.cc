@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "src/base/ordered_json.h"
-
 namespace gemma3 {
 
 bool TextTerminal::CanComplete(TextDfa::State state, uint32_t count) const {
@@ -20,9 +18,9 @@ bool TextTerminal::CanComplete(TextDfa::State state, uint32_t count) const {
   return false;
 }
 
-KeySet::KeySet(const std::vector<std::string>& keys) {
+KeySet::KeySet(const std::vector<std::string>& written) {
   std::vector<std::pair<std::string, uint32_t>> sorted;
-  for (uint32_t i = 0; i < keys.size(); ++i) sorted.emplace_back(QuoteJson(keys[i]), i);
+  for (uint32_t i = 0; i < written.size(); ++i) sorted.emplace_back(written[i], i);
   std::sort(sorted.begin(), sorted.end());
   struct Range {
     size_t begin, end, depth;
@@ -178,8 +176,8 @@ uint32_t GrammarBuilder::Text(TextTerminal text) {
   return terminal;
 }
 
-uint32_t GrammarBuilder::AddKeySet(const std::vector<std::string>& keys) {
-  grammar_->key_sets.emplace_back(keys);
+uint32_t GrammarBuilder::AddKeySet(const std::vector<std::string>& written) {
+  grammar_->key_sets.emplace_back(written);
   return static_cast<uint32_t>(grammar_->key_sets.size() - 1);
 }
 

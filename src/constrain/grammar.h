@@ -95,7 +95,7 @@ struct TextTerminal {
   bool CanComplete(TextDfa::State state, uint32_t count) const;
 };
 
-// The names of an object's members, in the order of the schema, written as JSON strings.
+// The names of an object's members, in the order of the schema, as they are written.
 class KeySet {
  public:
   struct Node {
@@ -103,7 +103,7 @@ class KeySet {
     uint32_t keys_begin = 0, keys_end = 0;  // in keys_below: what continues from here, ascending
     uint32_t key = UINT32_MAX;              // that ends here
   };
-  explicit KeySet(const std::vector<std::string>& keys);
+  explicit KeySet(const std::vector<std::string>& written);
   // Whether a key of [first, last] that is usable(key) continues from the node, or ends there.
   template <class Usable>
   bool Leads(uint32_t node, uint32_t first, uint32_t last, const Usable& usable) const {
@@ -190,7 +190,7 @@ class GrammarBuilder {
   uint32_t Bytes(ByteDfa dfa);
   uint32_t Literal(std::string_view text) { return Bytes(ByteDfa::AnyOf({std::string(text)})); }
   uint32_t Text(TextTerminal text);
-  uint32_t AddKeySet(const std::vector<std::string>& keys);
+  uint32_t AddKeySet(const std::vector<std::string>& written);
   // The members first..last of a set; a value begins at node `values` + its number.
   NodeId Keys(uint32_t key_set, uint32_t first, uint32_t last, NodeId values, NodeId also);
 

@@ -13,6 +13,7 @@ namespace {
 // `before`, then blanks as JsonForm allows them, then `behind`. One of the two is one byte, the
 // other is none.
 ByteDfa WithBlanks(char before, char behind, const JsonForm& form) {
+  if (form.spaced) return ByteDfa::AnyOf({before == ',' ? ", " : std::string(1, before + behind)});
   ByteDfa dfa;
   std::vector<std::vector<ByteDfa::Edge>> edges;
   std::vector<bool> accepts;
@@ -68,19 +69,35 @@ ByteDfa WithBlanks(char before, char behind, const JsonForm& form) {
 
 }  // namespace
 
-JsonGrammar::JsonGrammar(GrammarBuilder& builder, const JsonForm& form)
+JsonGrammar::JsonGrammar(GrammarBuilder& builder, const JsonForm& form, bool python)
     : builder_(builder),
       form_(form),
+      python_(python),
       any_text_(std::make_shared<const TextDfa>(TextDfa::Any())),
       open_brace_(builder.Bytes(WithBlanks('{', 0, form))),
       open_bracket_(builder.Bytes(WithBlanks('[', 0, form))),
       comma_(builder.Bytes(WithBlanks(',', 0, form))),
-      colon_(builder.Bytes(form.compact ? ByteDfa::AnyOf({":"}) : ByteDfa::AnyOf({":", ": "}))),
+      colon_(builder.Bytes(form.compact  ? ByteDfa::AnyOf({":"})
+                           : form.spaced ? ByteDfa::AnyOf({": "})
+                                         : ByteDfa::AnyOf({":", ": "}))),
       close_brace_(builder.Bytes(WithBlanks(0, '}', form))),
       close_bracket_(builder.Bytes(WithBlanks(0, ']', form))),
       bare_brace_(builder.Literal("}")),
       bare_bracket_(builder.Literal("]")),
       any_string_(builder.Text({.dfa = any_text_, .form = TextTerminal::Form::kFree})) {}
+
+JsonGrammar::Brackets JsonGrammar::Of(char open, char close) {
+  return {builder_.Bytes(WithBlanks(open, 0, form_)), builder_.Bytes(WithBlanks(0, close, form_)),
+          builder_.Literal(std::string(1, close))};
+}
+
+void JsonGrammar::AppendWord(std::string_view word, std::vector<std::string>& texts) const {
+  texts.emplace_back(word);
+  if (!python_) return;
+  if (word == "null") texts.emplace_back("None");
+  if (word == "true") texts.emplace_back("True");
+  if (word == "false") texts.emplace_back("False");
+}
 
 Status JsonGrammar::MakeAny() {
   if (any_value_ != UINT32_MAX) return {};
@@ -91,13 +108,15 @@ Status JsonGrammar::MakeAny() {
                            .fraction_digits = form_.max_fraction_digits,
                            .exponent_digits = form_.max_exponent_digits};
   GEMMA3_TRY(ByteDfa number, NumberTexts(spec));
+  std::vector<std::string> words;
+  for (const char* word : {"null", "true", "false"}) AppendWord(word, words);
   const NodeId end = builder_.Return();
   builder_.SetEntry(
-      any_value_, builder_.Alt({builder_.Terminal(any_string_, end),
-                                builder_.Terminal(builder_.Bytes(std::move(number)), end),
-                                builder_.Terminal(
-                                    builder_.Bytes(ByteDfa::AnyOf({"null", "true", "false"})), end),
-                                builder_.Call(any_object_, end), builder_.Call(array, end)}));
+      any_value_,
+      builder_.Alt({builder_.Terminal(any_string_, end),
+                    builder_.Terminal(builder_.Bytes(std::move(number)), end),
+                    builder_.Terminal(builder_.Bytes(ByteDfa::AnyOf(std::move(words))), end),
+                    builder_.Call(any_object_, end), builder_.Call(array, end)}));
   // {"key": value, ...}
   {
     const NodeId behind = builder_.Reserve(1);

@@ -1,12 +1,14 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // How JSON is laid out, and JSON that nothing is asked of: what the grammars of all schemas share.
+// Or the literals of Python, whose lists, dictionaries and strings may be written alike.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gemma3/constraint.h"
 #include "gemma3/error.h"
@@ -16,7 +18,19 @@ namespace gemma3 {
 
 class JsonGrammar {
  public:
-  JsonGrammar(GrammarBuilder& builder, const JsonForm& form);
+  // python: true, false and null are also written True, False and None.
+  JsonGrammar(GrammarBuilder& builder, const JsonForm& form, bool python = false);
+
+  // What an object or a call is written between.
+  struct Brackets {
+    uint32_t open;   // and blanks
+    uint32_t close;  // blanks and the bracket
+    uint32_t bare;   // the bracket alone, behind blanks
+  };
+  Brackets braces() const { return {open_brace_, close_brace_, bare_brace_}; }
+  Brackets Of(char open, char close);
+  // How `word`, one of null, true and false, may be written.
+  void AppendWord(std::string_view word, std::vector<std::string>& texts) const;
 
   uint32_t open_brace() const { return open_brace_; }  // { and blanks
   uint32_t open_bracket() const { return open_bracket_; }
@@ -38,6 +52,7 @@ class JsonGrammar {
 
   GrammarBuilder& builder_;
   JsonForm form_;
+  bool python_;
   std::shared_ptr<const TextDfa> any_text_;
   uint32_t open_brace_, open_bracket_, comma_, colon_, close_brace_, close_bracket_, bare_brace_,
       bare_bracket_, any_string_;

@@ -253,7 +253,7 @@ uint32_t ParseStates::CanonicalFrame(uint32_t frame, uint32_t reach) {
     const GrammarRule& rule = grammar_.rules[f.rule];
     const uint32_t least = rule.count_least, most = rule.count_most;
     if (most != 0 && f.counter > 0) {
-      const bool far_from_most = most == kNoLimit || most - f.counter > reach;
+      const bool far_from_most = most == kNoLimit || (f.counter < most && most - f.counter > reach);
       if (f.counter >= least) {
         if (most == kNoLimit) {
           f.counter = least;

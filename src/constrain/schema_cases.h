@@ -23,6 +23,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,13 @@ struct SchemaCase {
   std::vector<std::pair<uint32_t, SchemaLiteral>> items_also = {};
   uint32_t min_items = 0, max_items = kNoLimit;
   uint32_t unique = OrderedJson::kNone;  // the node of uniqueItems
+  // Of the items from index `from` on at least and at most so many meet `literal`.
+  struct SomeItems {
+    uint32_t from;
+    SchemaLiteral literal;
+    uint32_t least, most;
+  };
+  std::vector<SomeItems> some_items = {};
 
   std::vector<uint32_t> object_layers = {};  // schemas with properties and the like
   std::vector<std::pair<std::string, SchemaLiteral>> members_also = {};
@@ -79,6 +87,15 @@ struct SchemaCase {
   std::optional<std::vector<uint32_t>> values = {};  // nodes: one of these, if it meets `literals`
   std::vector<uint32_t> excluded = {};               // nodes of values
   std::vector<SchemaLiteral> literals = {};          // all that was met on the way
+  // A word of `schema` about members by their names that some member breaks. Becomes a choice of
+  // the member once all names are known.
+  struct Broken {
+    uint32_t schema;
+    std::string keyword;
+    std::string pattern;    // of patternProperties
+    SchemaLiteral literal;  // what the member's value (its name, of propertyNames) has to meet
+  };
+  std::vector<Broken> broken = {};
   struct Obstacle {
     uint8_t types;
     std::string message;
@@ -86,12 +103,20 @@ struct SchemaCase {
   std::vector<Obstacle> obstacles = {};
 
   bool Requires(const std::string& name) const;
+  void Require(const std::string& name);
+  // The tighter bound stays.
+  void RaiseLower(NumberSpec::Bound bound);
+  void DropUpper(NumberSpec::Bound bound);
 };
+
+// Words of schemas that change nothing, or that others read.
+bool IsAnnotation(std::string_view keyword);
 
 class SchemaCases {
  public:
   static constexpr size_t kMaxCases = 1024;
   static constexpr size_t kMaxBranches = 20000;
+  static constexpr uint32_t kMaxSomeItems = 32;  // SchemaCase::some_items, each
 
   SchemaCases(const SchemaDocument& document, PatternCache& patterns, bool lenient)
       : document_(document),
@@ -109,6 +134,8 @@ class SchemaCases {
   Result<SchemaConj> Member(const SchemaCase& c, const std::string& name);
   // What the item at `index` has to meet; every index from FirstFreeItem on is alike.
   SchemaConj Item(const SchemaCase& c, uint32_t index) const;
+  // The same with one literal more.
+  static SchemaConj With(SchemaConj conj, SchemaLiteral literal);
   uint32_t FirstFreeItem(const SchemaCase& c) const;
   // The values of a case with `values` that meet it.
   Result<std::vector<uint32_t>> ValuesOf(const SchemaCase& c);
@@ -151,6 +178,13 @@ class SchemaCases {
   Result<bool> Negate(Branch& branch, uint32_t schema);
   Status NegateKeyword(Choice& choice, uint32_t schema, const std::string& keyword, uint32_t arg);
   Status AddOneOf(Branch& branch, uint32_t arg);
+  Status AddContains(SchemaCase& c, uint32_t schema, uint32_t arg);
+  // {least, most} of the items that meet `contains`.
+  Result<std::pair<uint32_t, uint32_t>> ContainsBounds(uint32_t schema);
+  // Which member it is that breaks the last of branch.c.broken.
+  Status ChooseBroken(Branch& branch);
+  // Whether a member of that name is one that the word speaks of, and breaks it with some value.
+  Result<bool> MayBreak(const SchemaCase::Broken& broken, const std::string& name);
   bool Disjoint(uint32_t a, uint32_t b);
   Result<uint8_t> TypesOf(uint32_t arg);
   Result<uint32_t> SizeOf(uint32_t arg);

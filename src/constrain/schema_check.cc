@@ -3,6 +3,7 @@
 #include "src/constrain/schema_check.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
@@ -125,6 +126,13 @@ Result<bool> SchemaCheck::Meets(uint32_t schema, const OrderedJson& json, uint32
   return met;
 }
 
+Result<bool> SchemaCheck::MeetsExactly(uint32_t schema, const OrderedJson& json, uint32_t value) {
+  const bool outer = std::exchange(exact_, true);
+  const Result<bool> met = Meets(schema, json, value);
+  exact_ = outer;
+  return met;
+}
+
 Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keyword, uint32_t arg,
                                        const OrderedJson& json, uint32_t value) {
   const OrderedJson& doc = document_.json();
@@ -158,7 +166,8 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
   if (keyword == "allOf" || keyword == "anyOf" || keyword == "oneOf") {
     size_t met = 0;
     for (const uint32_t part : argument.children) {
-      GEMMA3_TRY(const bool ok, Meets(part, json, value));
+      GEMMA3_TRY(const bool ok,
+                 keyword == "oneOf" ? MeetsExactly(part, json, value) : Meets(part, json, value));
       met += ok ? 1 : 0;
     }
     return keyword == "allOf"   ? met == argument.children.size()
@@ -166,11 +175,11 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
                                 : met == 1;
   }
   if (keyword == "not") {
-    GEMMA3_TRY(const bool ok, Meets(arg, json, value));
+    GEMMA3_TRY(const bool ok, MeetsExactly(arg, json, value));
     return !ok;
   }
   if (keyword == "if") {
-    GEMMA3_TRY(const bool ok, Meets(arg, json, value));
+    GEMMA3_TRY(const bool ok, MeetsExactly(arg, json, value));
     const uint32_t branch = doc.Find(schema, ok ? "then" : "else");
     if (branch == OrderedJson::kNone) return true;
     return Meets(branch, json, value);
@@ -181,6 +190,11 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
                 "\" is not supported");
   }
   if (v.kind == Kind::kNumber) {
+    if (const auto bounds = BoundsOfFormat(keyword == "format" ? argument.text : "")) {
+      const auto number = Decimal::Parse(v.text);
+      return number && Decimal::Compare(*number, bounds->first) >= 0 &&
+             Decimal::Compare(*number, bounds->second) <= 0;
+    }
     const bool is_bound = keyword == "minimum" || keyword == "maximum" ||
                           keyword == "exclusiveMinimum" || keyword == "exclusiveMaximum" ||
                           keyword == "multipleOf";
@@ -206,12 +220,11 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
       return dfa->Matches(v.text);
     }
     if (keyword == "format" && argument.kind == Kind::kString) {
-      if (IsUnenforceableFormat(argument.text)) {
-        return Fail(ErrorCode::kUnsupported, doc.Pointer(arg), ": the format \"",
-                    Shown(argument.text, 60), "\" is not supported");
-      }
       GEMMA3_TRY(const auto dfa, patterns_.Format(argument.text));
-      return dfa == nullptr || dfa->Matches(v.text);
+      if (dfa == nullptr || dfa->Matches(v.text)) return true;
+      if (!exact_) return false;
+      return Fail(ErrorCode::kUnsupported, doc.Pointer(arg),
+                  ": whether a value is not of the format cannot be decided");
     }
     return true;
   }
@@ -229,13 +242,14 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
       return true;
     }
     if (keyword == "contains") {
+      const bool bounded = !document_.ref_stands_alone();  // by words of later drafts
       size_t found = 0;
       for (const uint32_t item : v.children) {
         GEMMA3_TRY(const bool ok, Meets(arg, json, item));
         found += ok ? 1 : 0;
       }
-      const uint32_t least = doc.Find(schema, "minContains");
-      const uint32_t most = doc.Find(schema, "maxContains");
+      const uint32_t least = bounded ? doc.Find(schema, "minContains") : OrderedJson::kNone;
+      const uint32_t most = bounded ? doc.Find(schema, "maxContains") : OrderedJson::kNone;
       return found >= (least == OrderedJson::kNone ? 1 : size_of(least)) &&
              found <= (most == OrderedJson::kNone ? SIZE_MAX : size_of(most));
     }

@@ -36,8 +36,11 @@ class SchemaCheck {
  public:
   SchemaCheck(const SchemaDocument& document, PatternCache& patterns)
       : document_(document), patterns_(patterns) {}
-  // Errors: kUnsupported, with the pointer, for a keyword that this cannot judge.
+  // False for some values that meet a format, where what is enforced is narrower. Errors:
+  // kUnsupported, with the pointer, for a keyword that this cannot judge.
   Result<bool> Meets(uint32_t schema, const OrderedJson& json, uint32_t value);
+  // For where not to meet the schema is what is asked for: such a value is an error here.
+  Result<bool> MeetsExactly(uint32_t schema, const OrderedJson& json, uint32_t value);
 
  private:
   Result<bool> MeetsKeyword(uint32_t schema, const std::string& keyword, uint32_t argument,
@@ -48,6 +51,7 @@ class SchemaCheck {
   const SchemaDocument& document_;
   PatternCache& patterns_;
   size_t depth_ = 0;
+  bool exact_ = false;
 };
 
 }  // namespace gemma3

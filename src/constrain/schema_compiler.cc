@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "src/base/ascii.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/constrain/formats.h"
@@ -24,29 +25,66 @@ constexpr size_t kMaxExtras = 64;
 constexpr size_t kMaxUniqueValues = 32;
 constexpr auto kMaxTime = std::chrono::seconds(2);
 
+// What Python can name an argument.
+bool IsWord(std::string_view name) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !name.empty() && !is_digit(name[0]) && std::ranges::all_of(name, [&](char c) {
+    return is_digit(c) || c == '_' || (ToLower(c) >= 'a' && ToLower(c) <= 'z');
+  });
+}
+
 }  // namespace
 
-SchemaCompiler::SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options)
+SchemaCompiler::SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options,
+                               bool python)
     : document_(document),
       json_(document.json()),
       options_(options),
       cases_(document, patterns_, options.lenient),
-      form_(builder_, options.form) {}
+      form_(builder_, options.form, python) {}
 
 Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Compile() {
-  const auto begin = std::chrono::steady_clock::now();
   GEMMA3_TRY(const uint32_t root, RuleFor({Must(OrderedJson::kRoot)}, OrderedJson::kRoot));
+  return Finish(root);
+}
+
+Result<uint32_t> SchemaCompiler::ObjectRule(uint32_t node, bool keywords) {
+  const uint32_t rule = builder_.AddRule();
+  places_.resize(rule + 1, kNone);
+  places_[rule] = node;
+  const NodeId end = builder_.Return();
+  std::vector<NodeId> ways;
+  GEMMA3_TRY(const SchemaCases::Cases cases, cases_.Of({Must(node)}, options_.infer_type));
+  for (SchemaCase c : *cases) {
+    c.types &= kObjectType;
+    if (c.types == 0 || (c.values && keywords)) continue;
+    if (c.values) {
+      std::erase_if(*c.values, [&](uint32_t v) { return json_.kind(v) != Kind::kObject; });
+      GEMMA3_CHECK_OK(AddValues(c, end, ways));
+      continue;
+    }
+    GEMMA3_CHECK_OK(CheckObstacles(c));
+    GEMMA3_CHECK_OK(AddObject(c, keywords, end, ways));
+  }
+  builder_.SetEntry(rule, ways.empty() ? builder_.Fail() : builder_.Alt(ways));
+  return rule;
+}
+
+Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Finish(uint32_t root) {
+  const auto begin = std::chrono::steady_clock::now();
+  places_.resize(builder_.num_rules(), kNone);
   while (!open_.empty()) {
     const auto [rule, conj] = std::move(open_.back());
     open_.pop_back();
     GEMMA3_CHECK_OK(Fill(rule, conj));
-    const std::string place = json_.Pointer(places_[rule]);
+    const auto place = [&, at = rule] { return json_.Pointer(places_[at]); };
     if (builder_.num_rules() > kMaxRules || builder_.num_nodes() > kMaxNodes) {
-      return Fail(ErrorCode::kUnsupported, place, ": the schema becomes larger than the limit of ",
-                  kMaxRules, " rules and ", kMaxNodes, " nodes");
+      return Fail(ErrorCode::kUnsupported, place(),
+                  ": the schema becomes larger than the limit of ", kMaxRules, " rules and ",
+                  kMaxNodes, " nodes");
     }
     if (std::chrono::steady_clock::now() - begin > kMaxTime) {
-      return Fail(ErrorCode::kUnsupported, place, ": the schema takes longer than ",
+      return Fail(ErrorCode::kUnsupported, place(), ": the schema takes longer than ",
                   kMaxTime.count(), " s to compile");
     }
   }
@@ -110,9 +148,8 @@ Status SchemaCompiler::Fill(uint32_t rule, const SchemaConj& conj) {
   return {};
 }
 
-Status SchemaCompiler::AddCase(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
-  if (c.values) return AddValues(c, end, ways);
-  // An obstacle counts where a value of its type is still possible.
+// An obstacle counts where a value of its type is still possible.
+Status SchemaCompiler::CheckObstacles(const SchemaCase& c) {
   for (const SchemaCase::Obstacle& obstacle : c.obstacles) {
     if ((c.types & obstacle.types) == 0) continue;
     SchemaCase only = c;
@@ -120,16 +157,23 @@ Status SchemaCompiler::AddCase(const SchemaCase& c, NodeId end, std::vector<Node
     if (cases_.IsEmpty(only, 2)) continue;
     return Fail(ErrorCode::kUnsupported, obstacle.message);
   }
+  return {};
+}
+
+Status SchemaCompiler::AddCase(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
+  if (c.values) return AddValues(c, end, ways);
+  GEMMA3_CHECK_OK(CheckObstacles(c));
   const auto is_excluded = [&](Kind kind, bool boolean) {
     return std::any_of(c.excluded.begin(), c.excluded.end(), [&](uint32_t value) {
       return json_.kind(value) == kind && json_[value].boolean == boolean;
     });
   };
   std::vector<std::string> words;
-  if ((c.types & kNullType) != 0 && !is_excluded(Kind::kNull, false)) words.emplace_back("null");
+  if ((c.types & kNullType) != 0 && !is_excluded(Kind::kNull, false))
+    form_.AppendWord("null", words);
   if ((c.types & kBoolType) != 0) {
-    if (!is_excluded(Kind::kBool, true)) words.emplace_back("true");
-    if (!is_excluded(Kind::kBool, false)) words.emplace_back("false");
+    if (!is_excluded(Kind::kBool, true)) form_.AppendWord("true", words);
+    if (!is_excluded(Kind::kBool, false)) form_.AppendWord("false", words);
   }
   if (!words.empty()) {
     ways.push_back(builder_.Terminal(builder_.Bytes(ByteDfa::AnyOf(std::move(words))), end));
@@ -145,14 +189,15 @@ Status SchemaCompiler::AddCase(const SchemaCase& c, NodeId end, std::vector<Node
     }
   }
   if ((c.types & kArrayType) != 0) GEMMA3_CHECK_OK(AddArray(c, end, ways));
-  if ((c.types & kObjectType) != 0) GEMMA3_CHECK_OK(AddObject(c, end, ways));
+  if ((c.types & kObjectType) != 0) GEMMA3_CHECK_OK(AddObject(c, false, end, ways));
   return {};
 }
 
 NodeId SchemaCompiler::Value(uint32_t node, NodeId next) {
   const OrderedJsonNode& value = json_[node];
   if (value.kind != Kind::kArray && value.kind != Kind::kObject) {
-    std::vector<std::string> texts = {json_.Dump(node)};
+    std::vector<std::string> texts;
+    form_.AppendWord(json_.Dump(node), texts);
     // 1.0 is also written 1.
     if (value.kind == Kind::kNumber) {
       if (const auto number = Decimal::Parse(value.text); number && number->IsInteger()) {
@@ -190,7 +235,7 @@ Status SchemaCompiler::AddValues(const SchemaCase& c, NodeId end, std::vector<No
     if (number && number->IsInteger()) scalars.push_back(number->ToText());
     // An integer is written without a point.
     if (!number || !number->IsInteger() || (c.types & kFractionType) != 0) {
-      scalars.push_back(json_.Dump(node));
+      form_.AppendWord(json_.Dump(node), scalars);
     }
   }
   if (!scalars.empty()) {
@@ -260,47 +305,109 @@ Status SchemaCompiler::AddStrings(const SchemaCase& c, NodeId end, std::vector<N
   return {};
 }
 
+// Where some items have to meet more (contains, and the negation of items), a phase is how many of
+// them there are, as far as that matters: an item is written as one of them, or as another one.
 Status SchemaCompiler::AddArray(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
   if (c.unique != kNone && c.max_items > 1) return AddUniqueArray(c, end, ways);
-  const uint32_t prefix = std::min(cases_.FirstFreeItem(c), c.max_items);
   const uint32_t place = PlaceOf(c);
+  const bool has_some = !c.some_items.empty();
+  const SchemaCase::SomeItems some =
+      has_some ? c.some_items[0] : SchemaCase::SomeItems{0, kNever, 0, kNoLimit};
+  const uint32_t top = some.most == kNoLimit ? some.least : some.most;
+  if (c.some_items.size() > 1 || top > SchemaCases::kMaxSomeItems) {
+    SchemaCase arrays = c;
+    arrays.types = kArrayType;
+    if (cases_.IsEmpty(arrays, 2)) return {};
+    return Fail(ErrorCode::kUnsupported, json_.Pointer(place),
+                ": \"contains\" twice for one array, or for more than ", SchemaCases::kMaxSomeItems,
+                " items, is not supported (the negation of \"items\" counts as one); remove it, or "
+                "check it after generation");
+  }
+  const uint32_t prefix = std::min(std::max(cases_.FirstFreeItem(c), some.from), c.max_items);
   const uint32_t rule = builder_.AddRule();
   const NodeId done = builder_.Return();
   const NodeId close = builder_.Terminal(form_.close_bracket(), done);
-  // Items behind the prefix are counted from 0.
+  const auto missing = [&](uint32_t phase) { return phase < some.least ? some.least - phase : 0; };
+  // How the item at `index` may be written, and the phase behind it.
+  struct Way {
+    uint32_t rule, phase;
+  };
+  const auto ways_of = [&](uint32_t index, uint32_t phase, std::vector<Way>& out) -> Status {
+    const SchemaConj item = cases_.Item(c, index);
+    const bool counts = has_some && index >= some.from;
+    if (counts && phase < top) {
+      GEMMA3_TRY(const uint32_t one, RuleFor(SchemaCases::With(item, some.literal), place));
+      out.push_back({one, phase + 1});
+    }
+    const bool is_other = counts && some.most != kNoLimit;
+    GEMMA3_TRY(const uint32_t other,
+               RuleFor(is_other ? SchemaCases::With(item, some.literal ^ 1) : item, place));
+    out.push_back({other, phase});
+    return {};
+  };
+
+  // Items behind the prefix are counted from 0. begin[phase] writes one and what follows.
   const uint32_t least = c.min_items > prefix ? c.min_items - prefix : 0;
   const uint32_t most = c.max_items == kNoLimit ? kNoLimit : c.max_items - prefix;
-  NodeId item = builder_.Fail();
+  std::vector<NodeId> begin(top + 1, builder_.Fail());
   if (most > 0) {
-    GEMMA3_TRY(const uint32_t free_rule, RuleFor(cases_.Item(c, prefix), place));
-    const NodeId behind = builder_.Reserve(1);
-    item = builder_.Call(free_rule, behind);
+    const NodeId behind = builder_.Reserve(top + 1);
     const bool counts = least > 0 || most != kNoLimit;
-    const NodeId more = builder_.Terminal(form_.comma(), item);
-    if (counts) {
-      builder_.SetCounts(rule, least, most);
-      const NodeId may_close = builder_.Count(NodeKind::kCountAtLeast, least, close);
-      const NodeId may_go_on =
-          most == kNoLimit ? more : builder_.Count(NodeKind::kCountBelow, most, more);
-      const NodeId choice = builder_.Alt({may_close, may_go_on});
-      builder_.SetNode(
-          behind,
-          {.kind = NodeKind::kCountUp, .a = most == kNoLimit ? least : most, .next = choice});
-    } else {
-      builder_.SetAlt(behind, {close, more});
+    // Bounds that more is compared with than these two are not seen as far away.
+    if (counts)
+      builder_.SetCounts(rule, least, most == kNoLimit ? most : most - std::min(most, top));
+    for (uint32_t phase = 0; phase <= top; ++phase) {
+      std::vector<Way> items;
+      GEMMA3_CHECK_OK(ways_of(prefix, phase, items));
+      std::vector<NodeId> first, further;
+      for (const Way& way : items) {
+        const NodeId item = builder_.Call(way.rule, behind + way.phase);
+        NodeId next = builder_.Terminal(form_.comma(), item);
+        if (most != kNoLimit) {
+          if (missing(way.phase) >= most) continue;  // no room for those
+          next = builder_.Count(NodeKind::kCountBelow, most - missing(way.phase), next);
+        }
+        first.push_back(item);
+        further.push_back(next);
+      }
+      if (!first.empty()) begin[phase] = builder_.Alt(first);
+      if (missing(phase) == 0) {
+        further.insert(further.begin(),
+                       least > 0 ? builder_.Count(NodeKind::kCountAtLeast, least, close) : close);
+      }
+      if (!counts) {
+        builder_.SetAlt(behind + phase, further);
+        continue;
+      }
+      builder_.SetNode(behind + phase, {.kind = NodeKind::kCountUp,
+                                        .a = most == kNoLimit ? least : most,
+                                        .next = builder_.Alt(further)});
     }
   }
   // The prefix from its end: behind item i there are i + 1 items.
   for (uint32_t i = prefix; i-- > 0;) {
-    std::vector<NodeId> behind;
-    if (i + 1 >= c.min_items) behind.push_back(close);
-    if (i + 1 < c.max_items) behind.push_back(builder_.Terminal(form_.comma(), item));
-    GEMMA3_TRY(const uint32_t item_rule, RuleFor(cases_.Item(c, i), place));
-    item = builder_.Call(item_rule, behind.empty() ? builder_.Fail() : builder_.Alt(behind));
+    std::vector<NodeId> behind(top + 1), here(top + 1);
+    for (uint32_t phase = 0; phase <= top; ++phase) {
+      std::vector<NodeId> choice;
+      if (i + 1 >= c.min_items && missing(phase) == 0) choice.push_back(close);
+      if (i + 1 < c.max_items) choice.push_back(builder_.Terminal(form_.comma(), begin[phase]));
+      behind[phase] = choice.empty() ? builder_.Fail() : builder_.Alt(choice);
+    }
+    for (uint32_t phase = 0; phase <= top; ++phase) {
+      std::vector<Way> items;
+      GEMMA3_CHECK_OK(ways_of(i, phase, items));
+      std::vector<NodeId> choice;
+      for (const Way& way : items) choice.push_back(builder_.Call(way.rule, behind[way.phase]));
+      here[phase] = builder_.Alt(choice);
+    }
+    begin = std::move(here);
   }
   std::vector<NodeId> inside;
-  if (c.max_items > 0) inside.push_back(item);
-  if (c.min_items == 0) inside.push_back(builder_.Terminal(form_.bare_bracket(), done));
+  if (c.max_items > 0) inside.push_back(begin[0]);
+  if (c.min_items == 0 && missing(0) == 0) {
+    inside.push_back(builder_.Terminal(form_.bare_bracket(), done));
+  }
+  if (inside.empty()) return {};
   builder_.SetEntry(rule, builder_.Terminal(form_.open_bracket(), builder_.Alt(inside)));
   ways.push_back(builder_.Call(rule, end));
   return {};
@@ -313,6 +420,7 @@ Status SchemaCompiler::AddUniqueArray(const SchemaCase& c, NodeId end, std::vect
                 "; remove it, or check it after generation");
   };
   if (cases_.FirstFreeItem(c) > 0) return refuse("beside items by place");
+  if (!c.some_items.empty()) return refuse("beside contains");
   GEMMA3_TRY(const SchemaCases::Cases item_cases,
              cases_.Of(cases_.Item(c, 0), options_.infer_type));
   // All values one by one.
@@ -499,7 +607,14 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
   return {};
 }
 
-Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways) {
+// keywords: as the arguments of a Python call, and not as an object of JSON.
+Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
+                                 std::vector<NodeId>& ways) {
+  const JsonGrammar::Brackets brackets = keywords ? form_.Of('(', ')') : form_.braces();
+  const uint32_t colon = keywords ? builder_.Literal("=") : form_.colon();
+  const auto spell = [&](const std::string& name) { return keywords ? name : QuoteJson(name); };
+  // A name that cannot be written is one that no member can have.
+  const auto can_write = [&](const std::string& name) { return !keywords || IsWord(name); };
   const uint32_t place = PlaceOf(c);
   // Listed names in the order of the schema.
   std::vector<std::string> names;
@@ -523,7 +638,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   for (const std::string& name : c.required) {
     if (!known.insert(name).second) continue;
     GEMMA3_TRY(const SchemaConj conj, cases_.Member(c, name));
-    if (conj == SchemaConj{kNever}) return {};
+    if (conj == SchemaConj{kNever} || !can_write(name)) return {};
     if (loose.size() == kMaxLooseNames) {
       return Fail(ErrorCode::kUnsupported, json_.Pointer(place), ": more than ", kMaxLooseNames,
                   " names are required that are no properties; list them");
@@ -535,7 +650,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   }
   excluded.insert(excluded.end(), c.forbidden.begin(), c.forbidden.end());
   std::vector<Extra> extras;
-  GEMMA3_CHECK_OK(FindExtras(c, excluded, extras));
+  if (!keywords) GEMMA3_CHECK_OK(FindExtras(c, excluded, extras));
   for (auto it = extras.begin(); it != extras.end();) {
     const uint32_t count = it->names->Count(it->names->start());
     if (count > kMaxLooseNames - loose.size()) {
@@ -551,7 +666,8 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   std::vector<uint8_t> required(n, 0);
   for (uint32_t i = 0; i < n; ++i) {
     required[i] = c.Requires(names[i]) ? 1 : 0;
-    GEMMA3_TRY(const SchemaConj conj, cases_.Member(c, names[i]));
+    GEMMA3_TRY(SchemaConj conj, cases_.Member(c, names[i]));
+    if (!can_write(names[i])) conj = {kNever};
     GEMMA3_TRY(rules[i], RuleFor(conj, place));
   }
   std::vector<uint32_t> extra_rules, extra_names;
@@ -571,7 +687,9 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
   }
   const uint32_t rule = builder_.AddRule();
   const NodeId done = builder_.Return();
-  const uint32_t key_set = n > 0 ? builder_.AddKeySet(names) : 0;
+  std::vector<std::string> spelled;
+  for (const std::string& name : names) spelled.push_back(spell(name));
+  const uint32_t key_set = n > 0 ? builder_.AddKeySet(spelled) : 0;
   // next_required[k]: the first required name from k on, or n.
   std::vector<uint32_t> next_required(n + 1, n);
   for (uint32_t k = n; k-- > 0;) next_required[k] = required[k] != 0 ? k : next_required[k + 1];
@@ -598,16 +716,16 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
       std::vector<NodeId> begin;
       for (uint32_t i = 0; i < loose.size(); ++i) {
         const NodeId value = builder_.Call(loose[i].rule, behind_of(n, after));
-        const NodeId key = builder_.Terminal(builder_.Literal(QuoteJson(loose[i].name)),
-                                             builder_.Terminal(form_.colon(), value));
+        const NodeId key = builder_.Terminal(builder_.Literal(spell(loose[i].name)),
+                                             builder_.Terminal(colon, value));
         const bool is_required = (loose_required >> i & 1) != 0;
         begin.push_back(
             missing(is_required ? room : room - 1, builder_.Count(NodeKind::kTake, i, key)));
       }
       for (size_t i = 0; i < extra_rules.size(); ++i) {
         const NodeId value = builder_.Call(extra_rules[i], behind_of(n, after));
-        begin.push_back(missing(
-            room - 1, builder_.Terminal(extra_names[i], builder_.Terminal(form_.colon(), value))));
+        begin.push_back(
+            missing(room - 1, builder_.Terminal(extra_names[i], builder_.Terminal(colon, value))));
       }
       if (!begin.empty()) others = builder_.Alt(begin);
     }
@@ -617,8 +735,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
       for (uint32_t i = 0; i < n; ++i) {
         NodeId next = behind_of(i + 1, after);
         next = builder_.Call(rules[i], next);
-        builder_.SetNode(values + i,
-                         {.kind = NodeKind::kTerminal, .a = form_.colon(), .next = next});
+        builder_.SetNode(values + i, {.kind = NodeKind::kTerminal, .a = colon, .next = next});
       }
     }
     for (uint32_t k = n + 1; k-- > 0;) {
@@ -633,18 +750,18 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, NodeId end, std::vector<No
       if (written == 0) {
         if (k > 0) continue;
         if (may_close) {
-          begin.push_back(missing(0, builder_.Terminal(form_.bare_brace(), done)));
+          begin.push_back(missing(0, builder_.Terminal(brackets.bare, done)));
         }
         first_names = begin.empty() ? builder_.Fail() : builder_.Alt(begin);
         continue;
       }
       std::vector<NodeId> choice;
-      if (may_close) choice.push_back(missing(0, builder_.Terminal(form_.close_brace(), done)));
+      if (may_close) choice.push_back(missing(0, builder_.Terminal(brackets.close, done)));
       if (!begin.empty()) choice.push_back(builder_.Terminal(form_.comma(), builder_.Alt(begin)));
       if (!choice.empty()) builder_.SetAlt(behind_of(k, written), choice);
     }
   }
-  builder_.SetEntry(rule, builder_.Terminal(form_.open_brace(), first_names));
+  builder_.SetEntry(rule, builder_.Terminal(brackets.open, first_names));
   ways.push_back(builder_.Call(rule, end));
   return {};
 }

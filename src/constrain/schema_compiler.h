@@ -24,10 +24,22 @@ class SchemaCompiler {
   static constexpr size_t kMaxRules = 50000;
   static constexpr size_t kMaxNodes = 2'000'000;
 
-  SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options);
+  // python: values are written as JsonGrammar has it.
+  SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options,
+                 bool python = false);
 
   // Errors: see JsonSchema::Compile.
   Result<std::shared_ptr<const CompiledGrammar>> Compile();
+
+  // ---- For a grammar around several schemas
+  // The rule for the objects that meet the schema at `node`. keywords: as the arguments of a Python
+  // call, name=value in parentheses; without members whose names are no words.
+  Result<uint32_t> ObjectRule(uint32_t node, bool keywords);
+  GrammarBuilder& builder() { return builder_; }
+  JsonGrammar& form() { return form_; }
+  // Makes what these rules refer to, and the grammar whose root is `root`.
+  Result<std::shared_ptr<const CompiledGrammar>> Finish(uint32_t root);
+
   const std::vector<std::string>& remarks() const { return cases_.remarks(); }
   bool relaxed() const { return cases_.relaxed(); }
 
@@ -41,7 +53,8 @@ class SchemaCompiler {
   Status AddStrings(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
   Status AddArray(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
   Status AddUniqueArray(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
-  Status AddObject(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
+  Status AddObject(const SchemaCase& c, bool keywords, NodeId end, std::vector<NodeId>& ways);
+  Status CheckObstacles(const SchemaCase& c);
   // The node that writes the value and goes on to `next`.
   NodeId Value(uint32_t node, NodeId next);
   // Names beyond the listed ones, divided by what their values have to meet.

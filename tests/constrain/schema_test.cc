@@ -155,16 +155,19 @@ TEST(JsonSchema, NamesTheKeywordItCannotEnforce) {
   const struct {
     const char *schema, *pointer, *word;
   } cases[] = {
-      {R"({"properties":{"t":{"contains":{"type":"null"},"type":"array"}}})", "#/properties/t",
+      {R"({"properties":{"t":{"contains":{"type":"null"},"minContains":99,"type":"array"}}})",
+       "#/properties/t", "contains"},
+      {R"({"type":"array","contains":{"const":1},"allOf":[{"contains":{"const":2}}]})", "#/allOf/0",
        "contains"},
       {R"({"items":{"$dynamicRef":"#x"}})", "#/items", "$dynamicRef"},
       {R"({"allOf":[{}],"unevaluatedProperties":false})", "#", "unevaluatedProperties"},
       {R"({"type":"array","uniqueItems":true,"items":{}})", "#", "uniqueItems"},
-      {R"({"type":"string","format":"regex"})", "#", "format"},
+      {R"({"not":{"format":"regex"},"type":"string"})", "#/not", "format"},
+      {R"({"oneOf":[{"additionalProperties":{"type":"null"}},{"type":"object"}]})", "#/oneOf/0",
+       "additionalProperties"},
       {R"({"properties":{"p":{"type":"string","pattern":"a(?=b)c"}}})", "#/properties/p/pattern",
        "look-ahead"},
       {R"({"$ref":"http://example.com/other.json"})", "#/$ref", "another document"},
-      {R"({"oneOf":[{"items":{"type":"null"}},{"type":"array"}]})", "#/oneOf/0", "items"},
       {R"({"type":"number","multipleOf":1.23456789})", "#", "multiples"},
   };
   for (const auto& c : cases) {
@@ -173,7 +176,68 @@ TEST(JsonSchema, NamesTheKeywordItCannotEnforce) {
     EXPECT_NE(message.find(c.word), std::string::npos) << message;
   }
   // Where its type is excluded, it does not matter.
-  CheckVectors({{R"({"type":"string","contains":{}})", {R"("a")"}, {"[]"}}});
+  CheckVectors({{R"({"type":"string","contains":{"$dynamicRef":"#x"}})", {R"("a")"}, {"[]"}}});
+}
+
+TEST(JsonSchema, CountsItemsThatMeetMore) {
+  CheckVectors({
+      {R"({"contains":{"type":"null"}})",
+       {"[null]", "[1,null]", "[null,null,2]", "3"},
+       {"[]", "[1]", "[1,[null]]"}},
+      {R"({"type":"array","items":{"type":["integer","null"]},"contains":{"minimum":5},
+           "minContains":2,"maxContains":3,"maxItems":5})",
+       {"[5,6]", "[1,7,null,8]", "[null,null]", "[5,5,5,1,1]", "[null,1,2,5]"},
+       {"[5]", "[1,2,3]", "[5,6,7,8]", "[5,null,1,2,3,4]", "[null,null,null,null]"}},
+      {R"({"type":"array","prefixItems":[{"type":"integer"},{"type":"string"}],
+           "contains":{"const":1}})",
+       {"[1]", R"([2,"a",1])", R"([1,"a"])", R"([2,"1",3,1])"},
+       {"[]", "[2]", R"([2,"a"])", "[true]", R"([2,1])"}},
+      {R"({"type":"array","contains":{"const":1},"minContains":0,"maxContains":1})",
+       {"[]", "[1]", "[1,2]", "[2,3]"},
+       {"[1,1]", "[1,2,1]", "[1,1.0]"}},
+      {R"({"type":"array","contains":{"const":1},"minContains":0})", {"[]", "[1,1]"}, {"{}"}},
+      {R"({"type":"array","contains":{"const":1},"minItems":3,"maxItems":3})",
+       {"[1,2,3]", "[2,3,1]", "[1,1,1]"},
+       {"[1,2]", "[2,3,4]", "[1,2,3,4]"}},
+      // The negation of items: some item does not meet it.
+      {R"({"type":"array","not":{"items":{"type":"integer"}}})",
+       {R"(["a"])", "[1,true]", "[null,2]"},
+       {"[]", "[1]", "[1,2]"}},
+      {R"({"oneOf":[{"items":{"type":"integer"}},{"type":"array","maxItems":2}]})",
+       {"[1,2,3]", R"(["a"])", R"([1,"a"])", "3"},
+       {"[]", "[1]", "[1,2]", R"([1,"a",2])"}},
+      {R"({"type":"array","not":{"contains":{"type":"null"}}})",
+       {"[]", "[1]"},
+       {"[null]", "[1,null]"}},
+  });
+}
+
+TEST(JsonSchema, TellsClosedObjectsApart) {
+  CheckVectors({
+      {R"({"oneOf":[{"type":"object","properties":{"a":{"type":"integer"}},
+                     "additionalProperties":false},
+                    {"type":"object","properties":{"b":{"type":"integer"}},
+                     "additionalProperties":false}]})",
+       {R"({"a":1})", R"({"b":1})"},
+       {"{}", R"({"a":1,"b":1})", R"({"c":1})", R"({"a":"x"})"}},
+      {R"({"type":"object","properties":{"x1":{},"y":{}},"additionalProperties":false,
+           "not":{"patternProperties":{"^x":{"type":"integer"}}}})",
+       {R"({"x1":"a"})", R"({"x1":null,"y":1})"},
+       {"{}", R"({"x1":1})", R"({"y":"a"})"}},
+      {R"({"type":"object","properties":{"a":{},"bcd":{}},"additionalProperties":false,
+           "not":{"propertyNames":{"maxLength":2}}})",
+       {R"({"bcd":1})", R"({"a":1,"bcd":1})"},
+       {"{}", R"({"a":1})"}},
+  });
+}
+
+TEST(JsonSchema, WritesRegularExpressionsAndTemplates) {
+  CheckVectors({{R"({"type":"string","format":"regex"})",
+                 {R"("^[a-z]+(-\\d{2})*$")", R"("")", R"("a|b?")", R"("[^0-9_-]\\.")"},
+                 {R"("(")", R"("a**")", R"("[z-a]")", R"("\\")", R"("^*")", R"("a{")"}},
+                {R"({"type":"string","format":"uri-template"})",
+                 {R"("/a/{id}{?q,page*}")", R"("{+x:3}")"},
+                 {R"("{")", R"("{}")", R"("a b")"}}});
 }
 
 TEST(JsonSchema, SaysWhatIsNoSchema) {
@@ -208,7 +272,8 @@ TEST(JsonSchema, SaysWhatIsNoSchema) {
 
 TEST(JsonSchema, NamesWhatLenientLeavesOut) {
   const auto schema = JsonSchema::Compile(
-      R"({"type":"array","contains":{"const":1},"items":{"type":"string","pattern":"(?=a)b"}})",
+      R"({"type":"array","contains":{"const":"b"},"minContains":40,
+          "items":{"type":"string","pattern":"(?=a)b"}})",
       {.lenient = true});
   ASSERT_TRUE(schema.has_value()) << schema.error().message;
   EXPECT_TRUE(schema->relaxed());
