@@ -36,9 +36,9 @@ enum class ToolStyle {
 // change from turn to turn without computing the prompt anew.
 struct ToolChoice {
   enum class Mode {
-    kAuto,      // the model decides
+    kAuto,      // the model decides; a call that it has begun is held to the tool's schema
     kNone,      // no call: what looks like one is text
-    kRequired,  // one call at least, and nothing else
+    kRequired,  // one call at least, and nothing else; in the style that is asked for
   };
   Mode mode = Mode::kAuto;
   std::vector<std::string> names = {};  // which tools may be called; empty: all
@@ -66,7 +66,9 @@ struct ToolCall {
   std::string id = {};           // "call_" and 24 letters or digits; unique in a conversation
   std::string name;              // of a tool that was offered
   std::string arguments = "{}";  // always an object as valid JSON text, without blanks. Numbers are
-                                 // spelled as the model wrote them. Not checked with the schema.
+                                 // spelled as the model wrote them. They meet the tool's schema
+                                 // but for what cannot be enforced (src/constrain/README.md), and
+                                 // for calls in a form that is read and not enforced: check them.
   bool operator==(const ToolCall&) const = default;
 };
 

@@ -24,6 +24,12 @@ std::string_view CallReader::open_call() const {
   return begun ? std::string_view(held_).substr(attempt_->begin - base_) : std::string_view();
 }
 
+CallReader::OpenUnit CallReader::open_unit() const {
+  if (!attempt_ || !attempt_->unit || !attempt_->unit->begun()) return {};
+  const size_t begin = attempt_->unit_begin;
+  return {begin, std::string_view(held_).substr(begin - base_)};
+}
+
 void CallReader::Feed(std::string_view text, std::string& out) {
   held_ += text;
   Run(out);
@@ -113,6 +119,7 @@ bool CallReader::Step(Attempt& attempt, char c) {
       attempt.separated = false;
       attempt.phase = Phase::kUnit;
       attempt.unit.emplace(tools_);
+      attempt.unit_begin = at_;
       return StepUnit(attempt, c);
   }
   return false;

@@ -53,6 +53,13 @@ class CallReader {
   // While a tool is being called, and until it is certain that the call counts: the answer from the
   // call's beginning on, fence included. Empty elsewhere. Valid until the next Feed or Flush.
   std::string_view open_call() const;
+  // Of these, the unit (call_unit.h) that is being written, where it has named its tool: where it
+  // begins in the answer, and its text. No text where there is none. Valid as above.
+  struct OpenUnit {
+    size_t begin = 0;
+    std::string_view text = {};
+  };
+  OpenUnit open_unit() const;
 
  private:
   enum class Fence { kNone, kPlain, kJson, kPython, kToolCode };
@@ -80,6 +87,7 @@ class CallReader {
     bool separated = false;  // by a comma or semicolon behind the last unit
     CallLexer lexer = {};
     std::optional<CallUnit> unit = {};
+    size_t unit_begin = 0;
     std::vector<ReadCall> calls = {};
     Mark if_text_follows = {};  // what counts then
     Mark if_answer_ends = {};

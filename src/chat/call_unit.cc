@@ -64,7 +64,7 @@ CallUnit::Status CallUnit::Push(const CallToken& token) {
     case State::kListFirst:
       if (token.Is('{')) {
         state_ = State::kJson;
-        call_depth_ = 2;
+        call_depth_ = name_depth_ = 2;
         (void)value_.Push({Kind::kPunctuation, "["});
         return value_.Push(token);
       }
@@ -195,6 +195,15 @@ CallUnit::Status CallUnit::PushJson(const CallToken& token) {
       if (token.kind != Kind::kString || tools_.Callable(token.text) == nullptr) {
         return Status::kBad;
       }
+      begun_ = true;
+    }
+  }
+  // What is around a call leads to it by one key after the other, the first in its object.
+  if (!begun_ && value_.depth() == name_depth_) {
+    const auto key = value_.AtValueOf();
+    if (key == "function" || key == "tool_call") ++name_depth_;
+    if (key == "tool_calls") name_depth_ += 2;
+    if (key == "name" && token.kind == Kind::kString && tools_.Callable(token.text) != nullptr) {
       begun_ = true;
     }
   }

@@ -92,6 +92,7 @@ class CallUnit {
 
   CallValue value_;        // of that argument, or the whole unit where it is JSON
   size_t call_depth_ = 1;  // kJson: where the members of a call are
+  size_t name_depth_ = 1;  // and where its name is: deeper inside of "function" or "tool_calls"
 };
 
 }  // namespace gemma3

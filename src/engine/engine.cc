@@ -10,12 +10,12 @@
 #include "src/base/bytes_text.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
-#include "src/engine/call_constraint.h"
 #include "src/engine/engine_state.h"
 #include "src/engine/memory_plan.h"
 #include "src/engine/prompt_cache.h"
 #include "src/engine/prompt_plan.h"
 #include "src/engine/state_identity.h"
+#include "src/generate/call_constraint.h"
 
 namespace gemma3 {
 
@@ -62,22 +62,45 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
                                    std::shared_ptr<const std::atomic<bool>> also_stop) {
   GEMMA3_TRY(const Tokenizer* tokenizer, engine->model.tokenizer());
   GenerationOptions own = options;
+  std::shared_ptr<const CallConstraints> calls;
   if (!own.constraint && prompt.tools) {
-    GEMMA3_TRY(own.constraint,
-               ConstraintOfCalls(options.tools, *prompt.tools, engine->model.config()));
+    const bool marked =
+        engine->model.config().chat_template.kind == ChatTemplateKind::kFunctionGemma;
+    const ToolChoice::Mode mode = options.tools.choice.mode;
+    if (mode == ToolChoice::Mode::kRequired && marked) {
+      return Fail(ErrorCode::kUnsupported,
+                  "FunctionGemma writes calls with marks that are no text: it cannot be made to "
+                  "call, only asked to (tool choice auto)");
+    }
+    if (!marked && mode != ToolChoice::Mode::kNone) calls = engine->CallsOf(prompt.tools);
+    if (mode == ToolChoice::Mode::kRequired) {
+      GEMMA3_TRY(own.constraint, calls->Required());
+    }
   }
-  const ConstraintVocabulary* vocabulary =
-      own.constraint ? &engine->vocabulary.Get(*tokenizer) : nullptr;
   PromptPlan kept;
   if (!engine->options.session.prompt_cache_folder.empty()) kept = prompt;
   GEMMA3_TRY(std::shared_ptr<Request> request,
              Request::Create(engine->model.config(), *tokenizer, own, kind, std::move(prompt),
-                             engine->options.context, vocabulary, std::move(also_stop)));
+                             engine->options.context, engine->vocabulary, std::move(calls),
+                             std::move(also_stop)));
   if (!engine->InCallback()) FindInPromptCache(*engine, kept, options.cache_salt);
   auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
   const std::scoped_lock lock(engine->mutex);
   engine->inbox.push_back(std::move(request));
   return Ticket(std::move(impl));
+}
+
+std::shared_ptr<const CallConstraints> EngineState::CallsOf(
+    const std::shared_ptr<const ToolSet>& tools) {
+  constexpr size_t kMost = 4;
+  const std::scoped_lock lock(calls_mutex);
+  auto known = std::ranges::find_if(calls, [&](const auto& some) { return some->AreOf(*tools); });
+  if (known == calls.end()) {
+    if (calls.size() == kMost) calls.pop_back();
+    known = calls.insert(calls.end(), std::make_shared<const CallConstraints>(tools));
+  }
+  std::rotate(calls.begin(), known, known + 1);
+  return calls.front();
 }
 
 const StateIdentity& EngineState::Identity() {

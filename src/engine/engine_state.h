@@ -99,7 +99,11 @@ struct EngineState {
   const std::unique_ptr<ModelDraft> draft;
   Scheduler scheduler;
 
+  // What calls of these tools have to meet. Latest first.
+  std::shared_ptr<const CallConstraints> CallsOf(const std::shared_ptr<const ToolSet>& tools);
   const LazyConstraintVocabulary vocabulary;
+  std::mutex calls_mutex;
+  std::vector<std::shared_ptr<const CallConstraints>> calls;
   std::once_flag identified;
   StateIdentity identity;
 

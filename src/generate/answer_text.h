@@ -63,6 +63,10 @@ class AnswerText {
            : marked_calls_ ? marked_calls_->calls()
                            : std::vector<ToolCall>();
   }
+  // The call that is being written as text (CallReader::open_unit).
+  CallReader::OpenUnit open_unit() const {
+    return calls_ ? calls_->open_unit() : CallReader::OpenUnit();
+  }
   std::string thought() const { return thought_.Thought(); }
   // Final after Finish.
   size_t tokens_before_answer() const { return thought_.tokens_before_answer(); }

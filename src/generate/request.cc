@@ -2,6 +2,7 @@
 #include "src/generate/request.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -58,7 +59,8 @@ bool Outbox::empty() const {
 
 Result<std::shared_ptr<Request>> Request::Create(
     const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
-    PromptKind kind, PromptPlan prompt, size_t context, const ConstraintVocabulary* vocabulary,
+    PromptKind kind, PromptPlan prompt, size_t context, const LazyConstraintVocabulary& vocabulary,
+    std::shared_ptr<const CallConstraints> calls,
     std::shared_ptr<const std::atomic<bool>> also_stop) {
   const size_t prompt_tokens = prompt.layout.ids.size();
   if (prompt_tokens >= context) {
@@ -91,9 +93,11 @@ Result<std::shared_ptr<Request>> Request::Create(
   }
   std::shared_ptr<Request> request(new Request(
       config, tokenizer, options, context, vocab_limit, std::move(marks.stop), std::move(sampler),
-      std::move(stops), std::move(prompt.tools), call_marks, prompt_tokens, std::move(also_stop)));
+      std::move(stops), std::move(prompt.tools), call_marks, prompt_tokens, vocabulary,
+      options.constraint ? nullptr : std::move(calls), std::move(also_stop)));
   if (options.constraint) {
-    request->constraint_ = std::make_unique<ConstraintMatcher>(*options.constraint, vocabulary);
+    request->constraint_ =
+        std::make_unique<ConstraintMatcher>(*options.constraint, &vocabulary.Get(tokenizer));
   }
   TokenSequence& sequence = request->sequence_;
   sequence.ids = std::move(prompt.layout.ids);
@@ -114,7 +118,9 @@ Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
                  const GenerationOptions& options, size_t context, size_t vocab_limit,
                  std::vector<TokenId> stop_tokens, Sampler sampler, StopStrings stops,
                  std::shared_ptr<const ToolSet> tools, const std::optional<CallMarks>& marks,
-                 size_t prompt_tokens, std::shared_ptr<const std::atomic<bool>> also_stop)
+                 size_t prompt_tokens, const LazyConstraintVocabulary& vocabulary,
+                 std::shared_ptr<const CallConstraints> calls,
+                 std::shared_ptr<const std::atomic<bool>> also_stop)
     : config_(config),
       tokenizer_(tokenizer),
       options_(options),
@@ -124,6 +130,8 @@ Request::Request(const ModelConfig& config, const Tokenizer& tokenizer,
       sampler_(std::move(sampler)),
       text_(tokenizer, std::move(stops), options.show_thought, std::move(tools), marks,
             sampler_.seed() + (uint64_t{prompt_tokens} << 40)),
+      vocabulary_(vocabulary),
+      calls_(std::move(calls)),
       also_stop_(std::move(also_stop)),
       prompt_tokens_(prompt_tokens) {
   result_.seed = sampler_.seed();
@@ -183,10 +191,18 @@ void Request::AddPlace(size_t place) {
 
 Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* model) {
   const size_t begin = cache->size();
-  guesses_ = wanted_ = 0;
+  guesses_ = 0;
+  wanted_.clear();
   if (stage == Stage::kPrompt) {
-    const size_t end = PieceEnd(sequence_, begin, most, must);
-    wanted_ = end == prompt_tokens_ ? 1 : 0;
+    size_t end = PieceEnd(sequence_, begin, most, must);
+    if (end == prompt_tokens_ && !begun_) {
+      // What the answer has to begin with goes along.
+      begun_ = true;
+      GEMMA3_CHECK_OK(TakeForced());
+      if (stage == Stage::kFinished) return BatchPart{&*cache, {}, sequence_.images};
+      end = PieceEnd(sequence_, begin, most, must);
+    }
+    if (end == sequence_.ids.size()) GEMMA3_CHECK_OK(WantLogits());
     return BatchPart{&*cache, std::span(sequence_.ids).subspan(begin, end - begin),
                      sequence_.images};
   }
@@ -210,8 +226,87 @@ Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* 
     }
     guesses_ = rows_.size() - before;
   }
-  wanted_ = 1 + guesses_;
+  GEMMA3_CHECK_OK(WantLogits());
   return BatchPart{&*cache, rows_, sequence_.images};
+}
+
+namespace {
+
+// The tokens that `constraint` leaves no choice about, which it goes on by: runs of bytes that are
+// cut as the tokenizer cuts them, and single tokens.
+Status GoOnForced(ConstraintMatcher& constraint, std::vector<TokenId>* tokens) {
+  tokens->clear();
+  std::vector<TokenId> run;
+  for (;;) {
+    GEMMA3_CHECK_OK(constraint.Forced(&run));
+    if (run.empty()) {
+      if (constraint.MayEnd()) return {};
+      GEMMA3_TRY(const TokenMask* allowed, constraint.Allowed());
+      if (!allowed->is_list() || allowed->count() != 1) return {};
+      run.assign(allowed->list().begin(), allowed->list().end());
+    }
+    for (const TokenId id : run) {
+      GEMMA3_TRY(const bool taken, constraint.Accept(id));
+      if (!taken) return Fail(ErrorCode::kInternal, "a forced token is not allowed");
+      tokens->push_back(id);
+    }
+  }
+}
+
+}  // namespace
+
+Result<Request::LogitsWanted> Request::WantedBy(ConstraintMatcher& constraint) const {
+  LogitsWanted wanted;
+  GEMMA3_TRY(const TokenMask* allowed, constraint.Allowed());
+  if (!allowed->is_list()) return wanted;
+  wanted.all = false;
+  wanted.tokens.assign(allowed->list().begin(), allowed->list().end());
+  if (constraint.MayEnd()) {
+    wanted.tokens.insert(wanted.tokens.end(), stop_tokens_.begin(), stop_tokens_.end());
+    std::ranges::sort(wanted.tokens);
+    const auto twice = std::ranges::unique(wanted.tokens);
+    wanted.tokens.erase(twice.begin(), twice.end());
+  }
+  std::erase_if(wanted.tokens,
+                [this](TokenId id) { return id < 0 || static_cast<size_t>(id) >= vocab_limit_; });
+  return wanted;
+}
+
+// Row 0 is behind the last token that is certain, the others are behind guesses. What is forced
+// behind a guess is not drawn, so the rows before it need no logits.
+Status Request::WantLogits() {
+  wanted_.assign(1 + guesses_, {});
+  if (!constraint_ || options_.logprobs) return {};
+  GEMMA3_TRY(wanted_[0], WantedBy(*constraint_));
+  if (guesses_ == 0) return {};
+  const std::unique_ptr<ConstraintMatcher> ahead = constraint_->Fork();
+  const std::span<const TokenId> guesses = std::span(rows_).last(guesses_);
+  size_t row = 0;
+  std::vector<TokenId> forced;
+  const auto drop_from = [&](size_t guess) {
+    rows_.resize(rows_.size() - (guesses_ - guess));
+    guesses_ = guess;
+    wanted_.resize(1 + guess);
+  };
+  while (row < guesses.size()) {
+    GEMMA3_TRY(const bool allowed, ahead->Accept(guesses[row]));
+    if (!allowed) return drop_from(row), Status();
+    GEMMA3_CHECK_OK(GoOnForced(*ahead, &forced));
+    ++row;
+    for (const TokenId id : forced) {
+      wanted_[row].all = false;
+      if (row == guesses.size()) return {};
+      if (guesses[row] != id) return drop_from(row), Status();
+      ++row;
+    }
+    if (ahead->MustEnd()) {
+      if (calls_) return {};  // and anything may be said behind the call
+      wanted_[row].all = false;
+      return drop_from(row), Status();
+    }
+    GEMMA3_TRY(wanted_[row], WantedBy(*ahead));
+  }
+  return {};
 }
 
 void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const {
@@ -258,14 +353,20 @@ Status Request::Mask(std::span<float> logits) {
   return {};
 }
 
-Status Request::Draw(std::span<float> logits) {
+Status Request::Draw(size_t row, std::span<float> logits) {
+  const LogitsWanted& wanted = wanted_[row];
+  const bool finite = wanted.all ? AllFinite(logits.first(vocab_limit_))
+                                 : std::ranges::all_of(wanted.tokens, [&](TokenId id) {
+                                     return std::isfinite(logits[static_cast<size_t>(id)]);
+                                   });
+  if (!finite) return std::unexpected(LogitsNotFinite());
   std::optional<TokenLogprobs> note;
   std::vector<float> untouched;
   if (options_.logprobs) {
     NoteLogprobs(logits, note.emplace());
     untouched.assign(logits.begin(), logits.end());
   }
-  if (constraint_) GEMMA3_CHECK_OK(Mask(logits.first(vocab_limit_)));
+  if (constraint_ && wanted.all) GEMMA3_CHECK_OK(Mask(logits.first(vocab_limit_)));
   const TokenId id = sampler_.Sample(logits, sequence_.ids, answer_tokens_);
   if (note) {
     note->chosen.id = id;
@@ -280,23 +381,32 @@ Status Request::Draw(std::span<float> logits) {
       return gemma3::Fail(ErrorCode::kInternal, "no token that may be drawn meets the constraint");
     }
   }
-  if (Accept(id)) GEMMA3_CHECK_OK(TakeForced());
-  return {};
+  if (!Accept(id)) return {};
+  FollowCalls();
+  return TakeForced();
+}
+
+void Request::FollowCalls() {
+  if (!calls_) return;
+  const CallReader::OpenUnit call = text_.open_unit();
+  if (constraint_ && (constraint_->MustEnd() || call.text.empty())) constraint_.reset();
+  if (constraint_ || call.text.empty() || call_begin_ == call.begin) return;
+  call_begin_ = call.begin;
+  constraint_ = calls_->Behind(call.text, vocabulary_.Get(tokenizer_));
 }
 
 Status Request::TakeForced() {
   if (!constraint_) return {};
   std::vector<TokenId> forced;
-  GEMMA3_CHECK_OK(constraint_->Forced(&forced));
+  GEMMA3_CHECK_OK(GoOnForced(*constraint_, &forced));
   for (const TokenId id : forced) {
-    GEMMA3_TRY(const bool allowed, constraint_->Accept(id));
-    if (!allowed) return gemma3::Fail(ErrorCode::kInternal, "a forced token is not allowed");
     if (options_.logprobs) {
       result_.logprobs.push_back({{id, std::string(tokenizer_.TokenBytes(id)), 0}, {}});
     }
     if (!Accept(id)) return {};
   }
   if (!constraint_->MustEnd()) return {};
+  if (calls_) return constraint_.reset(), Status();
   // The end is no choice either; it counts as if it had been drawn.
   result_.tokens = ++answer_tokens_;
   Finish(StopReason::kEndOfTurn);
@@ -325,17 +435,17 @@ bool Request::Accept(TokenId id) {
   return true;
 }
 
-void Request::Take(Rows<float> logits) {
+void Request::Take(std::span<const std::span<float>> logits) {
   if (stage == Stage::kPrompt) {
     const size_t total = prompt_tokens_ - result_.cached_tokens;
-    outbox.Put({Progress::Stage::kPrefill, total - (prompt_tokens_ - cache->size()), total});
-    if (wanted_ == 0) return;
+    const size_t done = std::min(cache->size(), prompt_tokens_) - result_.cached_tokens;
+    outbox.Put({Progress::Stage::kPrefill, done, total});
+    if (logits.empty()) return;
     stage = Stage::kAnswer;
     result_.timings.prefill_seconds = SecondsSince(prompt_begin_);
     answer_begin_ = Clock::now();
-    if (const Status begun = TakeForced(); !begun) return Fail(begun.error());
   }
-  if (wanted_ == 0) return;
+  if (logits.empty()) return;
   // Row 0 is behind the last token that was certain; the others are behind guesses, and count as
   // long as these are what the text has.
   const size_t certain = cache->size() - guesses_;
@@ -347,12 +457,10 @@ void Request::Take(Rows<float> logits) {
     }
     return count;
   };
-  for (size_t row = 0; stage == Stage::kAnswer && row < wanted_;
+  for (size_t row = 0; stage == Stage::kAnswer && row < logits.size();
        row = sequence_.ids.size() - certain) {
     if (certain + row != sequence_.ids.size() || row > right()) break;
-    const std::span<float> values(logits.row(row), logits.cols);
-    if (!AllFinite(values.first(vocab_limit_))) return Fail(LogitsNotFinite());
-    if (const Status drawn = Draw(values); !drawn) return Fail(drawn.error());
+    if (const Status drawn = Draw(row, logits[row]); !drawn) return Fail(drawn.error());
   }
   const size_t accepted = right();
   result_.drafted_tokens += guesses_;
@@ -374,7 +482,8 @@ void Request::Finish(StopReason reason) {
 
 void Request::FinishStopped() {
   const bool late = options_.deadline && Clock::now() >= *options_.deadline;
-  if (result_.tokens == 0) {
+  // What is forced is there before the prompt is; without the model it is no answer.
+  if (result_.tokens == 0 || stage != Stage::kAnswer) {
     return Fail({ErrorCode::kCancelled,
                  late ? "the deadline passed before the answer began" : "cancelled by the caller"});
   }

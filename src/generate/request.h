@@ -22,6 +22,7 @@
 #include "src/constrain/matcher.h"
 #include "src/decode/sampler.h"
 #include "src/generate/answer_text.h"
+#include "src/generate/call_constraint.h"
 #include "src/generate/draft.h"
 #include "src/generate/model_draft.h"
 #include "src/generate/token_sequence.h"
@@ -68,12 +69,14 @@ class Outbox {
 class Request {
  public:
   // Checks the options. What ends the answer depends on the kind of prompt (chat/answer_marks.h).
-  // Tokenizer, configuration and vocabulary must outlive this. also_stop, if not null, stops the
-  // request when set. vocabulary: the tokenizer's; may be null where the options have no
-  // constraint. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
+  // Tokenizer, configuration and vocabulary (the tokenizer's) must outlive this. calls: what calls
+  // have to meet that the model begins by itself; null: nothing. also_stop, if not null, stops the
+  // request when set. Errors: kInvalidArgument; kContextTooLong where the prompt leaves no room.
   static Result<std::shared_ptr<Request>> Create(
       const ModelConfig& config, const Tokenizer& tokenizer, const GenerationOptions& options,
-      PromptKind kind, PromptPlan prompt, size_t context, const ConstraintVocabulary* vocabulary,
+      PromptKind kind, PromptPlan prompt, size_t context,
+      const LazyConstraintVocabulary& vocabulary,
+      std::shared_ptr<const CallConstraints> calls = nullptr,
       std::shared_ptr<const std::atomic<bool>> also_stop = nullptr);
 
   // ---- For whoever waits; any thread.
@@ -117,11 +120,16 @@ class Request {
   // guess: whether an answer may have guesses checked; model, if not null, guesses where the text
   // does not repeat. Errors: those of ModelDraft::Propose.
   Result<BatchPart> Next(size_t most, bool must, bool guess, ModelDraft* model);
-  // Of these, how many of the last ones need logits.
-  size_t rows_wanted() const { return wanted_; }
-  // The rows were computed: the cache holds them. logits: [rows_wanted(), vocab], edited. Rows of
-  // guesses that were wrong are taken back from the cache.
-  void Take(Rows<float> logits);
+  // Of these, what logits the last ones need: those of all tokens, or of some, or none.
+  struct LogitsWanted {
+    bool all = true;
+    std::vector<TokenId> tokens = {};  // where not all: ascending
+  };
+  std::span<const LogitsWanted> wanted() const { return wanted_; }
+  // The rows were computed: the cache holds them. logits: for each of wanted() the vocabulary's,
+  // edited; -inf for tokens that were not wanted; empty where none was. Rows of guesses that were
+  // wrong are taken back from the cache.
+  void Take(std::span<const std::span<float>> logits);
 
   // Ends it now: with the answer so far or, before the first token, an error.
   void FinishStopped();
@@ -137,17 +145,23 @@ class Request {
           size_t context, size_t vocab_limit, std::vector<TokenId> stop_tokens, Sampler sampler,
           StopStrings stops, std::shared_ptr<const ToolSet> tools,
           const std::optional<CallMarks>& marks, size_t prompt_tokens,
+          const LazyConstraintVocabulary& vocabulary, std::shared_ptr<const CallConstraints> calls,
           std::shared_ptr<const std::atomic<bool>> also_stop);
 
   void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const;
-  // Draws the token behind a row of logits.
-  Status Draw(std::span<float> logits);
+  // Says what logits the rows of the part need, and drops guesses that the constraint excludes.
+  Status WantLogits();
+  Result<LogitsWanted> WantedBy(ConstraintMatcher& constraint) const;
+  // Draws the token behind row `row` of those that were wanted.
+  Status Draw(size_t row, std::span<float> logits);
   // Leaves what the constraint allows.
   Status Mask(std::span<float> logits);
   // Takes the next token of the answer. False: it was the last.
   bool Accept(TokenId id);
   // Takes what the constraint leaves no choice about.
   Status TakeForced();
+  // Begins and ends the constraint of a call that the model has begun by itself.
+  void FollowCalls();
   void Finish(StopReason reason);
   void CompleteResult();
 
@@ -160,7 +174,12 @@ class Request {
   const std::vector<TokenId> stop_tokens_;
   Sampler sampler_;
   AnswerText text_;
-  std::unique_ptr<ConstraintMatcher> constraint_;  // null: anything may be said
+  const LazyConstraintVocabulary& vocabulary_;
+  const std::shared_ptr<const CallConstraints> calls_;  // null: calls are free
+  std::optional<size_t> call_begin_;                    // of the latest that was looked at
+  // Of the whole answer or, with calls_, of the call that is being written. Null: anything may be
+  // said.
+  std::unique_ptr<ConstraintMatcher> constraint_;
   NgramDraft draft_;
   DraftLength model_length_{4};
   const std::shared_ptr<const std::atomic<bool>> also_stop_;
@@ -176,7 +195,9 @@ class Request {
   std::vector<size_t> places_;
 
   std::vector<TokenId> rows_;  // of the part that is computed
-  size_t wanted_ = 0, guesses_ = 0;
+  std::vector<LogitsWanted> wanted_;
+  size_t guesses_ = 0;
+  bool begun_ = false;  // what is forced at the answer's beginning was taken
   bool guessed_by_model_ = false;
   GenerationResult result_;
   std::optional<Error> error_;

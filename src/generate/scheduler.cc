@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
+#include <vector>
 
 #include "src/base/guard.h"
 #include "src/base/stopwatch.h"
@@ -339,9 +341,8 @@ void Scheduler::TakeLogits(Rows<const float> residual) {
     // As many requests as their logits fit.
     size_t end = begin, wanted = 0;
     for (; end < batch_.size(); ++end) {
-      const size_t more = batch_[end]->request->rows_wanted();
+      const size_t more = batch_[end]->request->wanted().size();
       if (end > begin && wanted + more > kLogitRows) break;
-      batch_[end]->first_logits = wanted;
       wanted += more;
     }
     if (wanted > logit_rows_) {
@@ -349,21 +350,54 @@ void Scheduler::TakeLogits(Rows<const float> residual) {
       logits_ = AlignedBuffer<float>(wanted * vocab);
       logit_rows_ = wanted;
     }
-    const Rows<float> normed(normed_.data(), wanted, hidden);
-    const Rows<float> logits(logits_.data(), wanted, vocab);
+    // Rows that need all logits come first, as one product reads the matrix for all of them.
+    struct LogitRow {
+      const Request::LogitsWanted* wanted;
+      size_t row;  // of the residual
+      std::span<float> logits = {};
+    };
+    std::vector<LogitRow> rows;
     for (size_t i = begin; i < end; ++i) {
-      const Running& running = *batch_[i];
-      const size_t rows = running.request->rows_wanted();
-      if (rows == 0) continue;
-      machine_.transformer.FinalNorm(residual.Slice(running.first_row + running.rows - rows, rows),
-                                     normed.Slice(running.first_logits, rows), machine_.pool);
+      const auto& of = batch_[i]->request->wanted();
+      const size_t first = batch_[i]->first_row + batch_[i]->rows - of.size();
+      for (size_t k = 0; k < of.size(); ++k) rows.push_back({&of[k], first + k});
     }
-    if (wanted > 0) machine_.transformer.Logits(normed, logits, machine_.pool);
+    size_t used = 0;
+    const auto take_row = [&](LogitRow& row) {
+      machine_.transformer.FinalNorm(residual.Slice(row.row, 1),
+                                     {normed_.data() + used * hidden, 1, hidden}, machine_.pool);
+      row.logits = {logits_.data() + used * vocab, vocab};
+      ++used;
+    };
+    for (LogitRow& row : rows) {
+      if (row.wanted->all) take_row(row);
+    }
+    if (used > 0) {
+      machine_.transformer.Logits({normed_.data(), used, hidden}, {logits_.data(), used, vocab},
+                                  machine_.pool);
+    }
+    for (LogitRow& row : rows) {
+      const std::span<const TokenId> tokens = row.wanted->tokens;
+      if (row.wanted->all || tokens.empty()) continue;
+      take_row(row);
+      std::vector<float> listed(tokens.size());
+      machine_.transformer.LogitsOf({normed_.data() + (used - 1) * hidden, hidden}, tokens, listed,
+                                    machine_.pool);
+      std::ranges::fill(row.logits, -std::numeric_limits<float>::infinity());
+      for (size_t i = 0; i < tokens.size(); ++i) {
+        row.logits[static_cast<size_t>(tokens[i])] = listed[i];
+      }
+    }
+    std::vector<std::span<float>> logits;
+    for (const LogitRow& row : rows) logits.push_back(row.logits);
+    std::vector<size_t> first_of(end - begin, 0);
+    for (size_t i = begin; i + 1 < end; ++i) {
+      first_of[i + 1 - begin] = first_of[i - begin] + batch_[i]->request->wanted().size();
+    }
     machine_.pool.ParallelFor(end - begin, [&](size_t i, size_t) {
-      Running& running = *batch_[begin + i];
-      Request& request = *running.request;
+      Request& request = *batch_[begin + i]->request;
       const Status taken = Guarded("answer", "", [&]() -> Status {
-        request.Take(logits.Slice(running.first_logits, request.rows_wanted()));
+        request.Take(std::span(logits).subspan(first_of[i], request.wanted().size()));
         return {};
       });
       if (!taken) request.Fail(taken.error());

@@ -62,7 +62,7 @@ class Scheduler {
     std::shared_ptr<Request> request;
     size_t reserved_bytes = 0;
     // In the batch of the step that runs.
-    size_t first_row = 0, rows = 0, first_logits = 0;
+    size_t first_row = 0, rows = 0;
   };
 
   void Admit();
