@@ -44,6 +44,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
 inline constexpr size_t kPackedSumVectors = 12;
 inline constexpr size_t kPackedTileRows = 6;  // of x, in a tile
+#elif defined(GEMMA3_AVX_VNNI)
+inline constexpr size_t kPackedSumVectors = 10;
+inline constexpr size_t kPackedTileRows = 5;
 #else
 inline constexpr size_t kPackedSumVectors = 8;
 inline constexpr size_t kPackedTileRows = 4;
@@ -273,12 +276,12 @@ struct PackedSpan {
   Ahead ahead = {};
 };
 
-// Makes the compiler load again what it has loaded by these before, where it would store it for
-// want of registers.
-HWY_INLINE void Unrelated([[maybe_unused]] size_t& offset,
-                          [[maybe_unused]] const std::byte*& place) {
+// Makes the compiler load again what it has loaded by this before, where it would store it for want
+// of registers.
+template <class T>
+HWY_INLINE void Unrelated([[maybe_unused]] T& place) {
 #if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-  asm("" : "+r"(offset), "+r"(place));
+  asm volatile("" : "+r"(place));
 #endif
 }
 
@@ -323,8 +326,12 @@ HWY_INLINE void PackedSums(const MatMulBlock& b, const PackedTileAt<kTileUnits>&
 
   GEMMA3_UNROLL for (size_t pass = 0; pass < Products::kPasses; ++pass) {
     size_t values = PackedValueOffset(kType) + part * (PackedBlockBytes(kType) / kParts);
-    const std::byte* quants = in.quants;
-    if constexpr (Products::kPasses != 1) Unrelated(values, quants);
+    if constexpr (Products::kPasses != 1) Unrelated(values);
+    const std::byte* quants[kRows];
+    GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
+      quants[r] = in.quants + r * b.x_stride;
+      if constexpr (Products::kPasses != 1) Unrelated(quants[r]);
+    }
     GEMMA3_UNROLL for (size_t step = 0; step < kFormat.scale_inputs / 4 / kStepQuads; ++step) {
       typename Products::Weights w[kUnits][kStepQuads];
       GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) {
@@ -339,7 +346,7 @@ HWY_INLINE void PackedSums(const MatMulBlock& b, const PackedTileAt<kTileUnits>&
       GEMMA3_UNROLL for (size_t q = 0; q < kStepQuads; ++q) {
         const size_t quad = step * kStepQuads + q;
         GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-          const auto bits = LoadAs<int32_t>(quants + r * b.x_stride + quad * 4);
+          const auto bits = LoadAs<int32_t>(quants[r] + quad * 4);
           const VI8 xv = hn::BitCast(di8, hn::Set(di, bits));
           GEMMA3_UNROLL for (size_t u = 0; u < kUnits; ++u) sum[r][u].Add(quad, w[u][q], xv);
         }
