@@ -36,8 +36,13 @@ namespace gemma3 {
 struct Prompt {
   std::vector<Message> messages = {};  // a chat; roles as Session::Generate demands
   std::vector<Part> raw = {};  // without chat template, BOS in front; used where no message is
+  // Instead of `raw`: its tokens, none of them control. A BOS in front is taken as the one that is
+  // put there.
+  std::vector<TokenId> ids = {};
+  // The last message is the model's, and the answer goes on with it: the result holds what is new.
+  bool continues = false;
 
-  static Prompt Chat(std::vector<Message> messages) { return {std::move(messages), {}}; }
+  static Prompt Chat(std::vector<Message> messages) { return {std::move(messages)}; }
   static Prompt Raw(std::vector<Part> parts) { return {{}, std::move(parts)}; }
   static Prompt Raw(std::string_view text) { return {{}, {Part::Text(text)}}; }
 };
@@ -67,6 +72,8 @@ class Ticket {
   // Errors: as for Session::Send.
   Result<GenerationResult> Wait(const TextCallback& on_text = {},
                                 const ProgressCallback& on_progress = {});
+  Result<GenerationResult> WaitSteps(const StepCallback& on_step,
+                                     const ProgressCallback& on_progress = {});
 
  private:
   friend struct EngineState;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,10 @@ struct GenerationOptions {
   // How many tokens the penalty looks back on. Unset: 64 with a repeat_penalty that is set here;
   // the whole text, prompt included, with the model's own, as it is defined there.
   std::optional<size_t> repeat_last_n = {};
+  // Subtracted from the logit of each token that the answer has already: the first as often as it
+  // stands there, the second once. Any finite number; 0 is off. The prompt does not count.
+  float frequency_penalty = 0;
+  float presence_penalty = 0;
   // The same seed gives the same text. Unset: another one for each answer; GenerationResult::seed
   // says which.
   std::optional<uint64_t> seed = {};
@@ -46,6 +51,9 @@ struct GenerationOptions {
   // Log-probabilities are reported for each token of the answer, and for this many of the likeliest
   // in its place; unset: none are, which costs nothing.
   std::optional<size_t> logprobs = {};
+  // The same for each token of the prompt (GenerationResult::prompt_logprobs). The prompt is then
+  // computed whole, found or not, and a few tokens at a time.
+  std::optional<size_t> prompt_logprobs = {};
   // Guess what comes next from what the text repeats, and check several guesses at once: the answer
   // is the same to the last bit, and arrives sooner where guesses are right. Pauses where not.
   bool speculate = true;
@@ -108,6 +116,15 @@ constexpr const char* StopReasonName(StopReason reason) {
 // the beginning of a stop string. Return false to stop; the session stays usable.
 using TextCallback = std::function<bool(std::string_view text)>;
 
+// The same with what is known of the tokens. Views are valid during the call.
+struct AnswerStep {
+  std::string_view text;
+  size_t tokens = 0;                        // of the answer so far, a thought's included
+  std::span<const TokenLogprobs> logprobs;  // of those since the last step, where asked for; what
+                                            // ends the answer is in none
+};
+using StepCallback = std::function<bool(const AnswerStep& step)>;
+
 // What long work reports while it runs.
 struct Progress {
   enum class Stage {
@@ -150,6 +167,9 @@ struct GenerationResult {
   // what was computed.
   std::vector<TokenId> ids;
   std::vector<TokenLogprobs> logprobs;  // [tokens], where they were asked for
+  // [prompt_tokens], where they were asked for. Nothing comes before the first, and pictures are
+  // not guessed: there, `likeliest` is empty and `logprob` 0.
+  std::vector<TokenLogprobs> prompt_logprobs;
   Timings timings;
 };
 

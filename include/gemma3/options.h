@@ -86,7 +86,10 @@ struct EngineOptions {
   size_t threads = 0;  // 0: all cores this process may use
   ComputeMode compute = ComputeMode::kFast;
   KvCacheType kv = KvCacheType::kAuto;
-  size_t prefill_batch = 512;           // prompt tokens computed at once; does not change results
+  size_t prefill_batch = 512;  // prompt tokens computed at once; does not change results
+  // Of these, at most so many in a step that answers wait for: what one token of an answer is late
+  // beside a long prompt. Does not change results either.
+  size_t prompt_piece = 128;
   size_t image_cache_bytes = 64 << 20;  // encoded pictures kept for later turns
   // Memory for places within conversations that computation can go on from, so that regenerating
   // and going back do not begin anew, the oldest go first; 0: enough for the last turn of each of

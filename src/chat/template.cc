@@ -275,7 +275,10 @@ class ChatWriter {
       }
       GEMMA3_CHECK_OK(Calls(message, any_text));
     }
-    const bool goes_on = marks_ && i + 1 < messages_.size() && messages_[i + 1].role == Role::kTool;
+    const bool last = i + 1 == messages_.size();
+    // A turn that is to be gone on with stays open, and so does one with results in it.
+    const bool goes_on =
+        last ? options_.continue_model_turn : marks_ && messages_[i + 1].role == Role::kTool;
     return goes_on ? Status() : Close();
   }
 

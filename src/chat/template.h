@@ -40,6 +40,7 @@ namespace gemma3 {
 
 struct TemplateOptions {
   bool add_generation_prompt = true;  // end with <start_of_turn>model\n; chats only
+  bool continue_model_turn = false;   // a model's turn at the end stays open instead
   ImageForm image_form = ImageForm::kIds;
   // Pan-and-scan crops of each picture of the prompt, in order of appearance; pictures beyond its
   // end have none.

@@ -55,6 +55,12 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
     return Fail(kInvalid, "repeat_penalty must be a number above 0 (1 is off), not ", penalty,
                 Origin(options.repeat_penalty));
   }
+  for (const auto& [name, value] : {std::pair("frequency_penalty", options.frequency_penalty),
+                                    std::pair("presence_penalty", options.presence_penalty)}) {
+    if (!std::isfinite(value)) {
+      return Fail(kInvalid, name, " must be a finite number (0 is off), not ", value);
+    }
+  }
   std::vector<std::pair<TokenId, float>> bias = options.logit_bias;
   std::ranges::stable_sort(bias, {}, &std::pair<TokenId, float>::first);
   for (size_t i = 0; i < bias.size(); ++i) {
@@ -78,6 +84,8 @@ Result<SamplingSettings> ResolveSampling(const GenerationOptions& options,
       .min_p = min_p,
       .repeat_penalty = penalty,
       .repeat_last_n = options.repeat_last_n.value_or(look_back),
+      .frequency_penalty = options.frequency_penalty,
+      .presence_penalty = options.presence_penalty,
       // 32 random bits: enough to differ, short to type again, and exact in any JSON reader.
       .seed = options.seed ? *options.seed : std::random_device{}(),
       .bias = std::move(bias),
@@ -136,6 +144,20 @@ void Sampler::Penalise(std::span<float> logits, std::span<const TokenId> history
   }
 }
 
+void Sampler::PenaliseAnswer(std::span<float> logits, std::span<const TokenId> answer) {
+  if (settings_.frequency_penalty == 0 && settings_.presence_penalty == 0) return;
+  recent_.assign(answer.begin(), answer.end());
+  std::sort(recent_.begin(), recent_.end());
+  for (size_t begin = 0, end = 0; begin < recent_.size(); begin = end) {
+    while (end < recent_.size() && recent_[end] == recent_[begin]) ++end;
+    const TokenId id = recent_[begin];
+    if (id < 0 || static_cast<size_t>(id) >= logits.size()) continue;
+    const auto count = static_cast<float>(end - begin);
+    logits[static_cast<size_t>(id)] -=
+        count * settings_.frequency_penalty + settings_.presence_penalty;
+  }
+}
+
 TokenId Sampler::Sample(std::span<float> logits, std::span<const TokenId> history, size_t place) {
   const double uniform = random_.Uniform(place);
   logits = logits.first(std::min(logits.size(), vocab_limit_));
@@ -143,6 +165,7 @@ TokenId Sampler::Sample(std::span<float> logits, std::span<const TokenId> histor
     if (static_cast<size_t>(id) < logits.size()) logits[static_cast<size_t>(id)] += bias;
   }
   Penalise(logits, history);
+  PenaliseAnswer(logits, history.last(std::min(history.size(), place)));
   for (const TokenId id : banned_) {
     if (static_cast<size_t>(id) < logits.size()) logits[static_cast<size_t>(id)] = -kInfinity;
   }

@@ -2,9 +2,9 @@
 //
 // Choosing the next token from the logits.
 //
-// The chain: logit bias -> repetition penalty -> temperature -> top-k -> top-p -> min-p -> draw.
-// Candidates stand in falling order of their logits, lower ids first on ties, and every filter
-// keeps a prefix of them:
+// The chain: logit bias -> repetition, frequency and presence penalties -> temperature -> top-k ->
+// top-p -> min-p -> draw. Candidates stand in falling order of their logits, lower ids first on
+// ties, and every filter keeps a prefix of them:
 //   top-k  the k likeliest; their probabilities are then renormalised,
 //   top-p  those before which less than p of the probability lies (the likeliest always stays, and
 //          with p = 0 alone, as in transformers and llama.cpp),
@@ -59,6 +59,7 @@ struct SamplingSettings {
   float min_p = 0;
   float repeat_penalty = 1;
   size_t repeat_last_n = 0;
+  float frequency_penalty = 0, presence_penalty = 0;
   uint64_t seed = 0;
   std::vector<std::pair<TokenId, float>> bias;  // in rising order of ids, one each
 };
@@ -80,7 +81,8 @@ class Sampler {
                                 std::span<const TokenId> banned);
 
   // The token at `place` of the answer, counted from 0. logits: [vocab_limit or more], not empty,
-  // edited. history: all tokens so far, prompt included; ids out of range are skipped. The random
+  // edited. history: all tokens so far, prompt included, of which the last `place` are the
+  // answer's; ids out of range are skipped. The random
   // number depends on the seed and the place alone, so a place may be sampled again, or early. Does
   // not allocate once its buffers have grown.
   // A logit of NaN is never drawn. Where there are no probabilities it returns the first logit of
@@ -94,6 +96,7 @@ class Sampler {
           TokenId fallback);
 
   void Penalise(std::span<float> logits, std::span<const TokenId> history);
+  void PenaliseAnswer(std::span<float> logits, std::span<const TokenId> answer);
   std::optional<TokenId> Draw(double uniform, double total, bool all_candidates);
 
   SamplingSettings settings_;

@@ -179,10 +179,10 @@ void CutBehind(const AnswerPiece& piece, GenerationResult& result) {
 
 }  // namespace
 
-Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
+Result<GenerationResult> Ticket::Impl::Wait(const StepCallback& on_step,
                                             const ProgressCallback& on_progress) {
   std::exception_ptr thrown;           // by a callback
-  bool refused = false, read = false;  // by on_progress; by on_text, at least a piece
+  bool refused = false, read = false;  // by on_progress; by on_step, at least a piece
   std::optional<AnswerPiece> last;     // that the reader wanted
   std::optional<Result<GenerationResult>> result;
   const auto deliver = [&](Outbox::News news) {
@@ -192,9 +192,9 @@ Result<GenerationResult> Ticket::Impl::Wait(const TextCallback& on_text,
       request->Stop();
     }
     for (AnswerPiece& piece : news.pieces) {
-      if (refused || last || !on_text) continue;
+      if (refused || last || !on_step) continue;
       read = true;
-      if (on_text(piece.text)) continue;
+      if (on_step({piece.text, piece.tokens, piece.logprobs})) continue;
       last = std::move(piece);
       request->Stop();
     }
@@ -235,10 +235,16 @@ Ticket::~Ticket() {
 
 Result<GenerationResult> Ticket::Wait(const TextCallback& on_text,
                                       const ProgressCallback& on_progress) {
+  if (!on_text) return WaitSteps({}, on_progress);
+  return WaitSteps([&on_text](const AnswerStep& step) { return on_text(step.text); }, on_progress);
+}
+
+Result<GenerationResult> Ticket::WaitSteps(const StepCallback& on_step,
+                                           const ProgressCallback& on_progress) {
   return Guarded("answer", "", [&]() -> Result<GenerationResult> {
     if (!impl_) return Fail(ErrorCode::kInvalidArgument, "this ticket was waited for already");
     GEMMA3_CHECK_OK(impl_->engine->CheckNotInCallback());
-    auto result = impl_->Wait(on_text, on_progress);
+    auto result = impl_->Wait(on_step, on_progress);
     impl_.reset();
     return result;
   });
@@ -302,9 +308,14 @@ Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const Generatio
   return Guarded("answer", "", [&]() -> Result<std::vector<Ticket>> {
     GEMMA3_CHECK_OK(state_->CheckFilesUnchanged());
     const bool chat = !prompt.messages.empty();
-    if (chat && prompt.messages.back().role == Role::kModel) {
+    const bool ends_with_model = chat && prompt.messages.back().role == Role::kModel;
+    if (ends_with_model && !prompt.continues) {
       return Fail(ErrorCode::kInvalidArgument,
                   "the conversation ends with the model's turn: there is no question to answer");
+    }
+    if (prompt.continues && (!ends_with_model || !prompt.messages.back().calls.empty())) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "there is no text of the model's at the end of the conversation to go on with");
     }
     GEMMA3_TRY(std::shared_ptr<const ToolSet> tools, ToolsOf(options.tools));
     if (tools && !chat) {
@@ -313,7 +324,8 @@ Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const Generatio
     GEMMA3_TRY(const PromptPlan plan,
                chat ? PlanChat(state_->model, state_->options, prompt.messages, std::move(tools),
                                /*to_be_answered=*/true, nullptr)
-                    : PlanRaw(state_->model, state_->options, prompt.raw));
+               : prompt.ids.empty() ? PlanRaw(state_->model, state_->options, prompt.raw)
+                                    : PlanIds(state_->model, prompt.ids));
     std::vector<Ticket> tickets;
     GenerationOptions own = options;
     for (size_t i = 0; i < count; ++i) {

@@ -40,7 +40,10 @@ struct EngineState {
                                 draft_model->config(), draft_model->impl().weights, options.compute,
                                 options.kv, options.context, options.max_batch, machine.workspace)
                           : nullptr),
-        scheduler(machine, {options.session.parallel, options.checkpoint_bytes}, draft.get()) {}
+        scheduler(
+            machine,
+            {options.session.parallel, options.checkpoint_bytes, options.session.prompt_piece},
+            draft.get()) {}
 
   const Model model;
   const std::optional<Model> draft_model;
@@ -123,7 +126,7 @@ struct Ticket::Impl {
   std::string salt;
   PromptPlan prompt;  // where a prompt cache may want it behind the answer
 
-  Result<GenerationResult> Wait(const TextCallback& on_text, const ProgressCallback& on_progress);
+  Result<GenerationResult> Wait(const StepCallback& on_step, const ProgressCallback& on_progress);
 };
 
 }  // namespace gemma3

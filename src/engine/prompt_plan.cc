@@ -76,6 +76,7 @@ Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
   const std::vector<size_t> crops = CropsOf(plan);
   GEMMA3_TRY(plan.layout, LayOutChat(messages, *tokenizer, model.config(),
                                      {.add_generation_prompt = to_be_answered,
+                                      .continue_model_turn = to_be_answered,
                                       .image_form = ImageFormOf(options),
                                       .crops = crops,
                                       .memo = memo,
@@ -93,6 +94,22 @@ Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
   const std::vector<size_t> crops = CropsOf(plan);
   GEMMA3_TRY(plan.layout, LayOutRaw(parts, *tokenizer, model.config(),
                                     {.image_form = ImageFormOf(options), .crops = crops}));
+  return plan;
+}
+
+Result<PromptPlan> PlanIds(const Model& model, std::span<const TokenId> ids) {
+  GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
+  const TokenId bos = model.config().tokens.bos;
+  if (!ids.empty() && ids.front() == bos) ids = ids.subspan(1);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const bool known = ids[i] >= 0 && static_cast<size_t>(ids[i]) < tokenizer->vocab_size();
+    if (known && !tokenizer->IsControl(ids[i])) continue;
+    return Fail(ErrorCode::kInvalidArgument, "token ", ids[i], " of the prompt, at ", i, ", is ",
+                known ? "a control token, which a prompt cannot hold" : "outside the vocabulary");
+  }
+  PromptPlan plan;
+  GEMMA3_TRY(plan.layout, LayOutRaw({}, *tokenizer, model.config(), {}));
+  plan.layout.ids.insert(plan.layout.ids.end(), ids.begin(), ids.end());
   return plan;
 }
 

@@ -29,5 +29,7 @@ Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
 // Raw text behind BOS. Errors: as above.
 Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
                            std::span<const Part> parts);
+// Tokens that are text. Errors: kInvalidArgument for others.
+Result<PromptPlan> PlanIds(const Model& model, std::span<const TokenId> ids);
 
 }  // namespace gemma3

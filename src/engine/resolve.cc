@@ -51,6 +51,9 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
     GEMMA3_CHECK_OK(
         OutOfRange("prefill_batch", "1 to " + std::to_string(kMaxBatch), options.prefill_batch));
   }
+  if (options.prompt_piece == 0) {
+    GEMMA3_CHECK_OK(OutOfRange("prompt_piece", "at least 1", options.prompt_piece));
+  }
   out.max_batch = std::min(options.prefill_batch, out.context);
   // The soft tokens of a picture see each other, so they are computed in one batch.
   if (config.has_vision) out.max_batch = std::max(out.max_batch, config.vision.tokens_per_image);

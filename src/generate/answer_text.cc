@@ -11,8 +11,12 @@ void AnswerText::Add(bool last) {
   shown += certain_;
   certain_.clear();
   if (shown.empty()) return;
-  pieces_.push_back({std::move(shown), text_.size(), tokens_,
-                     !characters_.waiting() && !stops_.waiting() && !tools_, last});
+  pieces_.push_back({std::move(shown),
+                     text_.size(),
+                     tokens_,
+                     !characters_.waiting() && !stops_.waiting() && !tools_,
+                     last,
+                     {}});
 }
 
 // Takes calls out of what whole_ has.

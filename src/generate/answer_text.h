@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma3/generation.h"
 #include "gemma3/tokenizer.h"
 #include "src/chat/call_reader.h"
 #include "src/chat/marked_calls.h"
@@ -30,6 +31,7 @@ struct AnswerPiece {
   size_t tokens = 0;      // of the answer, the thought's included
   bool whole = false;     // the text is all that those tokens spell: nothing waits
   bool last = false;      // came with the end of the answer
+  std::vector<TokenLogprobs> logprobs = {};  // of the tokens since the last piece, if asked for
 };
 
 class AnswerText {

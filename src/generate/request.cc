@@ -16,6 +16,9 @@
 namespace gemma3 {
 namespace {
 
+// Rows of logits that a prompt gets at a time: a row of 262144 takes a megabyte.
+constexpr size_t kPromptLogitRows = 16;
+
 std::vector<size_t> PlacesOf(const TokenSequence& prompt) {
   std::vector<size_t> places;
   for (const size_t turn : prompt.turns) {
@@ -180,6 +183,11 @@ void Request::BeginPrompt(KvCache begun) {
   stage = Stage::kPrompt;
   result_.prompt_tokens = prompt_tokens_;
   result_.cached_tokens = cache->size();
+  if (wants_prompt_logprobs()) {
+    for (const TokenId id : std::span(sequence_.ids).first(prompt_tokens_)) {
+      result_.prompt_logprobs.push_back({{id, std::string(tokenizer_.TokenBytes(id)), 0}, {}});
+    }
+  }
   prompt_begin_ = Clock::now();
   outbox.Put({Progress::Stage::kPrefill, 0, prompt_tokens_ - cache->size()});
 }
@@ -194,6 +202,12 @@ Result<BatchPart> Request::Next(size_t most, bool must, bool guess, ModelDraft* 
   guesses_ = 0;
   wanted_.clear();
   if (stage == Stage::kPrompt) {
+    if (wants_prompt_logprobs()) {
+      const size_t end = PieceEnd(sequence_, begin, std::min(most, kPromptLogitRows), must);
+      wanted_.assign(end - begin, {});
+      return BatchPart{&*cache, std::span(sequence_.ids).subspan(begin, end - begin),
+                       sequence_.images};
+    }
     size_t end = PieceEnd(sequence_, begin, most, must);
     if (end == prompt_tokens_ && !begun_) {
       // What the answer has to begin with goes along.
@@ -309,17 +323,35 @@ Status Request::WantLogits() {
   return {};
 }
 
-void Request::NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const {
+void Request::NoteLogprobs(std::span<const float> logits, size_t likeliest_count,
+                           TokenLogprobs& out) const {
   const auto row = logits.first(vocab_limit_);
   const double total = LogSumExp(row);
   std::vector<Candidate> likeliest;
-  TopK(row, *options_.logprobs, likeliest);
+  TopK(row, likeliest_count, likeliest);
   for (const Candidate& c : likeliest) {
     out.likeliest.push_back(
         {c.id, std::string(tokenizer_.TokenBytes(c.id)), static_cast<double>(c.logit) - total});
   }
   // The chosen one follows; until it is known, this holds what its logit is taken from.
   out.chosen.logprob = -total;
+}
+
+// The rows are those of the last tokens that the cache holds; each says how likely the next was.
+void Request::NotePrompt(std::span<const std::span<float>> logits) {
+  std::vector<TokenLogprobs>& notes = result_.prompt_logprobs;
+  const size_t begin = cache->size() - logits.size();
+  for (size_t row = 0; row < logits.size(); ++row) {
+    const size_t next = begin + row + 1;
+    if (next >= prompt_tokens_) break;
+    const bool of_picture = std::ranges::any_of(sequence_.images, [next](const ImageRun& image) {
+      return image.begin <= next && next < image.end();
+    });
+    if (of_picture) continue;
+    const auto id = static_cast<size_t>(sequence_.ids[next]);
+    NoteLogprobs(logits[row], *options_.prompt_logprobs, notes[next]);
+    notes[next].chosen.logprob += static_cast<double>(logits[row][id]);
+  }
 }
 
 Status Request::Mask(std::span<float> logits) {
@@ -363,7 +395,7 @@ Status Request::Draw(size_t row, std::span<float> logits) {
   std::optional<TokenLogprobs> note;
   std::vector<float> untouched;
   if (options_.logprobs) {
-    NoteLogprobs(logits, note.emplace());
+    NoteLogprobs(logits, *options_.logprobs, note.emplace());
     untouched.assign(logits.begin(), logits.end());
   }
   if (constraint_ && wanted.all) GEMMA3_CHECK_OK(Mask(logits.first(vocab_limit_)));
@@ -440,10 +472,19 @@ void Request::Take(std::span<const std::span<float>> logits) {
     const size_t total = prompt_tokens_ - result_.cached_tokens;
     const size_t done = std::min(cache->size(), prompt_tokens_) - result_.cached_tokens;
     outbox.Put({Progress::Stage::kPrefill, done, total});
+    if (wants_prompt_logprobs()) {
+      NotePrompt(logits);
+      if (cache->size() < prompt_tokens_) return;
+      logits = logits.last(1);
+      wanted_.resize(1);
+    }
     if (logits.empty()) return;
     stage = Stage::kAnswer;
     result_.timings.prefill_seconds = SecondsSince(prompt_begin_);
     answer_begin_ = Clock::now();
+    if (!std::exchange(begun_, true)) {
+      if (const Status begun = TakeForced(); !begun) return Fail(begun.error());
+    }
   }
   if (logits.empty()) return;
   // Row 0 is behind the last token that was certain; the others are behind guesses, and count as
@@ -472,7 +513,21 @@ void Request::Take(std::span<const std::span<float>> logits) {
   }
   // What stands behind the tokens of the text were wrong guesses.
   cache->Truncate(certain + accepted);
-  outbox.Put(text_.TakePieces());
+  outbox.Put(TakePieces());
+}
+
+std::vector<AnswerPiece> Request::TakePieces() {
+  std::vector<AnswerPiece> pieces = text_.TakePieces();
+  if (!options_.logprobs) return pieces;
+  // What ends the answer has an entry as well, and no text.
+  const size_t spelled = std::min(result_.logprobs.size(), sequence_.ids.size() - prompt_tokens_);
+  for (AnswerPiece& piece : pieces) {
+    const size_t end = std::max(std::min(piece.tokens, spelled), logprobs_taken_);
+    piece.logprobs.assign(result_.logprobs.begin() + static_cast<ptrdiff_t>(logprobs_taken_),
+                          result_.logprobs.begin() + static_cast<ptrdiff_t>(end));
+    logprobs_taken_ = end;
+  }
+  return pieces;
 }
 
 void Request::Finish(StopReason reason) {
@@ -506,7 +561,7 @@ void Request::CompleteResult() {
     const size_t begin = prompt_tokens_ + text_.tokens_before_answer();
     result_.ids.assign(sequence_.ids.begin() + static_cast<ptrdiff_t>(begin), sequence_.ids.end());
   }
-  outbox.Put(text_.TakePieces());
+  outbox.Put(TakePieces());
 }
 
 void Request::Deliver() noexcept {

@@ -95,6 +95,8 @@ class Request {
   size_t cached_tokens() const { return result_.cached_tokens; }
   size_t answer_tokens() const { return answer_tokens_; }
   const std::string& salt() const { return options_.cache_salt; }
+  // Then all of its prompt is computed, with logits.
+  bool wants_prompt_logprobs() const { return options_.prompt_logprobs.has_value(); }
   // Positions that it may come to fill, at most the context.
   size_t most_positions() const;
 
@@ -148,7 +150,10 @@ class Request {
           const LazyConstraintVocabulary& vocabulary, std::shared_ptr<const CallConstraints> calls,
           std::shared_ptr<const std::atomic<bool>> also_stop);
 
-  void NoteLogprobs(std::span<const float> logits, TokenLogprobs& out) const;
+  void NoteLogprobs(std::span<const float> logits, size_t likeliest, TokenLogprobs& out) const;
+  void NotePrompt(std::span<const std::span<float>> logits);
+  // What became certain of the text, with the log-probabilities of its tokens.
+  std::vector<AnswerPiece> TakePieces();
   // Says what logits the rows of the part need, and drops guesses that the constraint excludes.
   Status WantLogits();
   Result<LogitsWanted> WantedBy(ConstraintMatcher& constraint) const;
@@ -200,6 +205,7 @@ class Request {
   bool begun_ = false;  // what is forced at the answer's beginning was taken
   bool guessed_by_model_ = false;
   GenerationResult result_;
+  size_t logprobs_taken_ = 0;
   std::optional<Error> error_;
   bool delivered_ = false;
   Clock::time_point prompt_begin_, answer_begin_;

@@ -21,8 +21,6 @@ constexpr size_t kLogitRows = kMaxDraft + 1;
 constexpr size_t kAnswersWithGuesses = 2;
 // A prompt waits for another one only where that saves it so many tokens.
 constexpr size_t kWorthWaiting = 32;
-// The part of a step that prompts get while answers are written: the rest waits a shorter time.
-constexpr size_t kPromptShare = 4;
 
 // The begins of the last turn, of its end and of its answer are kept as long as there is memory.
 constexpr size_t kKeptPlaces = 3;
@@ -190,6 +188,7 @@ bool Scheduler::WaitsForAnother(size_t index) {
   const Request& request = *running_[index].request;
   const TokenSequence& sequence = request.sequence();
   const size_t most = sequence.ids.size() - 1;
+  if (request.wants_prompt_logprobs()) return false;
   const size_t known = store_.Match(sequence, request.salt(), most);
   for (size_t i = 0; i < index; ++i) {
     Request& other = *running_[i].request;
@@ -212,6 +211,10 @@ void Scheduler::BeginPrompts() {
     // At least the last token is always computed: its logits are wanted.
     const size_t most = sequence.ids.size() - 1;
     const Status status = Guarded("answer", "", [&]() -> Status {
+      if (request.wants_prompt_logprobs()) {
+        request.BeginPrompt(KvCache(machine_.kv));
+        return {};
+      }
       std::optional<KvCache> begun = store_.Find(sequence, request.salt(), most);
       for (const Running& running : running_) {
         const Request& other = *running.request;
@@ -272,8 +275,7 @@ void Scheduler::CollectBatch() {
     parts_.push_back(part);
   };
   const size_t max_batch = machine_.max_batch;
-  const size_t for_prompts =
-      answers == 0 ? max_batch : std::max(max_batch / kPromptShare, size_t{1});
+  const size_t for_prompts = answers == 0 ? max_batch : std::min(max_batch, options_.prompt_piece);
   for (size_t i = 0; i < running_.size(); ++i) {
     Running& running = running_[(turn_ + i) % running_.size()];
     if (running.request->stage != Stage::kPrompt || !running.request->cache) continue;

@@ -28,6 +28,8 @@ namespace gemma3 {
 struct SchedulerOptions {
   size_t parallel = 1;  // answers at a time that are planned for, and texts that are kept
   size_t checkpoint_bytes = 0;
+  // The part of a step that prompts get while answers are written: the rest waits a shorter time.
+  size_t prompt_piece = 128;
 };
 
 // Thread rule: one at a time.
