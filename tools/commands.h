@@ -17,5 +17,6 @@ int DoctorCommand(int argc, const char* const* argv);
 int ConvertCommand(int argc, const char* const* argv);
 int CacheCommand(int argc, const char* const* argv);
 int SchemaCommand(int argc, const char* const* argv);
+int ServeCommand(int argc, const char* const* argv);
 
 }  // namespace gemma3::cli

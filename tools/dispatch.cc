@@ -26,6 +26,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "answer one prompt, for scripts and pipes", RunCommand},
     {"chat", "talk with a model in the terminal", ChatCommand},
+    {"serve", "answer over HTTP: OpenAI's and Ollama's API, a page to chat in", ServeCommand},
     {"classify", "does a picture violate a policy (ShieldGemma 2)", ClassifyCommand},
     {"tokenize", "text to token ids and back", TokenizeCommand},
     {"schema", "check a JSON schema or grammar, and texts against it", SchemaCommand},

@@ -67,7 +67,7 @@ Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings
   return info;
 }
 
-Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings) {
+Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings, bool keep) {
   const auto start = std::chrono::steady_clock::now();
   GEMMA3_TRY(const std::string path, PathOf(name));
   if (settings.session.max_memory_bytes != 0) {
@@ -87,14 +87,14 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings)
   // Never destroyed: at the end of the process the system takes the memory back at once, while
   // destructors would walk through the vocabulary, a tenth of the time of a short answer.
   static auto* const kept = new std::vector<Model>;
-  kept->push_back(model);
+  if (keep) kept->push_back(model);
   std::optional<Model> draft;
   if (!settings.draft.empty()) {
     GEMMA3_TRY(const std::string draft_path, PathOf(settings.draft));
     GEMMA3_TRY(draft, Model::Load(draft_path, options));
     progress.Erase();
     ShowWarnings(draft->warnings());
-    kept->push_back(*draft);
+    if (keep) kept->push_back(*draft);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   return OpenedModel{std::move(model), took.count(), std::move(draft)};

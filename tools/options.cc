@@ -353,6 +353,11 @@ std::vector<Setting> MakeTable() {
       "prefill-batch", "N", Group::kSession, "prompt tokens computed at once",
       "a whole number from 1 to 65536", 1, 65536,
       [](auto& s) -> auto& { return s.session.prefill_batch; }));
+  table.push_back(Whole(
+      "prompt-piece", "N", Group::kSession,
+      "of these, at most so many at a time while others wait for their next token",
+      "a whole number of at least 1", 1, kMaxSize,
+      [](auto& s) -> auto& { return s.session.prompt_piece; }));
   table.push_back(MaxMemory());
   table.push_back(Whole(
       "image-cache", "BYTES", Group::kSession, "memory for pictures already encoded",
@@ -400,10 +405,11 @@ std::vector<Setting> MakeTable() {
   table.push_back(Text(
       "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
       [](auto& s) -> auto& { return s.load.mmproj; }));
-  constexpr std::string_view kRare[] = {
-      "repeat-last-n",  "logprobs",        "speculate",     "schema-prompt", "show-thought",
-      "wrap",           "alpha",           "prefill-batch", "image-cache",   "checkpoint-bytes",
-      "image-newlines", "prompt-cache-max"};
+  constexpr std::string_view kRare[] = {"repeat-last-n",   "logprobs",         "speculate",
+                                        "schema-prompt",   "show-thought",     "wrap",
+                                        "alpha",           "prefill-batch",    "prompt-piece",
+                                        "image-cache",     "checkpoint-bytes", "image-newlines",
+                                        "prompt-cache-max"};
   for (Setting& setting : table) {
     setting.rare = std::ranges::find(kRare, setting.name) != std::end(kRare);
   }

@@ -16,6 +16,12 @@ set -euo pipefail
 
 packages=(g++ make cmake libsentencepiece-dev nlohmann-json3-dev libstb-dev libwebp-dev
   libcli11-dev libedit-dev libgtest-dev)
+# Asio and Beast from 1.81 on; Debian 12's own libboost-dev is older.
+if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
+  packages+=(libboost1.81-dev)
+else
+  packages+=(libboost-dev)
+fi
 highway_needed=1.2
 highway_preferred=1.3  # fixes for AVX-512 targets; taken where the choice is ours
 
@@ -24,9 +30,10 @@ explain() {
 Please install these and run this script again (or set GEMMA3_SKIP_SETUP=1 if they are there
 already, under names that it does not know):
   a C++23 compiler with <expected> (GCC 12, Clang 16 or newer), make, CMake 3.22 or newer,
-  SentencePiece, nlohmann/json, stb_image, CLI11, GoogleTest; optional: libedit, libwebp. Highway
-  1.2 or newer as a package, or as a source tree in build/deps/highway.
-What is neither optional nor the compiler and CMake, CMake otherwise downloads, pinned by hash.
+  SentencePiece, nlohmann/json, stb_image, CLI11, GoogleTest, the headers of Boost 1.81 or newer;
+  optional: libedit, libwebp. Highway 1.2 or newer as a package, or as a source tree in
+  build/deps/highway.
+What is neither optional nor the compiler, CMake and Boost, CMake otherwise downloads, pinned by hash.
 On Debian and Ubuntu:
   apt-get install ${packages[*]}
 EOF

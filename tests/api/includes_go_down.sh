@@ -45,6 +45,7 @@ BEGIN {
   sees["CLI"] = "tools"
   sees["histedit"] = "tools"
   sees["editline"] = "tools"
+  sees["boost"] = "tools"  # and of these, one file: below
   failures = 0
 }
 function folder_of(path) {
@@ -89,6 +90,8 @@ function complain(text) { print $0; print "    " text; failures++ }
     next
   }
   library = target; sub(/[\/._].*/, "", library)
+  if (library == "boost" && file != "tools/serve/http_server.cc")
+    complain("only tools/serve/http_server.cc may include boost")
   if (library in sees && index(" " sees[library] " ", " " from " ") == 0)
     complain("only " sees[library] " may include " library)
 }

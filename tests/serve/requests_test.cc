@@ -1,0 +1,679 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What requests are read as, and how answers are told: functions of values, without a server.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tools/serve/conversation.h"
+#include "tools/serve/google.h"
+#include "tools/serve/guard.h"
+#include "tools/serve/json_in.h"
+#include "tools/serve/metrics.h"
+#include "tools/serve/ollama.h"
+#include "tools/serve/openai_chat.h"
+#include "tools/serve/openai_completions.h"
+#include "tools/serve/openai_fields.h"
+#include "tools/serve/openai_responses.h"
+#include "tools/serve/picture_in.h"
+#include "tools/serve/request_log.h"
+
+namespace gemma3::serve {
+namespace {
+
+ModelView View() {
+  return {.id = "tiny", .system = "", .end_tokens = {1, 106}, .context = 100, .has_vision = true};
+}
+
+JsonIn In(const Json& json) {
+  auto parsed = JsonIn::ParseObject(json.dump());
+  EXPECT_TRUE(parsed) << parsed.error().message;
+  return *std::move(parsed);
+}
+
+Json Messages(std::initializer_list<std::pair<const char*, Json>> list) {
+  Json messages = Json::array();
+  for (const auto& [role, content] : list) {
+    messages.push_back({{"role", role}, {"content", content}});
+  }
+  return messages;
+}
+
+Json Body(Json more = Json::object()) {
+  Json body = {{"model", "tiny"}, {"messages", Messages({{"user", "Hi"}})}};
+  body.update(more);
+  return body;
+}
+
+Ask Read(const Json& body, const AskDefaults& defaults = {}) {
+  auto ask = ReadChat(In(body), View(), defaults);
+  EXPECT_TRUE(ask) << ask.error().message << "\n" << body.dump();
+  return ask ? *std::move(ask) : Ask();
+}
+
+ApiError ErrorOf(const Json& body) {
+  auto ask = ReadChat(In(body), View(), {});
+  EXPECT_FALSE(ask) << body.dump();
+  return ask ? ApiError() : ask.error();
+}
+
+// "user: Hi | model: Hello"
+std::string Shown(const Prompt& prompt) {
+  std::string text;
+  for (const Message& message : prompt.messages) {
+    static constexpr const char* kNames[] = {"system", "user", "model", "tool"};
+    text += (text.empty() ? "" : " | ") + std::string(kNames[static_cast<int>(message.role)]) + ":";
+    for (const Part& part : message.parts) text += " " + (part.image ? "[picture]" : part.text);
+    for (const ToolCall& call : message.calls) text += " " + call.name + call.arguments;
+  }
+  return text + (prompt.continues ? " ..." : "");
+}
+
+std::string ConversationOf(const Json& messages) {
+  return Shown(Read({{"messages", messages}}).prompts.at(0));
+}
+
+constexpr const char* kPixel =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg==";
+
+TEST(JsonInTest, BodiesAreBounded) {
+  EXPECT_FALSE(JsonIn::ParseObject("[]"));
+  EXPECT_FALSE(JsonIn::ParseObject("{\"a\":NaN}"));
+  EXPECT_FALSE(JsonIn::ParseObject("{\"a\":1,\"a\":2}"));
+  EXPECT_FALSE(JsonIn::ParseObject("{\"a\":\"\\ud800\"}"));
+  EXPECT_FALSE(JsonIn::ParseObject("{\"a\":\"\xff\"}"));
+  EXPECT_FALSE(JsonIn::ParseObject("{\"a\":1} x"));
+  const auto nested = [](size_t depth) {
+    return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  EXPECT_TRUE(JsonIn::ParseObject(nested(JsonIn::kMaxDepth - 1)));
+  EXPECT_FALSE(JsonIn::ParseObject(nested(JsonIn::kMaxDepth)));
+  EXPECT_FALSE(JsonIn::ParseObject(nested(1'000'000)));
+  std::string many = "{\"a\":[0";
+  for (size_t i = 0; i < JsonIn::kMaxValues; ++i) many += ",0";
+  const auto bomb = JsonIn::ParseObject(many + "]}");
+  ASSERT_FALSE(bomb);
+  EXPECT_NE(bomb.error().message.find("values"), std::string::npos);
+}
+
+TEST(JsonInTest, NumbersAreCheckedBeforeTheyAreUsed) {
+  const auto parsed = JsonIn::ParseObject(R"({"a": 5, "b": 5.0, "c": 1e3, "d": 5.5, "e": "5",
+      "f": 9223372036854775807, "h": -1})");
+  ASSERT_TRUE(parsed);
+  const JsonIn& json = *parsed;
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(*json.FindInteger("a", 0, 10), 5);
+  EXPECT_EQ(*json.FindInteger("b", 0, 10), 5);
+  EXPECT_EQ(*json.FindInteger("c", 0, kMost), 1000);
+  EXPECT_EQ(*json.FindInteger("f", 0, kMost), kMost);
+  EXPECT_EQ(*json.FindInteger("none", 0, 1), std::nullopt);
+  EXPECT_FALSE(json.FindInteger("d", 0, 10));
+  EXPECT_FALSE(json.FindInteger("e", 0, 10));
+  EXPECT_FALSE(json.FindInteger("h", 0, 10));
+  EXPECT_FALSE(json.FindInteger("c", 0, 999));
+  const auto large = JsonIn::ParseObject(R"({"g": 9223372036854775808, "i": 1e300})");
+  ASSERT_TRUE(large);
+  EXPECT_FALSE(large->FindInteger("g", 0, kMost));
+  EXPECT_FALSE(large->FindInteger("i", 0, kMost));
+  EXPECT_EQ(json.FindInteger("d", 0, 10).error().param, "d");
+}
+
+TEST(PicturesTest, Base64IsStrict) {
+  EXPECT_EQ(DecodeBase64("aGVsbG8="), "hello");
+  EXPECT_EQ(DecodeBase64("aGVs\n bG8="), "hello");
+  EXPECT_EQ(DecodeBase64(""), "");
+  for (const char* bad : {"aGVsbG8", "aGVsbG8==", "aGV=bG8=", "aGVsbG9=", "a",
+                          "====", "aGVsb-8=", "aGVsbG8=aGVsbG8=", "=aaa"}) {
+    EXPECT_EQ(DecodeBase64(bad), std::nullopt) << bad;
+  }
+  for (const std::string bytes : {"", "a", "ab", "abc", "\xff\xfe\x00"}) {
+    EXPECT_EQ(DecodeBase64(EncodeBase64(bytes)), bytes);
+  }
+}
+
+TEST(PicturesTest, OnlyTheBytesThemselvesAreTaken) {
+  const auto read = [](const std::string& url, PictureBudget budget = {}) {
+    return PictureReader({}, budget).FromUrl(url, "x");
+  };
+  EXPECT_TRUE(read("data:image/png;base64," + std::string(kPixel)));
+  EXPECT_TRUE(read("DATA:;base64," + std::string(kPixel)));
+  EXPECT_TRUE(read(kPixel));
+  EXPECT_TRUE(read("data:image/jpeg;base64," + std::string(kPixel)));  // told by its bytes
+  for (const char* url : {"http://127.0.0.1/a.png", "https://a/b", "file:///etc/passwd",
+                          "data:image/png,abc", "data:image/png;base64",
+                          "data:text/plain;base64,YQ==", "ftp://a", "data:image/png;base64,!!!!"}) {
+    const auto part = read(url);
+    ASSERT_FALSE(part) << url;
+    EXPECT_EQ(part.error().status, 400) << url;
+    EXPECT_EQ(part.error().param, "x") << url;
+  }
+  EXPECT_FALSE(read(kPixel, {.pictures = 0}));
+  EXPECT_FALSE(read(kPixel, {.pictures = 1, .pixels = 0}));
+}
+
+TEST(ConversationTest, EveryConversationBecomesTurnsAndNothingIsLost) {
+  EXPECT_EQ(ConversationOf(Messages({{"user", "A"}})), "user: A");
+  EXPECT_EQ(ConversationOf(Messages({{"system", "S"}, {"user", "A"}})), "system: S | user: A");
+  EXPECT_EQ(ConversationOf(Messages({{"developer", "S"}, {"user", "A"}, {"system", "T"}})),
+            "system: S\n\nT | user: A");
+  EXPECT_EQ(ConversationOf(Messages({{"user", "A"}, {"user", "B"}})), "user: A\n\nB");
+  EXPECT_EQ(ConversationOf(
+                Messages({{"user", "A"}, {"assistant", "B"}, {"assistant", "C"}, {"user", "D"}})),
+            "user: A | model: B\n\nC | user: D");
+  EXPECT_EQ(ConversationOf(Messages({{"assistant", "Hello"}, {"user", "A"}})),
+            "user: | model: Hello | user: A");
+  EXPECT_EQ(ConversationOf(Messages({{"user", "A"}, {"assistant", "B"}})),
+            "user: A | model: B ...");
+  EXPECT_EQ(ConversationOf(Messages({{"system", "S"}})), "system: S | user:");
+  const Json parts = Json::array(
+      {{{"type", "text"}, {"text", "What"}},
+       {{"type", "image_url"}, {"image_url", {{"url", std::string("data:;base64,") + kPixel}}}},
+       {{"type", "image_url"}, {"image_url", std::string("data:;base64,") + kPixel}}});
+  EXPECT_EQ(ConversationOf(Messages({{"user", parts}})), "user: What [picture] [picture]");
+  EXPECT_EQ(ConversationOf(Messages({{"user", "A"}, {"user", parts}})),
+            "user: A\n\nWhat [picture] [picture]");
+}
+
+TEST(ConversationTest, CallsAndResultsFollowEachOther) {
+  Json messages = Messages({{"user", "A"}});
+  messages.push_back(Json::parse(R"({"role": "assistant", "content": null, "tool_calls": [
+      {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}},
+      {"id": "c2", "type": "function", "function": {"name": "g", "arguments": ""}}]})"));
+  const Json until_calls = messages;
+  messages.push_back(Json::parse(R"({"role": "tool", "tool_call_id": "c2", "content": "two"})"));
+  messages.push_back(Json::parse(
+      R"({"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "one"}]})"));
+  messages.push_back({{"role", "user"}, {"content", "B"}});
+  EXPECT_EQ(ConversationOf(messages),
+            "user: A | model: f{\"a\": 1} g{} | tool: two | tool: one | user: B");
+  EXPECT_EQ(ErrorOf({{"messages", until_calls}}).param, "messages");
+}
+
+TEST(ChatRequestTest, WrongTypesAndRangesNameTheField) {
+  const std::vector<std::pair<Json, const char*>> cases = {
+      {{{"temperature", "1"}}, "temperature"},
+      {{{"temperature", -0.1}}, "temperature"},
+      {{{"temperature", 2.1}}, "temperature"},
+      {{{"top_p", 1.1}}, "top_p"},
+      {{{"n", 0}}, "n"},
+      {{{"n", 129}}, "n"},
+      {{{"n", 1.5}}, "n"},
+      {{{"max_tokens", 0}}, "max_tokens"},
+      {{{"max_completion_tokens", "5"}}, "max_completion_tokens"},
+      {{{"stream", "yes"}}, "stream"},
+      {{{"stop", 5}}, "stop"},
+      {{{"stop", Json::array({1})}}, "stop[0]"},
+      {{{"frequency_penalty", 3}}, "frequency_penalty"},
+      {{{"presence_penalty", -3}}, "presence_penalty"},
+      {{{"logit_bias", Json::array()}}, "logit_bias"},
+      {{{"logit_bias", {{"x", 1}}}}, "logit_bias"},
+      {{{"logit_bias", {{"5", 101}}}}, "logit_bias.5"},
+      {{{"top_logprobs", 3}}, "top_logprobs"},
+      {{{"logprobs", true}, {"top_logprobs", 21}}, "top_logprobs"},
+      {{{"response_format", "json"}}, "response_format"},
+      {{{"response_format", {{"type", "xml"}}}}, "response_format.type"},
+      {{{"response_format", {{"type", "json_schema"}}}}, "response_format"},
+      {{{"tools", {{"a", 1}}}}, "tools"},
+      {{{"tools", Json::array({{{"type", "custom"}}})}}, "tools[0]"},
+      {{{"tools", Json::array({{{"type", "function"}}})}}, "tools[0].function"},
+      {{{"tool_choice", "required"}}, "tool_choice"},
+      {{{"tool_choice", "maybe"}}, "tool_choice"},
+      {{{"min_tokens", 5}}, "min_tokens"},
+      {{{"grammar", "root ::= ("}}, "grammar"},
+      {{{"modalities", Json::array({"audio"})}}, "modalities[0]"},
+      {{{"messages", Json::array()}}, "messages"},
+      {{{"messages", "Hi"}}, "messages"},
+      {{{"messages", Json::array({"Hi"})}}, "messages[0]"},
+      {{{"messages", Messages({{"alien", "A"}})}}, "messages[0].role"},
+      {{{"messages", Messages({{"user", 5}})}}, "messages[0].content"},
+      {{{"messages",
+         Messages({{"user", "A"}, {"user", Json::array({{{"type", "input_audio"}}})}})}},
+       "messages[1].content[0]"},
+      {{{"messages",
+         Messages({{"user", Json::array({{{"type", "image_url"},
+                                          {"image_url", {{"url", "http://a/b"}}}}})}})}},
+       "messages[0].content[0].image_url.url"},
+  };
+  for (const auto& [more, param] : cases) {
+    const ApiError error = ErrorOf(Body(more));
+    EXPECT_EQ(error.status, 400) << more.dump();
+    EXPECT_EQ(error.param, param) << more.dump() << "\n" << error.message;
+    EXPECT_FALSE(error.message.empty());
+  }
+}
+
+TEST(ChatRequestTest, FieldsReachTheOptions) {
+  const Ask ask = Read(Body({{"temperature", 0.5},
+                             {"top_p", 0.25},
+                             {"top_k", -1},
+                             {"min_p", 0.125},
+                             {"seed", -1},
+                             {"n", 3},
+                             {"stop", Json::array({"x", "", "y"})},
+                             {"max_tokens", 5},
+                             {"max_completion_tokens", 7},
+                             {"frequency_penalty", 1.5},
+                             {"presence_penalty", -0.5},
+                             {"repetition_penalty", 1.25},
+                             {"logit_bias", {{"5", -100}, {"6", 2}}},
+                             {"logprobs", true},
+                             {"top_logprobs", 2},
+                             {"stream", true},
+                             {"stop_token_ids", Json::array({9})},
+                             {"unheard_of", {{"a", 1}}},
+                             {"user", "u"},
+                             {"reasoning_effort", "high"}}));
+  const GenerationOptions& options = ask.options;
+  EXPECT_EQ(options.temperature, 0.5f);
+  EXPECT_EQ(options.top_p, 0.25f);
+  EXPECT_EQ(options.top_k, 0);
+  EXPECT_EQ(options.min_p, 0.125f);
+  EXPECT_EQ(options.seed, ~uint64_t{0});
+  EXPECT_EQ(ask.n, 3u);
+  EXPECT_EQ(options.stop, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(options.max_tokens, 7u);
+  EXPECT_EQ(options.frequency_penalty, 1.5f);
+  EXPECT_EQ(options.presence_penalty, -0.5f);
+  EXPECT_EQ(options.repeat_penalty, 1.25f);
+  ASSERT_EQ(options.logit_bias.size(), 2u);
+  EXPECT_EQ(options.logit_bias[0].second, -std::numeric_limits<float>::infinity());
+  EXPECT_EQ(options.logprobs, 2u);
+  EXPECT_EQ(options.stop_tokens, std::vector<TokenId>{9});
+  EXPECT_TRUE(ask.stream);
+  // Nulls are absent, as Python's client sends them.
+  Json nulls = Body();
+  for (const char* name : {"temperature", "top_p", "n", "seed", "stop", "max_tokens", "tools",
+                           "tool_choice", "response_format", "logit_bias", "stream", "logprobs",
+                           "stream_options", "logprobs", "top_logprobs", "modalities"}) {
+    nulls[name] = nullptr;
+  }
+  const Ask plain = Read(nulls);
+  EXPECT_FALSE(plain.options.temperature);
+  EXPECT_EQ(plain.n, 1u);
+  EXPECT_FALSE(plain.stream);
+}
+
+TEST(ChatRequestTest, TheServersBoundOnAnswersHolds) {
+  AskDefaults defaults;
+  defaults.options.max_tokens = 10;
+  EXPECT_EQ(Read(Body(), defaults).options.max_tokens, 10u);
+  EXPECT_EQ(Read(Body({{"max_tokens", 5}}), defaults).options.max_tokens, 5u);
+  EXPECT_EQ(Read(Body({{"max_tokens", 50}}), defaults).options.max_tokens, 10u);
+  EXPECT_EQ(Read(Body({{"max_tokens", -1}}), defaults).options.max_tokens, 10u);
+}
+
+TEST(ChatRequestTest, ToolsAndChoices) {
+  const Json tools = Json::parse(R"([
+      {"type": "function", "function": {"name": "f", "description": "d",
+        "parameters": {"type": "object", "properties": {"z": {"type": "string"},
+                                                        "a": {"type": "number"}}}}},
+      {"type": "function", "function": {"name": "g"}}])");
+  const auto choice_of = [&](Json choice) {
+    return Read(Body({{"tools", tools}, {"tool_choice", std::move(choice)}})).options.tools.choice;
+  };
+  const Ask ask = Read(Body({{"tools", tools}, {"parallel_tool_calls", false}}));
+  ASSERT_EQ(ask.options.tools.tools.size(), 2u);
+  // In the order in which they were sent.
+  EXPECT_LT(ask.options.tools.tools[0].parameters.find("\"z\""),
+            ask.options.tools.tools[0].parameters.find("\"a\""));
+  EXPECT_FALSE(ask.options.tools.parallel_tool_calls);
+  EXPECT_EQ(choice_of("none"), ToolChoice::None());
+  EXPECT_EQ(choice_of("auto"), ToolChoice::Auto());
+  EXPECT_EQ(choice_of("required"), ToolChoice::Required());
+  EXPECT_EQ(choice_of(Json::parse(R"({"type": "function", "function": {"name": "g"}})")),
+            ToolChoice::Named("g"));
+  EXPECT_EQ(choice_of(Json::parse(R"({"type": "allowed_tools", "allowed_tools": {"mode":
+      "required", "tools": [{"type": "function", "function": {"name": "f"}}]}})")),
+            ToolChoice::Subset({"f"}, ToolChoice::Mode::kRequired));
+}
+
+TEST(ChatRequestTest, FormatsBecomeConstraintsAndWords) {
+  const auto last = [](const Ask& ask) { return ask.prompts.at(0).messages.back().parts; };
+  EXPECT_FALSE(Read(Body({{"response_format", {{"type", "text"}}}})).options.constraint);
+  const Ask object = Read(Body({{"response_format", {{"type", "json_object"}}}}));
+  EXPECT_TRUE(object.options.constraint);
+  EXPECT_EQ(last(object).at(0).text, "Hi\n\n" + std::string(kObjectWords));
+  const Json schema = {{"type", "object"}, {"properties", {{"a", {{"type", "integer"}}}}}};
+  const Ask strict =
+      Read(Body({{"response_format",
+                  {{"type", "json_schema"},
+                   {"json_schema", {{"name", "x"}, {"strict", true}, {"schema", schema}}}}}}));
+  ASSERT_TRUE(strict.options.constraint);
+  EXPECT_NE(last(strict).at(0).text.find("integer"), std::string::npos);
+  AskDefaults silent;
+  silent.schema_prompt = false;
+  const Ask no_words =
+      Read(Body({{"response_format", {{"type", "json_object"}, {"schema", schema}}}}), silent);
+  ASSERT_TRUE(no_words.options.constraint);
+  EXPECT_EQ(no_words.options.constraint->source(), strict.options.constraint->source());
+  EXPECT_EQ(last(no_words).at(0).text, "Hi");
+}
+
+GenerationResult Result(const std::string& text, StopReason reason = StopReason::kEndOfTurn) {
+  GenerationResult result;
+  result.text = text;
+  result.stop_reason = reason;
+  result.prompt_tokens = 11;
+  result.cached_tokens = 4;
+  result.tokens = 3;
+  return result;
+}
+
+std::vector<Json> EventsOf(const std::string& stream) {
+  std::vector<Json> events;
+  for (size_t at = 0; (at = stream.find("data: ", at)) != std::string::npos;) {
+    const size_t end = stream.find('\n', at);
+    const std::string data = stream.substr(at + 6, end - at - 6);
+    if (data != "[DONE]") events.push_back(Json::parse(data));
+    at = end;
+  }
+  return events;
+}
+
+TEST(ChatTellingTest, WholeAnswersHaveTheStatedForm) {
+  const Ask ask = Read(Body({{"n", 2}}));
+  GenerationResult called = Result("");
+  called.calls = {{"call_1", "f", "{\"a\":1}"}};
+  const std::vector<GenerationResult> results = {Result("Hi.", StopReason::kMaxTokens), called};
+  const Json json = Json::parse(ask.telling->Whole(results));
+  EXPECT_EQ(json["object"], "chat.completion");
+  EXPECT_TRUE(json["created"].is_number_integer());
+  EXPECT_EQ(json["model"], "tiny");
+  ASSERT_EQ(json["choices"].size(), 2u);
+  EXPECT_EQ(json["choices"][0].dump(),
+            R"({"index":0,"message":{"role":"assistant","content":"Hi.","refusal":null},)"
+            R"("logprobs":null,"finish_reason":"length"})");
+  EXPECT_EQ(json["choices"][1]["message"].dump(),
+            R"({"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"call_1",)"
+            R"("type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]})");
+  EXPECT_EQ(json["choices"][1]["finish_reason"], "tool_calls");
+  EXPECT_EQ(json["usage"].dump(), R"({"prompt_tokens":11,"completion_tokens":6,"total_tokens":17,)"
+                                  R"("prompt_tokens_details":{"cached_tokens":4}})");
+}
+
+TEST(ChatTellingTest, StreamsKeepTheRulesOfClients) {
+  const Ask ask =
+      Read(Body({{"n", 2}, {"stream", true}, {"stream_options", {{"include_usage", true}}}}));
+  GenerationResult called = Result("ab");
+  called.calls = {{"call_1", "f", "{\"a\":1}"}, {"call_2", "g", "{}"}};
+  const std::vector<GenerationResult> results = {Result("Hi"), called};
+  std::string stream = ask.telling->Begin();
+  stream += ask.telling->Step(0, {"Hi", 1, {}});
+  stream += ask.telling->Done(0, results[0]);
+  stream += ask.telling->Step(1, {"ab\n", 1, {}});
+  stream += ask.telling->Done(1, results[1]);
+  stream += ask.telling->End(results);
+  EXPECT_TRUE(stream.ends_with("data: [DONE]\n\n"));
+  const std::vector<Json> events = EventsOf(stream);
+  int roles[2] = {};
+  std::string arguments[2], finish[2];
+  for (size_t i = 0; i < events.size(); ++i) {
+    const Json& event = events[i];
+    EXPECT_EQ(event["id"], events[0]["id"]);
+    EXPECT_EQ(event["created"], events[0]["created"]);
+    if (i + 1 == events.size()) {
+      EXPECT_EQ(event["choices"], Json::array());
+      EXPECT_EQ(event["usage"]["total_tokens"], 17);
+      continue;
+    }
+    EXPECT_TRUE(event["usage"].is_null());
+    ASSERT_EQ(event["choices"].size(), 1u);
+    const Json& choice = event["choices"][0];
+    const size_t index = choice["index"];
+    if (i < 2) EXPECT_EQ(index, i);  // one for each choice, the lowest first
+    if (choice["delta"].contains("role")) ++roles[index];
+    if (!choice["finish_reason"].is_null()) finish[index] = choice["finish_reason"];
+    if (choice["delta"].contains("tool_calls")) {
+      const Json& call = choice["delta"]["tool_calls"][0];
+      const size_t k = call["index"];
+      arguments[k] += call["function"]["arguments"];
+      // Clients put repeated texts together: each comes once.
+      EXPECT_EQ(call.contains("id"), call["function"].contains("name"));
+    }
+  }
+  EXPECT_EQ(roles[0], 1);
+  EXPECT_EQ(roles[1], 1);
+  EXPECT_EQ(arguments[0], "{\"a\":1}");
+  EXPECT_EQ(arguments[1], "{}");
+  EXPECT_EQ(finish[0], "stop");
+  EXPECT_EQ(finish[1], "tool_calls");
+  // Without being asked for there is no usage.
+  const Ask plain = Read(Body({{"stream", true}}));
+  EXPECT_EQ(plain.telling->End(std::span(results).first(1)), "data: [DONE]\n\n");
+  EXPECT_EQ(plain.telling->Begin().find("usage"), std::string::npos);
+}
+
+TEST(CompletionRequestTest, PromptsOfAllForms) {
+  ModelView view = View();
+  view.decode = [](std::span<const TokenId> ids) { return std::to_string(ids.size()) + " ids"; };
+  const auto read = [&](Json body) { return ReadCompletion(In(body), view, {}); };
+  auto one = read({{"prompt", "Once"}});
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->prompts.size(), 1u);
+  EXPECT_EQ(one->options.max_tokens, 16u);
+  auto ids = read({{"prompt", Json::array({5, 6})}, {"max_tokens", 0}, {"echo", true}});
+  ASSERT_TRUE(ids);
+  EXPECT_EQ(ids->prompts.at(0).ids, (std::vector<TokenId>{5, 6}));
+  EXPECT_EQ(ids->options.max_tokens, 1u);
+  const std::vector<GenerationResult> results = {Result("never told")};
+  const Json told = Json::parse(ids->telling->Whole(results));
+  EXPECT_EQ(told["choices"][0]["text"], "2 ids");
+  EXPECT_EQ(told["usage"]["completion_tokens"], 0);
+  EXPECT_EQ(read({{"prompt", Json::array({"a", "b"})}, {"n", 2}})->prompts.size(), 2u);
+  EXPECT_EQ(
+      read({{"prompt", Json::array({Json::array({1}), Json::array({2, 3})})}})->prompts.size(), 2u);
+  EXPECT_EQ(read({{"prompt", Json::array()}}).error().param, "prompt");
+  EXPECT_EQ(read({{"prompt", Json::array({5, "x"})}}).error().param, "prompt[1]");
+  EXPECT_EQ(read({{"prompt", Json::array({-1})}}).error().param, "prompt[0]");
+  EXPECT_EQ(read({{"prompt", "a"}, {"suffix", "b"}}).error().param, "suffix");
+  EXPECT_EQ(read({{"prompt", "a"}, {"best_of", 3}}).error().param, "best_of");
+  EXPECT_EQ(read(Json::object()).error().code, "missing_required_parameter");
+}
+
+TEST(ResponsesRequestTest, ItemsBecomeTurns) {
+  const auto ask = ReadResponses(In(Json::parse(R"({"instructions": "S", "store": false,
+    "include": [], "reasoning": null, "prompt_cache_key": "k", "client_metadata": {},
+    "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": false},
+              {"type": "web_search"}, {"type": "local_shell"}],
+    "input": [{"role": "developer", "content": [{"type": "input_text", "text": "T"}]},
+              {"type": "message", "role": "user", "content": "A"},
+              {"type": "reasoning", "summary": []},
+              {"type": "message", "role": "assistant",
+               "content": [{"type": "output_text", "text": "B"}]},
+              {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+              {"type": "function_call_output", "call_id": "c1", "output": "R"}]})")),
+                                 View(), {});
+  ASSERT_TRUE(ask) << ask.error().message;
+  EXPECT_EQ(Shown(ask->prompts.at(0)), "system: S\n\nT | user: A | model: B f{} | tool: R");
+  EXPECT_EQ(ask->options.tools.tools.size(), 1u);
+  const auto stored =
+      ReadResponses(In({{"input", "A"}, {"previous_response_id", "resp_1"}}), View(), {});
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().param, "previous_response_id");
+}
+
+TEST(ResponsesTellingTest, EventsComeInOrderAndNumbered) {
+  auto ask = ReadResponses(In({{"input", "A"}, {"stream", true}}), View(), {});
+  ASSERT_TRUE(ask);
+  GenerationResult result = Result("Hi");
+  result.calls = {{"call_1", "f", "{}"}};
+  std::string stream = ask->telling->Begin();
+  stream += ask->telling->Step(0, {"Hi", 1, {}});
+  stream += ask->telling->Done(0, result);
+  stream += ask->telling->End(std::span(&result, 1));
+  std::string names;
+  const std::vector<Json> events = EventsOf(stream);
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i]["sequence_number"], i);
+    names += events[i]["type"].get<std::string>().substr(9) + " ";
+  }
+  EXPECT_EQ(names,
+            "created in_progress output_item.added content_part.added output_text.delta "
+            "output_text.done content_part.done output_item.done output_item.added "
+            "function_call_arguments.delta function_call_arguments.done output_item.done "
+            "completed ");
+  const Json& response = events.back()["response"];
+  EXPECT_EQ(response["status"], "completed");
+  EXPECT_EQ(response["output"][0]["content"][0]["text"], "Hi");
+  EXPECT_EQ(response["output"][1]["call_id"], "call_1");
+  EXPECT_EQ(response["usage"]["total_tokens"], 14);
+}
+
+TEST(OllamaRequestTest, FormsAndTimes) {
+  auto ask = ReadOllamaChat(
+      In(Json::parse(
+          R"({"model": "m", "messages": [{"role": "USER", "content": "A", "images": [")" +
+          std::string(kPixel) + R"("]}], "options": {"num_predict": 5, "num_ctx": 4096,
+      "temperature": 0, "mirostat": 0}, "format": "json", "keep_alive": "5m", "think": false})")),
+      View(), {});
+  ASSERT_TRUE(ask) << ask.error().message;
+  EXPECT_TRUE(ask->stream);  // where nothing is said
+  EXPECT_EQ(ask->options.max_tokens, 5u);
+  EXPECT_EQ(ask->options.temperature, 0.f);
+  EXPECT_TRUE(ask->options.constraint);
+  EXPECT_TRUE(Shown(ask->prompts.at(0)).starts_with("user: [picture] A"));
+  GenerationResult result = Result("x");
+  // Numbers stay as the model wrote them.
+  result.calls = {{"call_1", "f", "{\"a\":1.50,\"b\":12345678901234567890123}"}};
+  const std::string whole = ask->telling->Whole(std::span(&result, 1));
+  EXPECT_NE(whole.find("\"arguments\":{\"a\":1.50,\"b\":12345678901234567890123}"),
+            std::string::npos)
+      << whole;
+  const Json json = Json::parse(whole);
+  EXPECT_EQ(json["message"]["tool_calls"][0]["function"]["name"], "f");
+  EXPECT_EQ(json["done_reason"], "stop");
+  for (const char* name : {"total_duration", "prompt_eval_duration", "eval_duration"}) {
+    EXPECT_GT(json[name], 0) << name;
+  }
+  EXPECT_EQ(json["prompt_eval_count"], 11);
+  EXPECT_FALSE(
+      ReadOllamaGenerate(In({{"prompt", "a"}, {"context", Json::array({1})}}), View(), {}));
+  EXPECT_FALSE(ReadOllamaGenerate(In({{"prompt", "a"}, {"template", "{{ x }}"}}), View(), {}));
+  EXPECT_TRUE(WantsUnload(In({{"keep_alive", 0}})));
+  EXPECT_TRUE(WantsUnload(In({{"keep_alive", "0s"}})));
+  for (const Json& keep : {Json("5m"), Json(-1), Json(), Json("10m")}) {
+    EXPECT_FALSE(WantsUnload(In({{"keep_alive", keep}}))) << keep;
+  }
+}
+
+TEST(GoogleRequestTest, SchemasAndContents) {
+  const auto schema = JsonIn::ParseObject(R"({"type": "OBJECT", "propertyOrdering": ["b", "a"],
+    "properties": {"a": {"type": "STRING", "nullable": true, "format": "enum", "enum": ["x"]},
+                   "b": {"type": "ARRAY", "items": {"type": "INTEGER", "format": "int32"},
+                         "minItems": "1"}}})");
+  ASSERT_TRUE(schema);
+  EXPECT_EQ(JsonSchemaOf(*schema),
+            R"({"type":"object","properties":{"b":{"type":"array","items":{"type":"integer"},)"
+            R"("minItems":1},"a":{"type":["string","null"],"enum":["x",null]}}})");
+  auto ask = ReadGoogle(In(Json::parse(R"({"systemInstruction": {"parts": [{"text": "S"}]},
+      "contents": [{"role": "user", "parts": [{"text": "A"},
+          {"inlineData": {"mimeType": "image/png", "data": ")" +
+                                       std::string(kPixel) + R"("}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"x": 1}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"y": 2}}}]}],
+      "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT",
+          "properties": {"x": {"type": "NUMBER"}}}}]}],
+      "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}},
+      "generationConfig": {"maxOutputTokens": 9, "topK": 3, "stopSequences": ["z"]}})")),
+                        View(), {}, GoogleForm::kEvents);
+  ASSERT_TRUE(ask) << ask.error().message;
+  EXPECT_EQ(Shown(ask->prompts.at(0)),
+            "system: S | user: A [picture] | model: f{\"x\":1} | tool: {\"y\":2}");
+  EXPECT_EQ(ask->options.max_tokens, 9u);
+  EXPECT_EQ(ask->options.tools.choice, ToolChoice::Subset({"f"}, ToolChoice::Mode::kRequired));
+  GenerationResult result = Result("Hi", StopReason::kMaxTokens);
+  const Json told = Json::parse(ask->telling->Whole(std::span(&result, 1)));
+  EXPECT_EQ(told["candidates"][0]["content"]["parts"][0]["text"], "Hi");
+  EXPECT_EQ(told["candidates"][0]["finishReason"], "MAX_TOKENS");
+  EXPECT_EQ(told["usageMetadata"]["totalTokenCount"], 14);
+}
+
+TEST(GuardTest, HostsOriginsAndKeys) {
+  const Guard guard({.keys = {"first", "second"},
+                     .hosts = {"gpu.example"},
+                     .origins = {"https://chat.example"},
+                     .own_names = {"127.0.0.1", "mybox"}});
+  for (const char* host : {"localhost", "localhost:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9",
+                           "[::1]:8080", "MyBox:80", "gpu.example", "LOCALHOST.", ""}) {
+    EXPECT_TRUE(guard.HostAllowed(host)) << host;
+  }
+  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
+                           "10.0.0.1", "mybox.evil", "127.evil.0.1"}) {
+    EXPECT_FALSE(guard.HostAllowed(host)) << host;
+  }
+  for (const char* origin : {"http://localhost:3000", "https://127.0.0.1", "http://[::1]:5",
+                             "https://chat.example", "HTTPS://CHAT.EXAMPLE"}) {
+    EXPECT_TRUE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
+  }
+  EXPECT_TRUE(guard.OriginAllowed("http://mybox:8080", "mybox:8080"));  // the page's own
+  for (const char* origin : {"https://evil.example", "null", "file://", "http://localhost.evil",
+                             "http://chat.example", "https://chat.example.evil"}) {
+    EXPECT_FALSE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
+  }
+  const auto key_of = [&](std::string name, std::string value) {
+    HttpRequest request;
+    request.headers.push_back({std::move(name), std::move(value)});
+    return guard.KeyOf(request);
+  };
+  EXPECT_EQ(key_of("authorization", "Bearer first"), 1u);
+  EXPECT_EQ(key_of("authorization", "bearer  second "), 2u);
+  EXPECT_EQ(key_of("x-api-key", "second"), 2u);
+  EXPECT_EQ(key_of("x-goog-api-key", "first"), 1u);
+  for (const char* bad :
+       {"Bearer firs", "Bearer firstfirst", "Bearer ", "first", "Bearer FIRST", "Basic first"}) {
+    EXPECT_EQ(key_of("authorization", bad), std::nullopt) << bad;
+  }
+  EXPECT_EQ(Guard({}).KeyOf({}), 0u);
+}
+
+TEST(MetricsTest, HistogramsAreCumulative) {
+  ModelMetrics metrics;
+  metrics.first_token.Add(0.0005);
+  metrics.first_token.Add(0.3);
+  metrics.first_token.Add(1e9);
+  metrics.CountEnd("stop");
+  ModelFigures model{.name = "a\"b\\c\nd"};
+  model.metrics = &metrics;
+  const std::string text = MetricsText(std::span(&model, 1), {.responses = {{200, 3}}});
+  for (const char* line : {
+           "# TYPE gemma3_time_to_first_token_seconds histogram",
+           "vllm:time_to_first_token_seconds_bucket{model_name=\"a\\\"b\\\\c\\nd\",le=\"0.001\"} 1",
+           "le=\"0.25\"} 1",
+           "le=\"0.5\"} 2",
+           "le=\"+Inf\"} 3",
+           "vllm:num_requests_running{model_name=",
+           "vllm:num_requests_waiting{model_name=",
+           "vllm:gpu_cache_usage_perc{",
+           "vllm:gpu_prefix_cache_hits_total{",
+           "vllm:request_success_total{model_name=\"a\\\"b\\\\c\\nd\",finished_reason=\"stop\"} 1",
+           "gemma3_http_responses_total{status=\"200\"} 3",
+       }) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
+}
+
+TEST(RequestLogTest, LinesAreJsonOrWords) {
+  const LogEntry entry{.id = "req_1",
+                       .peer = "127.0.0.1",
+                       .method = "POST",
+                       .path = "/a\x1b[0m",
+                       .key = 2,
+                       .status = 200,
+                       .model = "m",
+                       .seconds = 1.5,
+                       .prompt_tokens = 5,
+                       .tokens = 7,
+                       .finish = "stop"};
+  const Json json = Json::parse(LogLine(entry, LogForm::kJson, "now"));
+  EXPECT_EQ(json["ms"], 1500.0);
+  EXPECT_EQ(json["tokens"], 7);
+  EXPECT_EQ(json["key"], 2);
+  const std::string line = LogLine(entry, LogForm::kText, "now");
+  EXPECT_EQ(line.find('\x1b'), std::string::npos);
+  EXPECT_TRUE(line.ends_with("stop\n")) << line;
+}
+
+}  // namespace
+}  // namespace gemma3::serve

@@ -1,0 +1,268 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// What the server takes for a request, by raw bytes; and what it does about clients that send too
+// much, too slowly, or leave.
+#include <sys/resource.h>
+
+#include "tests/serve/server_run.h"
+#include "tools/serve/http_head.h"
+
+namespace gemma3::testing {
+namespace {
+
+using serve::CheckHead;
+
+int StatusOf(const std::string& head) {
+  const auto fault = CheckHead(head, {});
+  return fault ? fault->status : 0;
+}
+
+TEST(HttpHeadTest, WhatTwoReadersCouldReadDifferentlyIsRefused) {
+  const std::string begin = "POST / HTTP/1.1\r\nHost: a\r\n";
+  EXPECT_EQ(StatusOf(begin + "Content-Length: 5\r\n\r\n"), 0);
+  EXPECT_EQ(StatusOf(begin + "transfer-encoding:\tChunked \r\n\r\n"), 0);
+  for (const char* line : {
+           "Content-Length: 5\r\nTransfer-Encoding: chunked",
+           "Content-Length: 5\r\nContent-Length: 6",
+           "Content-Length: 5\r\nContent-Length: 5",
+           "Content-Length: 5, 5",
+           "Content-Length: +5",
+           "Content-Length: -5",
+           "Content-Length: 0x5",
+           "Content-Length:",
+           "Content-Length: 99999999999999999999",
+           "Transfer-Encoding: gzip, chunked",
+           "Transfer-Encoding: chunked, chunked",
+           "Transfer-Encoding: identity",
+           "Transfer-Encoding: xchunked",
+           "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+           "Transfer-Encoding : chunked",
+           "Content-Length : 5",
+           " folded: yes",
+           "X: a\r\n b",
+           "X: a\r\n\tb",
+           "X: a\nY: b",
+           "X: a\rY: b",
+           "X: a\r\r",
+           ": nameless",
+           "no colon",
+           "X(: y",
+           "Host: b",
+           "X: \x01",
+           "X: \x7f",
+       }) {
+    EXPECT_EQ(StatusOf(begin + line + "\r\n\r\n"), 400) << line;
+  }
+  EXPECT_EQ(StatusOf(begin + std::string("X: a\0b", 6) + "\r\n\r\n"), 400);
+  for (const char* line : {"POST /", "POST / HTTP/1.1 ", "POST  / HTTP/1.1", " POST / HTTP/1.1",
+                           "POST / http/1.1", "P OST / HTTP/1.1", "POST http://a/ HTTP/1.1",
+                           "POST /\x80 HTTP/1.1", "POST a HTTP/1.1", ""}) {
+    EXPECT_EQ(StatusOf(std::string(line) + "\r\nHost: a\r\n\r\n"), 400) << line;
+  }
+  EXPECT_EQ(StatusOf("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
+  EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\n\r\n"), 400);  // without a Host
+  EXPECT_EQ(StatusOf("GET / HTTP/1.0\r\n\r\n"), 0);
+  EXPECT_EQ(StatusOf("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
+}
+
+TEST(HttpHeadTest, HeadsAreBounded) {
+  const std::string begin = "GET / HTTP/1.1\r\nHost: a\r\n";
+  std::string lines;
+  for (int i = 0; i < 101; ++i) lines += "X: y\r\n";
+  EXPECT_EQ(StatusOf(begin + lines + "\r\n"), 431);
+  EXPECT_EQ(StatusOf(begin + "X: " + std::string(20'000, 'y') + "\r\n\r\n"), 431);
+  EXPECT_EQ(StatusOf("GET /" + std::string(9'000, 'y') + " HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
+}
+
+class TransportTest : public ServerTest {};
+
+TEST_F(TransportTest, SmugglingEndsTheConnectionWithAnError) {
+  Start();
+  const std::string inner = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const std::string post = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n";
+  for (const std::string& bytes : {
+           post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + inner,
+           post + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc" + inner,
+           post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n 1\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n1\na\n0\n\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n" + inner,
+           "GET /health HTTP/1.1\nHost: localhost\n\n" + inner,
+           "GET /health HTTP/1.1\r\nHost: localhost\rX: y\r\n\r\n" + inner,
+           "GET /health HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n" + inner,
+           "GET /health HTTP/1.1\r\nHost : localhost\r\n\r\n" + inner,
+       }) {
+    Connection connection = Connect();
+    connection.Send(bytes);
+    const std::string got = connection.ReadAll();
+    EXPECT_EQ(ReplyOf(got).status, 400) << bytes;
+    EXPECT_TRUE(connection.closed()) << bytes;
+    // One answer, and none to what was hidden behind.
+    EXPECT_EQ(got.find("HTTP/1.1", 8), std::string::npos) << bytes << "\n" << got;
+  }
+  EXPECT_EQ(Ask("GET", "/health/live").status, 200);
+}
+
+TEST_F(TransportTest, RequestsOfOneConnectionAreAnsweredInOrder) {
+  Start();
+  Connection connection = Connect();
+  // Pipelined, one chunked with an extension and a trailer, one behind an empty line.
+  const std::string body = Chat("What is 17 + 25?", {{"max_tokens", 2}}).dump();
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx", body.size());
+  connection.Send(Request("GET", "/v1/models", "", "", false) +
+                  "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                  "Transfer-Encoding: chunked\r\n\r\n" +
+                  size + ";a=b\r\n" + body + "\r\n0\r\nX-Trailer: y\r\n\r\n\r\n" +
+                  Request("GET", "/health/live", ""));
+  const std::string got = connection.ReadAll();
+  const size_t models = got.find("\"object\":\"list\"");
+  const size_t chat = got.find("\"chat.completion\"");
+  const size_t live = got.find("\"status\":\"ok\"");
+  EXPECT_NE(models, std::string::npos) << got;
+  EXPECT_LT(models, chat) << got;
+  EXPECT_LT(chat, live) << got;
+}
+
+TEST_F(TransportTest, LimitsAreAnsweredAndEndTheConnection) {
+  Start({"--max-body", "1"});
+  // Larger than it may be: told before any of it is read.
+  Reply reply = Raw(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n");
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_TRUE(reply.Has("Connection: close"));
+  EXPECT_EQ(reply.json()["error"]["type"], "invalid_request_error");
+  // The same where only its chunks tell.
+  Connection chunked = Connect();
+  chunked.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "40000\r\n" + std::string(0x40000, ' ') + "\r\n";
+  for (int i = 0; i < 6 && chunked.Send(chunk); ++i) {
+  }
+  EXPECT_EQ(ReplyOf(chunked.ReadAll()).status, 413);
+  EXPECT_EQ(Raw("GET /" + std::string(1 << 20, 'x')).status, 431);
+  EXPECT_EQ(Raw("GET / HTTP/1.1\r\nX: " + std::string(1 << 20, 'x')).status, 431);
+  // A chunk's extension that does not end.
+  Connection extension = Connect();
+  extension.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n1;" +
+      std::string(1 << 20, 'x'));
+  EXPECT_EQ(ReplyOf(extension.ReadAll()).status, 400);
+  // A body longer than its Content-Length: the rest is no request.
+  EXPECT_EQ(
+      Raw("POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}}}\r\n\r\n")
+          .status,
+      400);
+}
+
+TEST_F(TransportTest, ExpectationsAreAnswered) {
+  Start();
+  const std::string body = Chat("Hi", {{"max_tokens", 1}}).dump();
+  Connection connection = Connect();
+  connection.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+      "Expect: 100-continue\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n");
+  EXPECT_TRUE(connection.ReadTo("\r\n\r\n").starts_with("HTTP/1.1 100 ")) << "no 100";
+  connection.Forget();
+  connection.Send(body);
+  EXPECT_EQ(ReplyOf(connection.ReadAll()).status, 200);
+  // What will be refused is refused instead.
+  const Reply refused =
+      Raw("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+          "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(refused.status, 415);
+  EXPECT_EQ(Raw("POST /api/show HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n"
+                "Content-Length: 5\r\n\r\n")
+                .status,
+            417);
+}
+
+TEST_F(TransportTest, MethodsAndPathsAreTold) {
+  Start();
+  EXPECT_EQ(Ask("GET", "/v1/chat/completions").status, 405);
+  EXPECT_TRUE(Ask("GET", "/v1/chat/completions").Has("Allow: POST, OPTIONS"));
+  EXPECT_TRUE(Ask("PUT", "/v1/models").Has("Allow: GET, HEAD, OPTIONS"));
+  for (const char* path : {"/v1/v1/models", "/v1/models/", "/nothing", "/v1/chat/completions/"}) {
+    const Reply reply = Ask("GET", path);
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_TRUE(reply.json().contains("error")) << path;
+  }
+  const Reply head = Ask("HEAD", "/v1/models");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_TRUE(head.body.empty());
+  EXPECT_FALSE(head.Has("Content-Length: 0"));
+  // HTTP/1.0: a stream ends with the connection.
+  const std::string body = Chat("Hi", {{"max_tokens", 2}, {"stream", true}}).dump();
+  const Reply old =
+      Raw("POST /v1/chat/completions HTTP/1.0\r\nContent-Length: " + std::to_string(body.size()) +
+          "\r\n\r\n" + body);
+  EXPECT_EQ(old.status, 200);
+  EXPECT_FALSE(old.Has("chunked"));
+  EXPECT_EQ(Events(old.body).back(), "[DONE]");
+}
+
+TEST_F(TransportTest, RequestIdsAreEchoedWhereTheyAreHarmless) {
+  Start();
+  EXPECT_TRUE(
+      Ask("GET", "/health/live", "", "X-Request-Id: abc-1_Z\r\n").Has("X-Request-Id: abc-1_Z"));
+  EXPECT_TRUE(Ask("GET", "/health/live", "", "X-Request-Id: a b;c\r\n").Has("X-Request-Id: req_"));
+}
+
+TEST_F(TransportTest, SlowHeadsAreCutOff) {
+  Start();
+  Connection connection = Connect();
+  connection.Send("GET / HTTP/1.1\r\n");
+  const auto begin = Clock::now();
+  const Reply reply = ReplyOf(connection.ReadAll());
+  EXPECT_EQ(reply.status, 408);
+  EXPECT_TRUE(connection.closed());
+  EXPECT_GE(Clock::now() - begin, std::chrono::seconds(9));
+}
+
+TEST_F(TransportTest, ConnectionsAreBoundedAndIdleOnesHarmless) {
+  Start({"--connections", "220"});
+  std::vector<Connection> idle;
+  for (int i = 0; i < 200; ++i) {
+    idle.push_back(Connect());
+    ASSERT_GE(idle.back().fd(), 0);
+  }
+  EXPECT_EQ(Post("/v1/chat/completions", Chat("Hi", {{"max_tokens", 2}})).status, 200);
+  std::vector<Connection> more;
+  for (int i = 0; i < 30; ++i) more.push_back(Connect());
+  EXPECT_EQ(ReplyOf(more.back().ReadAll()).status, 503);
+  more.clear();
+  idle.clear();
+  // The places are free again.
+  const auto late = Clock::now() + kPatience;
+  while (Ask("GET", "/health/live").status != 200 && Clock::now() < late) {
+  }
+  EXPECT_EQ(Ask("GET", "/health/live").status, 200);
+}
+
+TEST_F(TransportTest, UnixSocketsAreServedAndRemoved) {
+  const std::string path = folder_.path() + "/g.sock";
+  Start({"demo", "--host", "unix:" + path, "--threads", "2"}, /*demo=*/false);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), address.sun_path);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  Connection connection(fd);
+  // No page of a browser comes this way: any Host will do.
+  connection.Send("GET /health/live HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(ReplyOf(connection.ReadAll()).status, 200);
+  ::kill(pid_, SIGTERM);
+  EXPECT_EQ(Wait(), 0);
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+}  // namespace
+}  // namespace gemma3::testing
