@@ -8,7 +8,8 @@ import {readFile} from 'node:fs/promises';
 import {fileURLToPath} from 'node:url';
 import {extname, join, normalize} from 'node:path';
 
-const kPage = fileURLToPath(new URL('../../../tools/serve/page/', import.meta.url));
+const kPage = join(process.env.GEMMA3_SOURCE_DIR ?? fileURLToPath(new URL('../../..', import.meta.url)),
+                   'tools/serve/page/');
 const kTypes = {
   '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml', '.txt': 'text/plain; charset=utf-8',
@@ -138,8 +139,7 @@ export async function startMock({key = null, models = ['mock-4b'], pictures = tr
 
   const server = createServer((request, response) => {
     const path = new URL(request.url, 'http://x').pathname;
-    if (request.method === 'GET' && path === '/') return file('index.html', response);
-    if (request.method === 'GET' && path.startsWith('/page/')) return file(path.slice('/page/'.length), response);
+    if (request.method === 'GET' && !path.startsWith('/v1/')) return file(path === '/' ? 'index.html' : path, response);
     if (key && request.headers.authorization !== `Bearer ${key}`) {
       request.resume();
       return refuse(response, 401, {message: 'the API key is missing or wrong', code: 'invalid_api_key'});

@@ -16,7 +16,9 @@ export class ApiError extends Error {
   }
 }
 
-function kindOf(status, error) {
+function kindOf(status, error, headers) {
+  // A 503 that would come again: the model has no room, for example.
+  if (headers?.get('x-should-retry') === 'false') return status >= 500 ? 'server' : 'refused';
   if (status === 401) return 'key';
   if (status === 429 || status === 503) return 'busy';
   if (status === 413) return 'size';
@@ -28,7 +30,7 @@ function fromBody(status, body, headers) {
   const error = body && typeof body.error === 'object' && body.error ? body.error : {};
   const message = typeof error.message === 'string' ? error.message : `HTTP status ${status}`;
   const seconds = Number.parseFloat(headers?.get('retry-after') ?? '');
-  return new ApiError(kindOf(status, error), message, {
+  return new ApiError(kindOf(status, error, headers), message, {
     status,
     code: typeof error.code === 'string' ? error.code : null,
     retryAfter: Number.isFinite(seconds) ? Math.max(seconds, 0) : null,

@@ -109,7 +109,7 @@ export const kSampling = [
   {name: 'top_k', label: 'Top k', min: 0, max: 262144, step: 1, integer: true},
   {name: 'min_p', label: 'Min p', min: 0, max: 1, step: 0.01},
   {name: 'repeat_penalty', label: 'Repeat penalty', min: 0.1, max: 2, step: 0.05},
-  {name: 'max_completion_tokens', label: 'Longest answer (tokens)', min: 1, max: 131072, step: 1, integer: true},
+  {name: 'max_completion_tokens', label: 'Most tokens', min: 1, max: 131072, step: 1, integer: true},
   {name: 'seed', label: 'Seed', min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, integer: true,
    hint: 'the same seed gives the same answer'},
 ];

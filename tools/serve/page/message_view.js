@@ -13,6 +13,7 @@ const kEnds = {
   content_filter: 'The server withheld the answer.',
 };
 
+const user = (message) => message.role === 'user';
 const number = new Intl.NumberFormat();
 
 function statsOf(usage) {
@@ -35,24 +36,24 @@ export class MessageView {
   constructor(message, pictureUrl) {
     this.message = message;
     this.pictureUrl = pictureUrl;
-    const user = message.role === 'user';
+    const byUser = user(message);
     this.element = make('li', {class: `message ${message.role}`, data: {id: message.id}});
     this.article = make('article', {'aria-labelledby': `who-${message.id}`});
-    this.who = make('h2', {class: 'visually-hidden', id: `who-${message.id}`}, user ? 'You' : 'Answer');
+    this.who = make('h2', {class: 'visually-hidden', id: `who-${message.id}`}, byUser ? 'You' : 'Answer');
     this.pictures = make('ul', {class: 'pictures', hidden: true, 'aria-label': 'Pictures'});
-    this.text = make('div', {class: user ? 'text plain-text' : 'text markdown'});
-    this.markdown = user ? null : new MarkdownView(this.text);
+    this.text = make('div', {class: byUser ? 'text plain-text' : 'text markdown'});
+    this.markdown = byUser ? null : new MarkdownView(this.text);
     this.waiting = make('p', {class: 'waiting', hidden: true});
     this.fault = make('div', {class: 'fault', hidden: true});
     this.foot = make('div', {class: 'foot'});
     this.place = make('span', {class: 'versions', hidden: true});
-    this.actions = make('span', {class: 'actions', role: 'group', 'aria-label': user ? 'Your message' : 'Answer'});
+    this.actions = make('span', {class: 'actions', role: 'group', 'aria-label': byUser ? 'Your message' : 'Answer'});
     this.stats = make('span', {class: 'stats'});
     this.foot.append(this.place, this.actions, this.stats);
     this.article.append(this.who, this.pictures, this.text, this.waiting, this.fault, this.foot);
     this.element.append(this.article);
     this.actions.append(iconButton('copy', 'Copy', 'copy'));
-    if (!user) this.actions.append(iconButton('again', 'Answer again', 'again'));
+    if (!byUser) this.actions.append(iconButton('again', 'Answer again', 'again'));
     this.actions.append(iconButton('edit', 'Edit', 'edit'), iconButton('delete', 'Delete from here on', 'delete'));
   }
 
@@ -78,6 +79,10 @@ export class MessageView {
       return;
     }
     this.foot.hidden = this.editing;
+    // An answer that failed before its first word can only be asked for again, or go.
+    for (const button of this.actions.children) {
+      button.hidden = message.text === '' && (button.dataset.act === 'copy' || (!user(message) && button.dataset.act === 'edit'));
+    }
     this.#showFault(last);
     this.#showVersions(siblings);
     const [short, long] = statsOf(message.usage);
@@ -87,10 +92,10 @@ export class MessageView {
 
   // Shows a field in place of the text.
   edit({onSend, onSave, onCancel, pictures, refused}) {
-    const user = this.message.role === 'user';
+    const byUser = user(this.message);
     this.#editor = new Composer({
-      mode: 'edit', label: user ? 'Edit your message' : 'Edit the answer', text: this.message.text, pictures,
-      allowPictures: user, onSend: user ? onSend : null, onSave, onCancel,
+      mode: 'edit', label: byUser ? 'Edit your message' : 'Edit the answer', text: this.message.text, pictures,
+      allowPictures: byUser, onSend: byUser ? onSend : null, onSave, onCancel,
     });
     this.#editor.picturesRefused = refused;
     this.element.classList.add('editing');
