@@ -8,7 +8,7 @@ import {spawn} from 'node:child_process';
 import {join} from 'node:path';
 import {chromium} from 'playwright-core';
 
-export const kPatience = 60000;  // of a machine that does other things as well
+export const kPatience = Number(process.env.GEMMA3_PATIENCE_MS ?? 60000);  // of a machine that does other things as well
 
 export const picturePath = (n) => join(process.env.GEMMA3_SOURCE_DIR, `tools/demo/eval/images/image_describe-${n}.png`);
 

@@ -102,14 +102,14 @@ test('an answer is stopped, and goes on', {timeout: 4 * kPatience}, async () => 
     const [text] = await answers(page);
     assert.notEqual(text.trim(), '');
     // A short answer of the small model may have been over before the click.
-    if (await page.locator('.fault').isVisible()) {
-      assert.match(await page.locator('.fault').textContent(), /Stopped/u);
+    if (await page.locator('.last .fault').isVisible()) {
+      assert.match(await page.locator('.last .fault').textContent(), /Stopped/u);
       await page.click('.fault [data-act=continue]');
       await done(page);
       const [longer] = await answers(page);
       assert.ok(longer.length >= text.trim().length);
       assert.ok(longer.startsWith(text.trim().slice(0, 20)));
-      assert.equal(await page.locator('.fault').isVisible(), false);
+      assert.equal(await page.locator('.last .fault').isVisible(), false);
     } else {
       assert.ok(real);
     }

@@ -66,7 +66,7 @@ test('a busy server is asked again, and waiting can be stopped', async () => {
   await withPage(mock.url, {failing: true}, async (page) => {
     mock.busy = 2;
     await send(page, 'hello');
-    await page.waitForFunction(() => /busy/u.test(document.querySelector('.waiting')?.textContent));
+    await page.waitForFunction(() => /busy/u.test(document.querySelector('.last .waiting')?.textContent));
     await picture(page, 'busy');
     await done(page);
     assert.deepEqual(await answers(page), ['You said: hello']);

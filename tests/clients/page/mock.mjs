@@ -85,14 +85,15 @@ export async function startMock({key = null, models = ['mock-4b'], pictures = tr
     const last = body.messages.findLast(({role}) => role === 'user');
     const parts = typeof last.content === 'string' ? [{type: 'text', text: last.content}] : last.content;
     const said = parts.filter(({type}) => type === 'text').map(({text}) => text).join('');
-    if (said.includes('too long')) {
+    const fails = (what) => mock.fixed === null && said.includes(what);
+    if (fails('too long')) {
       return refuse(response, 400, {
         message: 'This model\'s maximum context length is 8192 tokens. However, the messages have 9412 tokens.',
         param: 'messages', code: 'context_length_exceeded',
       });
     }
-    if (said.includes('broken')) return refuse(response, 500, {message: 'matmul went on strike', type: 'server_error'});
-    if (said.includes('gateway')) {
+    if (fails('broken')) return refuse(response, 500, {message: 'matmul went on strike', type: 'server_error'});
+    if (fails('gateway')) {
       response.writeHead(502, {'Content-Type': 'text/html'});
       return response.end('<h1>502 Bad Gateway</h1>');
     }

@@ -95,10 +95,6 @@ export class Composer {
     this.#showStrip();
   }
 
-  setPictures(pictures) {
-    for (const picture of pictures) this.#add(picture);
-  }
-
   async addFiles(files) {
     if (this.refused) {
       toast(this.refused);

@@ -124,7 +124,8 @@ export function samplingFault(field, text) {
   return null;
 }
 
-// The body of a request for the answer that follows `path`. `dataUrl(id)` gives a picture's data.
+// The body of a request for the answer that follows `path`. `dataUrl(id)` gives a picture's data,
+// and throws where it is gone: an answer to less than what was asked would look like one to all of it.
 export async function toRequest(path, settings, model, dataUrl) {
   const messages = [];
   if (settings.system?.trim()) messages.push({role: 'system', content: settings.system});
@@ -137,8 +138,7 @@ export async function toRequest(path, settings, model, dataUrl) {
     }
     const parts = [];
     for (const id of message.pictures) {
-      const url = await dataUrl(id);
-      if (url !== null) parts.push({type: 'image_url', image_url: {url}});
+      parts.push({type: 'image_url', image_url: {url: await dataUrl(id)}});
     }
     if (message.text !== '') parts.push({type: 'text', text: message.text});
     messages.push({role: message.role, content: parts});

@@ -8,7 +8,7 @@
 //   run.js           the computing of one answer
 //   dom.js           small helpers
 
-import {listModels} from './api.js';
+import {ApiError, listModels} from './api.js';
 import {Composer} from './composer.js';
 import {Conversation, kSampling, newId, samplingFault, toRequest} from './conversation.js';
 import {announce, ask, byId, composing, copyText, download, icon, iconButton, make, setIcon, toast} from './dom.js';
@@ -29,6 +29,7 @@ let current = null;         // the Conversation that is shown
 let views = new Map();      // message id -> MessageView, of `current`
 const runs = new Map();     // conversation id -> {run, conversation}; one answer at a time in each
 const pictureUrls = new Map();  // picture id -> promise of {url, name} or null
+const newPictures = new Map();  // picture id -> its record, of pictures that came since the page was opened
 
 // ---- What is kept
 
@@ -64,9 +65,14 @@ function lastSettings() {
   }
 }
 
+// Pictures of this session do not depend on whether they could be stored.
+async function pictureOf(id) {
+  return newPictures.get(id) ?? store.picture(id);
+}
+
 function pictureUrl(id) {
   if (!pictureUrls.has(id)) {
-    pictureUrls.set(id, store.picture(id).then(
+    pictureUrls.set(id, pictureOf(id).then(
         (picture) => picture && {url: URL.createObjectURL(picture.blob), name: picture.name}, () => null));
   }
   return pictureUrls.get(id);
@@ -163,6 +169,7 @@ function askForKey() {
     byId('key-field').value = '';
     byId('key-keep').checked = notes.get('key') !== null;
     dialog.returnValue = 'cancel';
+    byId('key-cancel').onclick = () => dialog.close('cancel');
     dialog.showModal();
     byId('key-field').focus();
     dialog.addEventListener('close', () => {
@@ -433,8 +440,9 @@ function watchScrolling() {
 
 // ---- Answering
 
-// Computes the answer `message`, the last one of the path. continued: its text goes on.
-async function answer(conversation, message, continued = false) {
+// Computes the answer `message`, the last one of the path. continued: its text goes on. change: what is stored before
+// the server is asked, so that it is kept whatever happens then.
+async function answer(conversation, message, {continued = false, change = {}} = {}) {
   const path = conversation.path();
   if (!continued) path.pop();
   let lastSave = Date.now();
@@ -453,9 +461,12 @@ async function answer(conversation, message, continued = false) {
   toEnd();
   announce('The answer is being written.');
   const clock = setInterval(() => showSoon(run, conversation), 1000);
+  await keep(change);
+  await loadList();
   const request = () => toRequest(path, conversation.record.settings, model, async (id) => {
-    const picture = await store.picture(id);
-    return picture ? toDataUrl(picture.blob) : null;
+    const picture = await pictureOf(id);
+    if (!picture) throw new ApiError('picture', 'a picture is gone');
+    return toDataUrl(picture.blob);
   });
   await run.finish(request, () => key);
   while (message.error?.kind === 'key' && await askForKey()) await run.finish(request, () => key);
@@ -484,13 +495,17 @@ function announceAnswer(message) {
 }
 
 function putPictures(conversation, pictures) {
-  return pictures.map((picture) => ({
-    id: picture.id ?? newId(), conversation: conversation.id, name: picture.name, blob: picture.blob,
-  }));
+  return pictures.map((picture) => {
+    const record = {
+      id: picture.id ?? newId(), conversation: conversation.id, name: picture.name, blob: picture.blob,
+    };
+    newPictures.set(record.id, record);
+    return record;
+  });
 }
 
-// Adds a message of the user below `parent`, and has it answered.
-async function say(parent, text, pictures) {
+// Adds a message of the user below `parent`, and has it answered. False where nobody could answer.
+function say(parent, text, pictures) {
   const conversation = current;
   if (model === '') {
     toast('There is no model to answer yet.');
@@ -503,24 +518,18 @@ async function say(parent, text, pictures) {
   const reply = conversation.add(message, 'assistant', '', {finish: null});
   const changed = [message, reply];
   if (parent) changed.push(parent);
-  // Before the answer is asked for: whatever happens then, the message is kept.
-  await keep({put: {conversations: [conversation.record], messages: changed, pictures: kept}});
   if (location.hash !== `#/${conversation.id}`) history.pushState(null, '', `#/${conversation.id}`);
-  await loadList();
-  answer(conversation, reply);
+  answer(conversation, reply, {
+    change: {put: {conversations: [conversation.record], messages: changed, pictures: kept}},
+  });
   return true;
 }
 
-async function sendFromComposer(text, pictures) {
+function sendFromComposer(text, pictures) {
   const draft = draftName();
-  const parent = current.path().at(-1) ?? null;
-  const copies = pictures.slice();
+  if (!say(current.path().at(-1) ?? null, text, pictures)) return;
   composer.clear();
   notes.set(draft, null);
-  if (!await say(parent, text, copies)) {
-    composer.text = text;
-    composer.setPictures(copies);
-  }
 }
 
 function parentOf(message) {
@@ -528,7 +537,7 @@ function parentOf(message) {
 }
 
 // Another answer beside `message`; one that never began is replaced.
-async function answerAgain(message) {
+function answerAgain(message) {
   const conversation = current;
   const parent = parentOf(message);
   const remove = {};
@@ -538,8 +547,7 @@ async function answerAgain(message) {
   }
   const reply = conversation.add(parent, 'assistant', '', {finish: null});
   const changed = parent ? [reply, parent] : [reply];
-  await keep({put: {conversations: [conversation.record], messages: changed}, remove});
-  await answer(conversation, reply);
+  answer(conversation, reply, {change: {put: {conversations: [conversation.record], messages: changed}, remove}});
 }
 
 function startEdit(message) {
@@ -551,15 +559,13 @@ function startEdit(message) {
     showMessages();
     view.focusAction('edit');
   };
-  Promise.all(message.pictures.map((id) => store.picture(id))).then((pictures) => {
+  Promise.all(message.pictures.map(pictureOf)).then((pictures) => {
     showMessages();
     view.edit({
       pictures: pictures.filter(Boolean), refused: picturesRefused(), onCancel: cancel,
-      onSend: async (text, kept) => {
-        if (runs.has(conversation.id)) return;
-        const copies = kept.slice();
+      onSend: (text, kept) => {
+        if (runs.has(conversation.id) || !say(parentOf(message), text, kept)) return;
         view.endEdit();
-        await say(parentOf(message), text, copies);
         composer.focus();
       },
       onSave: async (text, kept) => {
@@ -590,7 +596,7 @@ async function removeFrom(message) {
   conversation.remove(gone);
   const used = new Set([...conversation.messages.values()].flatMap(({pictures}) => pictures));
   const pictureIds = [...new Set(gone.flatMap(({pictures}) => pictures))].filter((id) => !used.has(id));
-  const pictures = (await Promise.all(pictureIds.map((id) => store.picture(id)))).filter(Boolean);
+  const pictures = (await Promise.all(pictureIds.map(pictureOf))).filter(Boolean);
   await keep({
     put: {conversations: [conversation.record]},
     remove: {messages: gone.map(({id}) => id), pictures: pictureIds},
@@ -648,7 +654,7 @@ function onMessageClick(event) {
   }
   switch (act) {
     case 'again': case 'retry': answerAgain(message); break;
-    case 'continue': answer(current, message, true); break;
+    case 'continue': answer(current, message, {continued: true}); break;
     case 'edit': startEdit(message); break;
     case 'delete': removeFrom(message); break;
     case 'before': showVersion(message, -1); break;

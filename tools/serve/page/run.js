@@ -16,6 +16,8 @@ const kAdvice = {
   length: ['The conversation is longer than the model’s context.',
            'Begin a new conversation, or delete earlier messages or pictures.'],
   size: ['The message is too large for the server.', 'Remove a picture or choose smaller ones.'],
+  picture: ['A picture of this conversation is no longer in this browser.',
+            'Edit the message that had it, and send it again.'],
   refused: ['The server did not accept the request.', ''],
   server: ['The server failed.', 'Try again. If it stays so, its log says more.'],
 };
@@ -23,7 +25,7 @@ const kAdvice = {
 export function describeError(error) {
   const [title, hint] = kAdvice[error.kind] ?? ['Something went wrong in this page.', 'Try again.'];
   // The server's own words say more than ours; where there was no server there are none.
-  const detail = error.kind === 'offline' || error.kind === 'lost' ? '' : error.message;
+  const detail = ['offline', 'lost', 'picture'].includes(error.kind) ? '' : error.message;
   return {kind: error.kind ?? 'page', title, hint, detail};
 }
 

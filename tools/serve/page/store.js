@@ -63,15 +63,12 @@ class DatabaseStore {
     if (!names.length) return;
     const ids = new Set();
     await new Promise((resolve, reject) => {
-      let transaction;
-      const failed = () => {
-        const error = transaction?.error;
-        reject(error?.name === 'QuotaExceededError' ? new StoreFull() : error ?? new Error('not stored'));
-      };
+      const fail = (error) => reject(
+          error?.name === 'QuotaExceededError' ? new StoreFull() : error ?? new Error('not stored'));
       try {
-        transaction = this.#database.transaction(names, 'readwrite');
+        const transaction = this.#database.transaction(names, 'readwrite');
         transaction.oncomplete = resolve;
-        transaction.onerror = transaction.onabort = failed;
+        transaction.onerror = transaction.onabort = () => fail(transaction.error);
         for (const name of names) {
           const store = transaction.objectStore(name);
           for (const id of remove[name] ?? []) store.delete(id);
@@ -81,7 +78,7 @@ class DatabaseStore {
           }
         }
       } catch (error) {
-        reject(error);
+        fail(error);
       }
     });
     for (const id of remove.conversations ?? []) ids.add(id);
