@@ -151,6 +151,7 @@ stream "$url" s4 2000
 s4=$stream_pid
 wait_for "another stream begins" 60 begun s4
 kill -KILL "$pid_b"
+wait "$pid_b" 2>/dev/null || true
 failed=0
 for _ in {1..10}; do [[ $(ask "$url") == 200 ]] || failed=$((failed + 1)); done
 ((failed == 0)) || fail "$failed of 10 requests failed after a replica was killed"

@@ -457,7 +457,7 @@ test('system text and settings are what is sent', async () => {
     assert.deepEqual(rest, {model: 'two', temperature: 0.7, top_k: 40, seed: 7, stream: true,
                             stream_options: {include_usage: true}, authorization: null});
     // A model that reads text only says so instead of taking pictures.
-    await page.click('.composer.main .attach');
+    await page.click('.composer.main .attach', {force: true});  // it looks disabled, and says why
     await page.waitForFunction(() => /text only/u.test(document.getElementById('toasts').textContent));
     // They hold in the next conversation, and after a reload.
     await page.reload();
