@@ -498,6 +498,9 @@ test('Korean and right-to-left text in order', async () => {
     assert.equal(await page.locator('.markdown p:lang(ko)').evaluate((node) => getComputedStyle(node).wordBreak), 'keep-all');
     // Each line of what the user wrote has its own direction.
     assert.equal(await page.locator('.plain-text').evaluate((node) => getComputedStyle(node).unicodeBidi), 'plaintext');
+    // An English item of an Arabic list is read from the left, and stands at the list's side.
+    assert.deepEqual(await page.locator('.markdown li').evaluateAll((all) => all.map((node) =>
+      [getComputedStyle(node).textAlign, getComputedStyle(node).unicodeBidi])), [['right', 'plaintext'], ['right', 'plaintext']]);
     await picture(page, 'languages');
   });
 });

@@ -11,6 +11,8 @@ export function newId() {
 }
 
 export class Conversation {
+  #children = null;  // parent's id -> its children in order; null: to be made again
+
   // record: {id, title, created, updated, settings, active}; messages: any iterable of
   // {id, conversation, parent, active, role, text, pictures, created, ...}
   constructor(record, messages = []) {
@@ -30,11 +32,18 @@ export class Conversation {
   }
 
   children(parentId) {
-    const found = [];
-    for (const message of this.messages.values()) {
-      if (message.parent === parentId) found.push(message);
+    if (!this.#children) {
+      this.#children = new Map();
+      for (const message of this.messages.values()) {
+        const group = this.#children.get(message.parent);
+        if (group) group.push(message);
+        else this.#children.set(message.parent, [message]);
+      }
+      for (const group of this.#children.values()) {
+        group.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
+      }
     }
-    return found.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
+    return this.#children.get(parentId) ?? [];
   }
 
   // The messages that are shown, from the first to the last.
@@ -73,9 +82,8 @@ export class Conversation {
     for (const sibling of this.siblings(message)) {
       message.created = Math.max(message.created, sibling.created + 1);
     }
-    this.messages.set(message.id, message);
+    this.restore([message]);
     this.choose(message);
-    this.record.updated = Date.now();
     return message;
   }
 
@@ -88,6 +96,14 @@ export class Conversation {
 
   remove(messages) {
     for (const message of messages) this.messages.delete(message.id);
+    this.#children = null;
+    this.record.updated = Date.now();
+  }
+
+  // Puts messages (back) where they say they belong.
+  restore(messages) {
+    for (const message of messages) this.messages.set(message.id, message);
+    this.#children = null;
     this.record.updated = Date.now();
   }
 

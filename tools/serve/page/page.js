@@ -606,9 +606,10 @@ async function removeFrom(message) {
   toast(gone.length === 1 ? 'The message was deleted.' : `${gone.length} messages were deleted.`, {
     label: 'Undo',
     run: async () => {
-      for (const item of gone) conversation.messages.set(item.id, item);
-      conversation.choose(message);
-      await keep({put: {conversations: [conversation.record], messages: gone, pictures}});
+      conversation.restore(gone);
+      const parent = conversation.choose(message);
+      const messages = parent ? [parent, ...gone] : gone;
+      await keep({put: {conversations: [conversation.record], messages, pictures}});
       if (conversation === current) showMessages();
     },
   });
