@@ -41,6 +41,15 @@ Message ResultMessage(const std::string& id, const ToolResult& result, bool sees
   return message;
 }
 
+// Results are not cut shorter than that: what is in the way then is something else.
+constexpr size_t kLeastResultBytes = 256;
+
+size_t LongestText(const std::vector<Message>& results) {
+  size_t longest = 0;
+  for (const Message& result : results) longest = std::max(longest, result.parts[0].text.size());
+  return longest;
+}
+
 }  // namespace
 
 std::string CallLine(const ToolCall& call) {
@@ -59,9 +68,22 @@ std::string CallJson(const ToolCall& call) {
 Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const ToolBox& box,
                                    const Answerer& answer, const ToolRoundOptions& options) {
   ToolRounds rounds;
+  std::vector<Message> results;  // of the last round
   while (true) {
     const bool may_call = rounds.rounds < options.max_rounds;
-    GEMMA3_TRY(Message message, answer(conversation, may_call));
+    auto answered = answer(conversation, may_call);
+    // What does not fit is cut: a file that a tool has read must not end the conversation.
+    for (size_t most = LongestText(results) / 2; !answered && most >= kLeastResultBytes;
+         most /= 2) {
+      if (answered.error().code != ErrorCode::kContextTooLong) break;
+      const size_t first = conversation.size() - results.size();
+      for (size_t i = 0; i < results.size(); ++i) {
+        const std::string& whole = results[i].parts[0].text;
+        conversation[first + i].parts[0].text = CutToolText(whole, most, 0);
+      }
+      answered = answer(conversation, may_call);
+    }
+    GEMMA3_TRY(Message message, std::move(answered));
     if (!may_call) {
       rounds.limited = true;
       message.calls.clear();  // none was asked for
@@ -79,12 +101,12 @@ Result<ToolRounds> AnswerWithTools(std::vector<Message>& conversation, const Too
       return rounds;
     }
     // All results or none: a conversation with some of them could not be answered.
-    std::vector<Message> results;
+    results.clear();
     for (const ToolCall& call : calls) {
       GEMMA3_TRY(const ToolResult result, RunCall(call, *box.Find(call.name), options));
       results.push_back(ResultMessage(call.id, result, options.sees));
     }
-    for (Message& result : results) conversation.push_back(std::move(result));
+    conversation.insert(conversation.end(), results.begin(), results.end());
     ++rounds.rounds;
   }
 }

@@ -1,9 +1,10 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // Sources: RFC 3339 (date, time, date-time; its appendix A for duration), RFC 5321 (email, without
-// quoted local parts and address literals), RFC 1123 (hostname, without "--" where punycode would
-// have to be checked), RFC 4291 (ipv6), RFC 4122 (uuid), RFC 3986 (uri), RFC 6901 (json-pointer),
-// RFC 4648 (byte, of OpenAPI), RFC 6570 (uri-template), ECMA-262 with the u flag (regex).
+// quoted local parts and address literals, and of two labels at least), RFC 1123 (hostname, without
+// "--" where punycode would have to be checked), RFC 4291 (ipv6), RFC 4122 (uuid), RFC 3986 (uri),
+// RFC 6901 (json-pointer), RFC 4648 (byte, of OpenAPI), RFC 6570 (uri-template), ECMA-262 with the
+// u flag (regex).
 #include "src/constrain/formats.h"
 
 namespace gemma3 {
@@ -68,10 +69,11 @@ std::string QueryAndFragment() {
   return "(\\?" + rest + ")?(#" + rest + ")?";
 }
 
+// Something stands behind the scheme: a bare one is a URI, and no useful one.
 std::string Uri() {
   const std::string p = kPchar;
   return "[A-Za-z][A-Za-z0-9+.-]*:(//" + Authority() + "(/" + p + "*)*|/(" + p + "+(/" + p +
-         "*)*)?|" + p + "+(/" + p + "*)*)?" + QueryAndFragment();
+         "*)*)?|" + p + "+(/" + p + "*)*)" + QueryAndFragment();
 }
 
 std::string UriReference() {
@@ -114,7 +116,7 @@ std::optional<TextFormat> FindTextFormat(std::string_view name) {
   if (name == "duration") return whole(Duration());
   if (name == "email" || name == "idn-email") {
     const std::string word = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
-    TextFormat format = whole(word + "(\\." + word + ")*@" + Label() + "(\\." + Label() + ")*");
+    TextFormat format = whole(word + "(\\." + word + ")*@" + Label() + "(\\." + Label() + ")+");
     format.without = "^[^@]{65}";
     format.max_chars = 254;
     return format;

@@ -2,6 +2,7 @@
 #include "src/generate/request.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -373,11 +374,16 @@ Status Request::Mask(std::span<float> logits) {
   } else {
     const auto bits = allowed->bits();
     for (size_t word = 0; word * 64 < logits.size(); ++word) {
-      const uint64_t some = word < bits.size() ? bits[word] : 0;
-      if (some == ~uint64_t{0}) continue;
-      const size_t end = std::min(logits.size() - word * 64, size_t{64});
-      for (size_t bit = 0; bit < end; ++bit) {
-        if ((some >> bit & 1) == 0) logits[word * 64 + bit] = kNever;
+      const std::span<float> some =
+          logits.subspan(word * 64, std::min(logits.size() - word * 64, size_t{64}));
+      uint64_t never = ~(word < bits.size() ? bits[word] : 0);
+      if (some.size() < 64) never &= (uint64_t{1} << some.size()) - 1;
+      if (never == ~uint64_t{0}) {
+        std::ranges::fill(some, kNever);
+        continue;
+      }
+      for (; never != 0; never &= never - 1) {
+        some[static_cast<size_t>(std::countr_zero(never))] = kNever;
       }
     }
   }

@@ -117,6 +117,34 @@ TEST(ToolRound, CallsThatTheProgramDoesNotRunAreTheCallers) {
   EXPECT_EQ(conversation.size(), 2u);  // none was run
 }
 
+TEST(ToolRound, ResultsThatDoNotFitAreCut) {
+  ToolBox box = Box();
+  const std::string huge(100'000, 'x');
+  const std::vector<ToolCall> calls = {{"1", "free", "{\"a\":\"" + huge + "\"}"},
+                                       {"2", "free", "{}"}};
+  std::vector<size_t> sizes;
+  bool called = false;
+  const Answerer answerer = [&](std::span<const Message> messages, bool) -> Result<Message> {
+    if (!std::exchange(called, true)) return Calls(calls);
+    sizes.push_back(TextOf(messages[2]).size());
+    EXPECT_EQ(TextOf(messages[3]), "got {}");
+    if (sizes.back() > 10'000) return Fail(ErrorCode::kContextTooLong, "too long");
+    return Message::Model("Done.");
+  };
+  std::vector<Message> conversation = {Message::User("Do it.")};
+  const auto rounds = AnswerWithTools(conversation, box, answerer, {});
+  ASSERT_TRUE(rounds) << rounds.error().message;
+  EXPECT_EQ(TextOf(rounds->answer), "Done.");
+  EXPECT_GT(sizes.size(), 2u);
+  EXPECT_LT(sizes.back(), 10'000u);
+  EXPECT_TRUE(TextOf(conversation[2]).ends_with("more bytes were left out]"));
+  // Nothing helps where it is not the results that are too long.
+  const Answerer never = [&](std::span<const Message>, bool) -> Result<Message> {
+    return Fail(ErrorCode::kContextTooLong, "too long");
+  };
+  EXPECT_FALSE(AnswerWithTools(conversation, box, never, {}));
+}
+
 TEST(ToolRound, RoundsAreBounded) {
   Script model;
   for (int i = 0; i < 10; ++i) model.says.push_back(Calls({{"1", "free", "{}"}}, "Again."));
