@@ -456,8 +456,10 @@ inline void StoreTileF16(const KvLayout& layout, size_t head_dim, const float* H
                          const float* HWY_RESTRICT v, size_t j, std::byte* tile,
                          hwy::float16_t* HWY_RESTRICT row) {
   const VF largest = hn::Set(DF(), 65504.0f);
+  // What is no number or infinite stays so, and ends the call; the bounds would hide it.
   StoreTileSingles(layout, head_dim, k, v, j, tile, row, [largest](VF x) HWY_ATTR {
-    return hn::DemoteTo(DF16(), hn::Clamp(x, hn::Neg(largest), largest));
+    const VF bounded = hn::Clamp(x, hn::Neg(largest), largest);
+    return hn::DemoteTo(DF16(), hn::IfThenElse(hn::IsFinite(x), bounded, x));
   });
 }
 

@@ -100,7 +100,9 @@ size_t KvPageBytes(KvType type, size_t num_kv_heads, size_t head_dim);
 // Stores the rows of each part as the keys and values of its positions.
 // k, v: [rows, num_kv_heads * head_dim]. The parts name different rows and differ in their pages
 // alone; no page is written by two of them.
-// kF16 and kBF16 round to nearest even, kF16 to at most 65504; kInt8 rounds to 127ths of each key's
+// kF16 and kBF16 round to nearest even, kF16 finite numbers to at most 65504: keys are normalised,
+// and values of that size, which no published model comes near, lose their size and nothing else.
+// kInt8 rounds to 127ths of each key's
 // (value's) largest magnitude.
 void StoreKv(Rows<const float> k, Rows<const float> v, std::span<const KvRows> parts,
              ThreadPool& pool);

@@ -237,51 +237,80 @@ HWY_NOINLINE void RunPanel(const MatMulBlock& b, const Panel& panel,
   }
 }
 
-// Few rows of x: every row of W is read once, one after the other, as one long stream, which memory
-// serves faster than several at a time.
-template <class Dot, size_t kRows>
-HWY_NOINLINE void Stream(const MatMulBlock& b) {
+// Few rows of x: every row of W is read once, as one long stream, which memory serves faster than
+// several at a time. But where vectors are short, the sums of one row of W by one or two of x wait
+// for each other longer than for memory: then four rows of W side by side.
+constexpr size_t StreamCols(size_t rows) {
+  if (HWY_MAX_LANES_D(DF) >= 16) return 1;
+  return rows <= 2 ? 4 : 1;
+}
+
+// kCols rows of W from row n on.
+template <class Dot, size_t kRows, size_t kCols>
+HWY_INLINE void StreamRows(const MatMulBlock& b, const Spans& spans, size_t n) {
   using T = typename Dot::T;
+  using Stored = typename Dot::Stored;
   const DF df;
   const typename Dot::D d;
   const size_t lanes = hn::Lanes(d);
-  using Stored = typename Dot::Stored;
   const T* HWY_RESTRICT x = reinterpret_cast<const T*>(b.x);
   const size_t xs = b.x_stride / sizeof(T);
-  constexpr size_t kFours = hwy::DivCeil(kRows, size_t{4});
-  const Spans spans = Spans::Of(Dot(), b.cols);
-  for (size_t n = 0; n < b.w_rows; ++n) {
-    const Stored* HWY_RESTRICT w = reinterpret_cast<const Stored*>(b.w + n * b.w_stride);
-    float sums[kFours * 4];
-    for (size_t i = 0; i < spans.count; ++i) {
-      VF acc[kFours * 4];
-      GEMMA3_UNROLL for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
-      const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
-      size_t k = spans.Begin(i);
-      while (k + lanes <= end) {
-        const size_t full = k + HWY_MIN(end - k, kPrefetchBurst / sizeof(Stored)) / lanes * lanes;
-        PrefetchStream(w + k + kPrefetchBytes / sizeof(Stored), (full - k) * sizeof(Stored),
-                       b.stream_hint);
-        for (; k < full; k += lanes) {
-          const auto wv = Dot::Load(w + k);
+  const size_t ws = b.w_stride / sizeof(Stored);
+  const Stored* HWY_RESTRICT w = reinterpret_cast<const Stored*>(b.w + n * b.w_stride);
+  constexpr size_t kFours = hwy::DivCeil(kRows * kCols, size_t{4});
+  constexpr size_t kAhead = kPrefetchBytes / sizeof(Stored) / (kCols == 1 ? 1 : kCols / 2);
+  constexpr size_t kBurst = kPrefetchBurst / sizeof(Stored) / kCols;
+  float sums[kFours * 4];
+  for (size_t i = 0; i < spans.count; ++i) {
+    VF acc[kFours * 4];
+    GEMMA3_UNROLL for (size_t r = 0; r < kFours * 4; ++r) acc[r] = hn::Zero(df);
+    const size_t end = HWY_MIN(b.cols, spans.Begin(i + 1));
+    size_t k = spans.Begin(i);
+    while (k + lanes <= end) {
+      const size_t full = k + HWY_MIN(end - k, kBurst) / lanes * lanes;
+      // Behind a row's end comes the next one in one stream, else the one kCols rows on.
+      const size_t next = k + kAhead >= b.cols ? (kCols - 1) * ws : 0;
+      GEMMA3_UNROLL for (size_t c = 0; c < kCols; ++c) {
+        PrefetchStream(w + c * ws + next + k + kAhead, (full - k) * sizeof(Stored), b.stream_hint);
+      }
+      for (; k < full; k += lanes) {
+        GEMMA3_UNROLL for (size_t c = 0; c < kCols; ++c) {
+          const auto wv = Dot::Load(w + c * ws + k);
           GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-            acc[r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[r]);
+            acc[c * kRows + r] = Dot::MulAcc(hn::LoadU(d, x + r * xs + k), wv, acc[c * kRows + r]);
           }
         }
       }
-      if (k != end) {
-        const auto wv = Dot::LoadN(w + k, end - k);
+    }
+    if (k != end) {
+      GEMMA3_UNROLL for (size_t c = 0; c < kCols; ++c) {
+        const auto wv = Dot::LoadN(w + c * ws + k, end - k);
         GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-          acc[r] = Dot::MulAcc(hn::LoadN(d, x + r * xs + k, end - k), wv, acc[r]);
+          acc[c * kRows + r] =
+              Dot::MulAcc(hn::LoadN(d, x + r * xs + k, end - k), wv, acc[c * kRows + r]);
         }
       }
-      GEMMA3_UNROLL for (size_t f = 0; f < kFours; ++f) {
-        ReduceFour(acc + 4 * f, i == 0, nullptr, 4, sums + 4 * f);
-      }
     }
+    GEMMA3_UNROLL for (size_t f = 0; f < kFours; ++f) {
+      ReduceFour(acc + 4 * f, i == 0, nullptr, 4, sums + 4 * f);
+    }
+  }
+  GEMMA3_UNROLL for (size_t c = 0; c < kCols; ++c) {
     GEMMA3_UNROLL for (size_t r = 0; r < kRows; ++r) {
-      b.out[r * b.out_stride + n] = b.bias ? sums[r] + b.bias[n] : sums[r];
+      const float sum = sums[c * kRows + r];
+      b.out[r * b.out_stride + n + c] = b.bias ? sum + b.bias[n + c] : sum;
     }
+  }
+}
+
+template <class Dot, size_t kRows>
+HWY_NOINLINE void Stream(const MatMulBlock& b) {
+  const Spans spans = Spans::Of(Dot(), b.cols);
+  constexpr size_t kCols = StreamCols(kRows);
+  size_t n = 0;
+  for (; n + kCols <= b.w_rows; n += kCols) StreamRows<Dot, kRows, kCols>(b, spans, n);
+  if constexpr (kCols != 1) {
+    for (; n < b.w_rows; ++n) StreamRows<Dot, kRows, 1>(b, spans, n);
   }
 }
 

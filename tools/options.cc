@@ -342,7 +342,7 @@ std::vector<Setting> MakeTable() {
       {{"fast", ComputeMode::kFast}, {"f32", ComputeMode::kExact}},
       [](auto& s) -> auto& { return s.session.compute; }));
   table.push_back(Choice<KvCacheType>(
-      "kv", Group::kSession, "type of the key/value cache",
+      "kv", Group::kSession, "type of the key/value cache; auto: f16, and f32 with --compute f32",
       {{"auto", KvCacheType::kAuto},
        {"f32", KvCacheType::kF32},
        {"f16", KvCacheType::kF16},

@@ -60,7 +60,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
   switch (options.kv) {
     case KvCacheType::kAuto:
-      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kF16;
       break;
     case KvCacheType::kF32:
       out.kv.local = out.kv.global = KvType::kF32;
@@ -73,7 +73,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
       break;
     case KvCacheType::kInt8:
       // Windows are small; only what grows with the context is worth the loss.
-      out.kv.local = KvType::kBF16;
+      out.kv.local = KvType::kF16;
       out.kv.global = KvType::kInt8;
       break;
   }
@@ -96,7 +96,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   session.threads = out.threads;
   session.prefill_batch = std::min(options.prefill_batch, out.context);
   if (session.kv == KvCacheType::kAuto) {
-    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32 : KvCacheType::kBF16;
+    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32 : KvCacheType::kF16;
   }
   if (session.pan_and_scan == PanAndScan::kAuto) {
     session.pan_and_scan = config.pan_and_scan.enabled ? PanAndScan::kOn : PanAndScan::kOff;

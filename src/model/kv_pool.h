@@ -20,8 +20,8 @@ namespace gemma3 {
 using KvPage = std::shared_ptr<std::byte>;
 
 struct KvTypes {
-  KvType local = KvType::kBF16;
-  KvType global = KvType::kBF16;
+  KvType local = KvType::kF16;
+  KvType global = KvType::kF16;
 };
 
 // Thread rule: any thread. Pages may outlive the pool.

@@ -53,7 +53,7 @@ class TransformerTest : public ::testing::TestWithParam<Compute> {
   }
 
   KvTypes Types() const {
-    const KvType type = GetParam() == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+    const KvType type = GetParam() == Compute::kExact ? KvType::kF32 : KvType::kF16;
     return {type, type};
   }
   std::shared_ptr<KvPool> Pool(const TextConfig& config) const {
@@ -260,9 +260,9 @@ void TransformerTest::AnyInterleaving(uint32_t seeds) {
     std::mt19937 random(seed);
     const auto kv_pool = std::make_shared<KvPool>(
         config(),
-        KvTypes{seed % 3 == 1 ? KvType::kF16 : Types().local, seed % 3 == 2   ? KvType::kInt8
-                                                              : seed % 3 == 1 ? KvType::kF16
-                                                                              : Types().global},
+        KvTypes{seed % 3 == 1 ? KvType::kBF16 : Types().local, seed % 3 == 2   ? KvType::kInt8
+                                                               : seed % 3 == 1 ? KvType::kBF16
+                                                                               : Types().global},
         SIZE_MAX);
     ThreadPool threads(1 + seed % 3);
     Workspace workspace(threads);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <random>
 #include <span>
@@ -337,6 +338,34 @@ TEST(Attention, HugeScoresStayFinite) {
       }
       // With wide gaps between the scores the largest takes all, whatever the rounding.
       if (type == KvType::kF32) CheckAgainstReference(type, shape, {{7, 8}}, 10, 1, 1e4);
+    }
+  });
+}
+
+// Numbers beyond what f16 holds become its largest ones. What is no number, or infinite, stays so:
+// a broken computation must not look like one.
+TEST(Attention, F16CachesBoundWhatIsFiniteAndKeepWhatIsNot) {
+  ForEachTarget([](const char*) {
+    constexpr float kInfinite = std::numeric_limits<float>::infinity();
+    const Shape shape{.num_heads = 1, .num_kv_heads = 1, .head_dim = 24};
+    ThreadPool pool(1);
+    const auto stored = [&](float number, size_t component) {
+      Matrix k(1, 24, 1), v(1, 24, 2), q(1, 24, 3), out(1, 24, 4);
+      v.rows().row(0)[component] = number;
+      Cache cache(KvType::kF16, shape, 1);
+      cache.Store(k.rows(), v.rows(), 0, pool);
+      cache.Attend(q.rows(), std::vector<KeyRange>{{0, 1}}, 1, 0.125f, out.rows(), pool);
+      return out.rows().row(0)[component];  // of one key: its value
+    };
+    for (const size_t component : {0, 7, 23}) {
+      EXPECT_EQ(stored(65504.0f, component), 65504.0f);
+      EXPECT_EQ(stored(65520.0f, component), 65504.0f);
+      EXPECT_EQ(stored(-7e5f, component), -65504.0f);
+      EXPECT_EQ(stored(std::numeric_limits<float>::max(), component), 65504.0f);
+      EXPECT_EQ(stored(1e-30f, component), 0.0f);
+      EXPECT_FALSE(std::isfinite(stored(kInfinite, component)));
+      EXPECT_FALSE(std::isfinite(stored(-kInfinite, component)));
+      EXPECT_TRUE(std::isnan(stored(std::nanf(""), component)));
     }
   });
 }
