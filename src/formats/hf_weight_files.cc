@@ -111,7 +111,8 @@ std::unexpected<Error> ExplainNoWeights(const fs::path& folder) {
   if (gguf) return Fail(ErrorCode::kBadModel, head, "; give the path of the .gguf file instead");
   if (adapter) {
     return Fail(ErrorCode::kUnsupported, head,
-                ", only an adapter (LoRA), which is no model: merge it into its base model first");
+                ", only an adapter (LoRA), which is no model: load its base model, and this with "
+                "--lora");
   }
   if (incomplete) return Fail(ErrorCode::kBadModel, head, ", only an unfinished download");
   if (torch) {
@@ -160,8 +161,9 @@ Result<SafetensorsSet> OpenNamed(const fs::path& folder, const std::string& name
 Result<SafetensorsSet> OpenHfWeights(const fs::path& folder, const std::string& file,
                                      Remarks* remarks) {
   if (IsAdapter(file)) {
-    return Fail(ErrorCode::kUnsupported, (folder / file).string(),
-                " is an adapter (LoRA), which is no model: merge it into its base model first");
+    return Fail(
+        ErrorCode::kUnsupported, (folder / file).string(),
+        " is an adapter (LoRA), which is no model: load its base model, and this with --lora");
   }
   const Contents contents = ListContents(folder);
   const auto open = [&]() -> Result<SafetensorsSet> {
@@ -186,8 +188,8 @@ Result<SafetensorsSet> OpenHfWeights(const fs::path& folder, const std::string& 
   auto weights = open();
   if (weights && !contents.adapters.empty()) {
     remarks->warnings.push_back((folder / contents.adapters[0]).string() +
-                                ": an adapter lies beside the model and is not applied; merge it "
-                                "into the model to use it");
+                                ": an adapter lies beside the model and is not applied; use it "
+                                "with --lora");
   }
   return weights;
 }

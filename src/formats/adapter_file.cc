@@ -1,0 +1,715 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+#include "src/formats/adapter_file.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "src/base/json.h"
+#include "src/base/ordered_json.h"
+#include "src/base/shown.h"
+#include "src/base/status.h"
+#include "src/formats/gguf.h"
+#include "src/formats/gguf_model.h"
+#include "src/formats/hf_names.h"
+#include "src/formats/lfs_pointer.h"
+#include "src/formats/safetensors.h"
+#include "src/formats/tokenizer_json.h"
+
+namespace gemma3 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxJsonBytes = 16 << 20;
+constexpr char kConfig[] = "adapter_config.json";
+constexpr char kPeftWeights[] = "adapter_model.safetensors";
+constexpr char kMlxWeights[] = "adapters.safetensors";
+
+bool Exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+std::unexpected<Error> Unplaced(const std::string& file, const std::string& key,
+                                const std::string& why) {
+  return Fail(ErrorCode::kUnsupported, file, ": tensor ", Shown(key), " ", why,
+              "; an adapter of which a part is left out would be another one");
+}
+
+// A key of a file, taken apart: module, what it is, and the rest.
+struct Key {
+  std::string module;  // canonical
+  std::string full;    // as PEFT's patterns see it
+  std::string kind;    // "lora_A", ...; "" for a plain tensor
+  std::string rest;    // "weight", "bias" or nothing
+};
+
+// Adapter names stand between the kind and the rest in raw state dicts: "lora_A.default.weight".
+Key TakeApart(const std::string& name) {
+  constexpr auto kKinds = std::to_array<std::string_view>(
+      {"lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector", "lora_A", "lora_B",
+       "lora_a", "lora_b", "token_adapter", "trainable_tokens_delta", "modules_to_save",
+       "base_layer", "m"});
+  Key key;
+  std::string_view rest = name;
+  for (const std::string_view kind : kKinds) {
+    const std::string marked = "." + std::string(kind);
+    const size_t at = rest.rfind(marked);
+    if (at == std::string_view::npos) continue;
+    const std::string_view behind = rest.substr(at + marked.size());
+    if (!behind.empty() && behind[0] != '.') continue;
+    if (kind == "m" && !behind.empty()) continue;
+    key.kind = kind;
+    key.rest = behind.empty() ? "" : behind.substr(1);
+    rest = rest.substr(0, at);
+    break;
+  }
+  if (key.kind.empty()) {
+    const size_t dot = rest.rfind('.');
+    key.rest = dot == std::string_view::npos ? "" : rest.substr(dot + 1);
+    rest = rest.substr(0, dot);
+  } else if (const size_t dot = key.rest.rfind('.'); dot != std::string::npos) {
+    key.rest = key.rest.substr(dot + 1);
+  } else if (key.rest != "weight" && key.rest != "bias") {
+    key.rest.clear();  // an adapter's name
+  }
+  constexpr std::string_view kPeft = "base_model.model.";
+  key.full = rest.starts_with(kPeft) ? rest.substr(kPeft.size()) : rest;
+  key.module = CanonicalHfName(std::string(rest) + ".weight");
+  if (key.module.ends_with(".weight")) key.module.resize(key.module.size() - 7);
+  return key;
+}
+
+// ---- Regular expressions of patterns
+
+// A small backtracking matcher with a budget: patterns come from files.
+class PatternMatcher {
+ public:
+  PatternMatcher(std::string_view pattern, std::string_view text)
+      : pattern_(pattern), text_(text) {}
+
+  // Whether the pattern matches text[begin, end of text).
+  bool Matches(size_t begin) { return Alternatives(0, pattern_.size(), begin, nullptr); }
+  bool unknown() const { return unknown_ || steps_ > kMaxSteps; }
+
+ private:
+  using Next = std::function<bool(size_t)>;
+  static constexpr size_t kMaxSteps = 200000;
+  static constexpr size_t kMaxDepth = 2000;
+
+  // The end of the group or class that begins at `at`.
+  size_t EndOf(size_t at, char open, char close, size_t limit) {
+    size_t depth = 0;
+    for (size_t i = at; i < limit; ++i) {
+      if (pattern_[i] == '\\') {
+        ++i;
+      } else if (pattern_[i] == open) {
+        ++depth;
+      } else if (pattern_[i] == close && --depth == 0) {
+        return i;
+      }
+    }
+    unknown_ = true;
+    return limit;
+  }
+
+  size_t EndOfClass(size_t at, size_t limit) {
+    for (size_t i = at + 1; i < limit; ++i) {
+      if (pattern_[i] == '\\')
+        ++i;
+      else if (pattern_[i] == ']' && i > at + 1)
+        return i;
+    }
+    unknown_ = true;
+    return limit;
+  }
+
+  bool Alternatives(size_t begin, size_t end, size_t at, const Next* next) {
+    size_t from = begin;
+    int depth = 0;
+    for (size_t i = begin; i <= end; ++i) {
+      if (i < end && pattern_[i] == '\\') {
+        ++i;
+        continue;
+      }
+      if (i < end && pattern_[i] == '[') {
+        i = EndOfClass(i, end);
+        if (unknown_) return false;
+        continue;
+      }
+      if (i < end && pattern_[i] == '(') ++depth;
+      if (i < end && pattern_[i] == ')') --depth;
+      if (i < end && (pattern_[i] != '|' || depth > 0)) continue;
+      if (Sequence(from, i, at, next)) return true;
+      if (unknown()) return false;
+      from = i + 1;
+    }
+    return false;
+  }
+
+  bool Done(size_t at, const Next* next) { return next ? (*next)(at) : at == text_.size(); }
+
+  // Whether one item at pattern [item, item_end) takes the character.
+  bool Takes(size_t item, size_t item_end, char c) {
+    if (pattern_[item] == '.') return true;
+    const auto is_class = [&](char name) {
+      if (name == 'd') return c >= '0' && c <= '9';
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    if (pattern_[item] == '\\') {
+      const char name = pattern_[item + 1];
+      if (name == 'd' || name == 'w') return is_class(name);
+      if ((name >= 'a' && name <= 'z') || (name >= 'A' && name <= 'Z') ||
+          (name >= '0' && name <= '9')) {
+        unknown_ = true;
+      }
+      return c == name;
+    }
+    if (pattern_[item] != '[') return c == pattern_[item];
+    size_t i = item + 1;
+    const bool negated = pattern_[i] == '^';
+    if (negated) ++i;
+    bool found = false;
+    for (; i + 1 < item_end; ++i) {
+      if (pattern_[i] == '\\') {
+        const char name = pattern_[++i];
+        found |= name == 'd' || name == 'w' ? is_class(name) : c == name;
+      } else if (i + 3 < item_end && pattern_[i + 1] == '-') {
+        found |= c >= pattern_[i] && c <= pattern_[i + 2];
+        i += 2;
+      } else {
+        found |= c == pattern_[i];
+      }
+    }
+    return found != negated;
+  }
+
+  bool Sequence(size_t begin, size_t end, size_t at, const Next* next) {
+    if (++steps_ > kMaxSteps || depth_ > kMaxDepth) {
+      unknown_ = true;
+      return false;
+    }
+    if (begin == end) return Done(at, next);
+    const char c = pattern_[begin];
+    if (c == '^') return at == 0 && Sequence(begin + 1, end, at, next);
+    if (c == '$') return at == text_.size() && Sequence(begin + 1, end, at, next);
+    if (c == '*' || c == '+' || c == '?' || c == '{' || c == ')' || c == ']' || c == '}') {
+      unknown_ = true;
+      return false;
+    }
+    size_t item_end = begin + 1;
+    if (c == '\\') item_end = begin + 2;
+    if (c == '[') item_end = EndOfClass(begin, end) + 1;
+    if (c == '(') item_end = EndOf(begin, '(', ')', end) + 1;
+    if (unknown_ || item_end > end) {
+      unknown_ = true;
+      return false;
+    }
+    size_t least = 1, most = 1, rest = item_end;
+    if (rest < end && (pattern_[rest] == '*' || pattern_[rest] == '+' || pattern_[rest] == '?')) {
+      least = pattern_[rest] == '+' ? 1 : 0;
+      most = pattern_[rest] == '?' ? 1 : text_.size() + 1;
+      ++rest;
+    } else if (rest < end && pattern_[rest] == '{') {
+      const size_t close = pattern_.find('}', rest);
+      if (close == std::string_view::npos || close >= end ||
+          !Counts(rest + 1, close, &least, &most)) {
+        unknown_ = true;
+        return false;
+      }
+      rest = close + 1;
+    }
+    if (rest < end && (pattern_[rest] == '?' || pattern_[rest] == '+')) ++rest;  // lazy: the same
+    return Repeat(begin, item_end, rest, end, least, most, at, next);
+  }
+
+  bool Counts(size_t begin, size_t end, size_t* least, size_t* most) {
+    size_t numbers[2] = {0, 0}, which = 0, digits[2] = {0, 0};
+    for (size_t i = begin; i < end; ++i) {
+      if (pattern_[i] == ',' && which == 0) {
+        which = 1;
+      } else if (pattern_[i] >= '0' && pattern_[i] <= '9' && numbers[which] < 1000) {
+        numbers[which] = numbers[which] * 10 + static_cast<size_t>(pattern_[i] - '0');
+        ++digits[which];
+      } else {
+        return false;
+      }
+    }
+    if (digits[0] == 0 && digits[1] == 0) return false;
+    *least = numbers[0];
+    *most = which == 0 ? numbers[0] : digits[1] == 0 ? text_.size() + 1 : numbers[1];
+    return *least <= *most;
+  }
+
+  // The most first, as Python does; for a yes or no it makes no difference.
+  bool Repeat(size_t item, size_t item_end, size_t rest, size_t end, size_t least, size_t most,
+              size_t at, const Next* next) {
+    if (++steps_ > kMaxSteps || ++depth_ > kMaxDepth) {
+      unknown_ = true;
+      return false;
+    }
+    bool found = false;
+    if (most > 0 && pattern_[item] == '(') {
+      const Next again = [&](size_t behind) {
+        if (behind == at && least == 0) return false;  // nothing was taken: for ever
+        return Repeat(item, item_end, rest, end, least > 0 ? least - 1 : 0, most - 1, behind, next);
+      };
+      size_t inner = item + 1;
+      if (pattern_.substr(inner, 2) == "?:") inner += 2;
+      found = Alternatives(inner, item_end - 1, at, &again);
+    } else if (most > 0 && at < text_.size() && Takes(item, item_end, text_[at])) {
+      found = Repeat(item, item_end, rest, end, least > 0 ? least - 1 : 0, most - 1, at + 1, next);
+    }
+    if (!found && least == 0 && !unknown_) found = Sequence(rest, end, at, next);
+    --depth_;
+    return found;
+  }
+
+  const std::string_view pattern_, text_;
+  size_t steps_ = 0, depth_ = 0;
+  bool unknown_ = false;
+};
+
+// ---- PEFT
+
+struct Patterns {
+  std::vector<std::pair<std::string, double>> alphas;  // in the file's order: the first counts
+};
+
+struct PeftConfig {
+  double alpha = 8;
+  bool rslora = false, dora = false;
+  bool scales_embeddings = false;  // as versions from 0.18 on do, which say so
+  Patterns patterns;
+};
+
+// Settings of other computations: on where they are neither null, false, 0 nor empty.
+bool IsOn(const JsonValue& config, const char* key) {
+  const auto value = config.Find(key);
+  if (!value) return false;
+  if (value->IsBool()) return *value->AsBool();
+  if (value->IsNumber()) return value->AsDouble() != 0.0;
+  if (value->IsArray() || value->IsObject()) return value->size() > 0;
+  return true;
+}
+
+Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& where,
+                                  AdapterFile* file) {
+  GEMMA3_TRY(const JsonValue config, JsonValue::Parse(text, where, {.python_numbers = true}));
+  GEMMA3_TRY(const std::string type, config.String("peft_type", "LORA"));
+  if (type != "LORA") {
+    return Fail(ErrorCode::kUnsupported, where, ": an adapter of type ", Shown(type, 40),
+                "; only LORA is computed");
+  }
+  for (const auto& [key, what] : {std::pair("fan_in_fan_out", "transposed base matrices"),
+                                  {"layer_replication", "layers that are there twice"},
+                                  {"target_parameters", "adapters of bare parameters"},
+                                  {"alora_invocation_tokens", "an activated LoRA (aLoRA)"},
+                                  {"use_qalora", "QA-LoRA"},
+                                  {"arrow_config", "Arrow"},
+                                  {"use_bdlora", "block-diagonal LoRA"}}) {
+    if (!IsOn(config, key)) continue;
+    return Fail(ErrorCode::kUnsupported, where, ": ", key, " is set: ", what,
+                ", which is not computed");
+  }
+  PeftConfig peft;
+  GEMMA3_TRY(peft.alpha, config.Double("lora_alpha", 8));
+  GEMMA3_TRY(peft.rslora, config.Bool("use_rslora", false));
+  GEMMA3_TRY(peft.dora, config.Bool("use_dora", false));
+  GEMMA3_TRY(const std::string bias, config.String("bias", "none"));
+  if (bias != "none") {
+    file->remarks.notes.push_back(where + ": bias is \"" + Shown(bias, 20) + "\"");
+  }
+  if (const auto init = config.Find("init_lora_weights"); init && init->IsString()) {
+    GEMMA3_TRY(const std::string how, init->AsString());
+    for (const char* changes_base : {"pissa", "olora", "corda", "loftq"}) {
+      if (!how.starts_with(changes_base)) continue;
+      file->remarks.warnings.push_back(
+          where + ": init_lora_weights is \"" + Shown(how, 40) +
+          "\", which changes the base model when training begins: unless it was converted as it "
+          "was saved, the adapter does not fit the plain base");
+    }
+  }
+  // "0.17.1": versions before 0.18 wrote none, or added the embedding's delta behind its scale.
+  GEMMA3_TRY(const std::string version, config.String("peft_version", ""));
+  unsigned major = 0, minor = 0;
+  const char* const end = version.data() + version.size();
+  const char* at = std::from_chars(version.data(), end, major).ptr;
+  if (at < end) std::from_chars(at + 1, end, minor);
+  peft.scales_embeddings = major > 0 || minor >= 18;
+  GEMMA3_TRY(file->base_model, config.String("base_model_name_or_path", ""));
+  GEMMA3_TRY(file->ties_head, config.Bool("ensure_weight_tying", false));
+
+  // Of patterns that match one module the first counts, so their order matters.
+  const auto ordered = OrderedJson::Parse(text, 32, kMaxJsonBytes);
+  const auto pattern = config.Find("alpha_pattern");
+  if (pattern && pattern->size() > 0) {
+    if (!ordered || !pattern->IsObject()) {
+      return Fail(ErrorCode::kBadModel, pattern->Path(), " should be an object");
+    }
+    const uint32_t node = ordered->Find(OrderedJson::kRoot, "alpha_pattern");
+    for (const std::string& key : (*ordered)[node].keys) {
+      const auto value = pattern->Find(key);
+      if (!value) continue;
+      GEMMA3_TRY(const double alpha, value->AsDouble());
+      peft.patterns.alphas.emplace_back(key, alpha);
+    }
+  }
+  // Rows of the embedding that were trained: ids, or ids for each module.
+  if (const auto tokens = config.Find("trainable_token_indices")) {
+    const auto read = [&](const std::string& module, const JsonValue& list) -> Status {
+      if (!list.IsArray()) return Fail(ErrorCode::kBadModel, list.Path(), " should be a list");
+      std::vector<uint64_t>& ids = file->token_ids[module];
+      for (size_t i = 0; i < list.size(); ++i) {
+        GEMMA3_TRY(const uint64_t id, list[i].AsUint());
+        ids.push_back(id);
+      }
+      return {};
+    };
+    if (tokens->IsArray()) {
+      GEMMA3_CHECK_OK(read("embed_tokens", *tokens));
+    } else {
+      const auto members = tokens->Members();
+      for (const auto& [module, list] : members) {
+        const size_t dot = module.rfind('.');
+        GEMMA3_CHECK_OK(read(dot == std::string::npos ? module : module.substr(dot + 1), list));
+      }
+    }
+  }
+  return peft;
+}
+
+// A factor and its sister, wherever they come in the file.
+struct Halves {
+  std::optional<TensorView> a, b, bias, magnitude;
+  std::string a_key, b_key, full, magnitude_key;
+};
+
+Result<double> ScaleOf(const PeftConfig& config, const std::string& module, uint64_t rank,
+                       const std::string& where) {
+  double alpha = config.alpha;
+  for (const auto& [pattern, value] : config.patterns.alphas) {
+    const auto matches = MatchesPattern(pattern, module);
+    if (!matches) return Fail(matches.error().code, where, ": ", matches.error().message);
+    if (!*matches) continue;
+    alpha = value;
+    break;
+  }
+  const auto r = static_cast<double>(rank);
+  return alpha / (config.rslora ? std::sqrt(r) : r);
+}
+
+Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& path,
+                AdapterFile* file) {
+  std::map<std::string, Halves> halves;
+  for (auto& [name, view] : tensors) {
+    const Key key = TakeApart(name);
+    if (key.module.empty()) return Unplaced(path, name, "belongs to no module of Gemma 3");
+    Halves& module = halves[key.module];
+    std::optional<TensorView>* slot = nullptr;
+    if (key.kind == "lora_A" || key.kind == "lora_embedding_A") {
+      slot = &module.a;
+      module.a_key = name;
+      module.full = key.full;
+    } else if (key.kind == "lora_B" && key.rest == "bias") {
+      slot = &module.bias;
+    } else if (key.kind == "lora_B" || key.kind == "lora_embedding_B") {
+      slot = &module.b;
+      module.b_key = name;
+    } else if (key.kind == "lora_magnitude_vector") {
+      slot = &module.magnitude;
+      module.magnitude_key = name;
+    } else if (key.kind == "token_adapter" || key.kind == "trainable_tokens_delta") {
+      if (!file->token_rows.emplace(key.module, ReplacedTensor{view, name}).second) {
+        return Unplaced(path, name, "is there twice");
+      }
+      continue;
+    } else if (key.rest == "weight" &&
+               (key.kind.empty() || key.kind == "modules_to_save" || key.kind == "base_layer")) {
+      if (!file->whole.emplace(key.module, ReplacedTensor{view, name}).second) {
+        return Unplaced(path, name, "is there twice");
+      }
+      continue;
+    } else {
+      return Unplaced(path, name, "is no part of a LoRA adapter that is computed");
+    }
+    const bool embedding = key.kind.starts_with("lora_embedding");
+    if (embedding != (key.module == "embed_tokens") && key.kind != "lora_magnitude_vector") {
+      return Unplaced(path, name, "adapts another kind of module than it is");
+    }
+    if (*slot) return Unplaced(path, name, "is there twice");
+    *slot = std::move(view);
+  }
+  for (auto& [module, half] : halves) {
+    if (!half.a && !half.b && !half.bias && !half.magnitude) continue;
+    if (!half.a || !half.b) {
+      const std::string& there = half.a ? half.a_key : half.b ? half.b_key : half.magnitude_key;
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(there), " has no ",
+                  half.a ? "B" : "A", " beside it");
+    }
+    if (half.a->shape.size() != 2) return Unplaced(path, half.a_key, "is no matrix");
+    GEMMA3_TRY(const double scale, ScaleOf(config, half.full, half.a->shape[0], path));
+    file->factors[module] = {.a = *half.a,
+                             .b = *half.b,
+                             .scale = scale,
+                             .bias = half.bias,
+                             .magnitude = half.magnitude,
+                             .key = half.a_key};
+  }
+  if (file->factors.contains("embed_tokens") && !config.scales_embeddings) {
+    file->remarks.warnings.push_back(
+        path +
+        ": an adapter of the embedding by a version of PEFT before 0.18, or by one that is not "
+        "named: if it was trained when PEFT did not scale it, it is far too strong here");
+  }
+  for (const auto& [module, rows] : file->token_rows) {
+    if (!file->token_ids.contains(module)) {
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(rows.key),
+                  " has trained rows, but trainable_token_indices of ", kConfig,
+                  " does not say of which tokens");
+    }
+  }
+  return {};
+}
+
+// ---- MLX
+
+Status TakeMlx(TensorMap tensors, const JsonValue& config, const std::string& path,
+               AdapterFile* file) {
+  GEMMA3_TRY(const std::string type, config.String("fine_tune_type", "lora"));
+  if (type != "lora" && type != "dora") {
+    return Fail(ErrorCode::kUnsupported, config.Path(), ": fine_tune_type is \"", Shown(type, 40),
+                "\", which is no adapter; lora and dora are");
+  }
+  const auto parameters = config.Find("lora_parameters");
+  constexpr double kDefaultScale = 20;
+  double scale = kDefaultScale;
+  if (parameters) {
+    GEMMA3_TRY(scale, parameters->Double("scale", kDefaultScale));
+  }
+  std::map<std::string, Halves> halves;
+  for (auto& [name, view] : tensors) {
+    const Key key = TakeApart(name);
+    if (key.module.empty()) return Unplaced(path, name, "belongs to no module of Gemma 3");
+    Halves& module = halves[key.module];
+    if (key.kind == "lora_a") {
+      module.a = std::move(view);
+      module.a_key = name;
+    } else if (key.kind == "lora_b") {
+      module.b = std::move(view);
+      module.b_key = name;
+    } else if (key.kind == "m") {
+      module.magnitude = std::move(view);
+      module.magnitude_key = name;
+    } else {
+      return Unplaced(path, name, "is no part of an adapter of MLX");
+    }
+  }
+  for (auto& [module, half] : halves) {
+    if (!half.a || !half.b) {
+      const std::string& there = half.a ? half.a_key : half.b ? half.b_key : half.magnitude_key;
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(there), " has no ",
+                  half.a ? "lora_b" : "lora_a", " beside it");
+    }
+    file->factors[module] = {.a = *half.a,
+                             .b = *half.b,
+                             .a_transposed = true,
+                             .b_transposed = true,
+                             .scale = scale,
+                             .magnitude = half.magnitude,
+                             .key = half.a_key};
+  }
+  // Its layers multiply with the adapted table where it is the head.
+  file->ties_head = file->factors.contains("embed_tokens");
+  return {};
+}
+
+// ---- GGUF
+
+Result<AdapterFile> OpenGgufAdapter(const std::string& path) {
+  GEMMA3_TRY(GgufSet set, OpenGgufFiles(path));
+  AdapterFile file;
+  const GgufFile& metadata = set.metadata;
+  GEMMA3_TRY(const auto type, metadata.String("general.type"));
+  if (type != "adapter") {
+    return Fail(ErrorCode::kUnsupported, path, " is no adapter: its general.type is \"",
+                Shown(type.value_or(""), 40), "\", expected \"adapter\"");
+  }
+  GEMMA3_TRY(const auto kind, metadata.String("adapter.type"));
+  if (kind != "lora") {
+    return Fail(ErrorCode::kUnsupported, path, ": an adapter of type \"",
+                Shown(kind.value_or(""), 40), "\"; only lora is computed");
+  }
+  GEMMA3_TRY(const auto architecture, metadata.String("general.architecture"));
+  if (architecture != "gemma3" && architecture != "gemma-embedding") {
+    return Fail(ErrorCode::kUnsupported, path, " is an adapter of a model of architecture \"",
+                Shown(architecture.value_or(""), 60), "\", expected \"gemma3\"");
+  }
+  if (metadata.Has("adapter.alora.invocation_tokens")) {
+    return Fail(ErrorCode::kUnsupported, path,
+                ": an activated LoRA (aLoRA), which is not computed");
+  }
+  GEMMA3_TRY(const auto alpha, metadata.Float("adapter.lora.alpha"));
+  std::map<std::string, Halves> halves;
+  for (auto& [name, view] : set.tensors) {
+    const bool is_a = name.ends_with(".lora_a"), is_b = name.ends_with(".lora_b");
+    const std::string base = name.substr(0, name.rfind('.'));
+    std::string module = CanonicalGgufName(base);
+    if (module.ends_with(".weight")) module.resize(module.size() - 7);
+    if (module.empty() || (!is_a && !is_b)) {
+      return Unplaced(path, name, "belongs to no module of Gemma 3");
+    }
+    Halves& half = halves[module];
+    (is_a ? half.a : half.b) = std::move(view);
+    (is_a ? half.a_key : half.b_key) = name;
+  }
+  for (auto& [module, half] : halves) {
+    if (!half.a || !half.b) {
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(half.a ? half.a_key : half.b_key),
+                  " has no ", half.a ? "lora_b" : "lora_a", " beside it");
+    }
+    if (half.b->shape.size() != 2) return Unplaced(path, half.b_key, "is no matrix");
+    const auto rank = static_cast<double>(half.b->shape[1]);
+    file.factors[module] = {.a = *half.a,
+                            .b = *half.b,
+                            // Of the embedding, a row for each token.
+                            .a_transposed = module == "embed_tokens",
+                            .scale = alpha.value_or(0) == 0 ? 1 : *alpha / rank,
+                            .key = half.a_key};
+  }
+  file.files = std::move(set.files);
+  return file;
+}
+
+// ---- Folders
+
+// Tokens that the tokenizer beside an adapter adds.
+Status ReadTokens(const fs::path& folder, AdapterFile* file) {
+  std::vector<std::shared_ptr<const FileMap>> maps;
+  const auto open = [&](const char* name) -> Result<NamedText> {
+    NamedText text{{}, (folder / name).string()};
+    if (!Exists(folder / name)) return text;
+    GEMMA3_CHECK_OK(RefuseLfsPointer(text.name));
+    GEMMA3_TRY(auto map, FileMap::Open(text.name));
+    text.text = {reinterpret_cast<const char*>(map->bytes().data()), map->bytes().size()};
+    maps.push_back(std::move(map));
+    return text;
+  };
+  TokenizerTexts texts;
+  GEMMA3_TRY(texts.tokenizer, open("tokenizer.json"));
+  GEMMA3_TRY(texts.added, open("added_tokens.json"));
+  Remarks ignored;
+  GEMMA3_TRY(const std::vector<NamedToken> tokens, ReadAddedTokens(texts, &ignored));
+  for (const NamedToken& token : tokens) file->added_tokens.push_back(token.content);
+  return {};
+}
+
+// Whether the settings are MLX's.
+bool IsMlx(const JsonValue& config) {
+  return !config.Find("peft_type") &&
+         (config.Find("lora_parameters") || config.Find("fine_tune_type"));
+}
+
+Result<JsonValue> ParseConfig(const std::string& text, const std::string& name) {
+  GEMMA3_TRY(JsonValue config, JsonValue::Parse(text, name, {.python_numbers = true}));
+  if (config.IsObject()) return config;
+  return Fail(ErrorCode::kBadModel, name, " should hold a JSON object");
+}
+
+Result<AdapterFile> OpenFolder(const fs::path& folder, const std::string& weights_name) {
+  const fs::path config_path = folder / kConfig;
+  if (!Exists(config_path)) {
+    return Fail(ErrorCode::kBadModel, folder.string(), " holds no ", kConfig,
+                ": is it the folder of a LoRA adapter?");
+  }
+  GEMMA3_TRY(const std::string text, ReadFile(config_path.string(), kMaxJsonBytes));
+  GEMMA3_TRY(const JsonValue config, ParseConfig(text, config_path.string()));
+  std::string name = weights_name;
+  if (name.empty()) name = IsMlx(config) ? kMlxWeights : kPeftWeights;
+  const std::string path = (folder / name).string();
+  if (!Exists(path)) {
+    const bool pickle = Exists(folder / "adapter_model.bin");
+    return Fail(pickle ? ErrorCode::kUnsupported : ErrorCode::kBadModel, folder.string(),
+                " holds no ", name,
+                pickle ? ", only a PyTorch .bin file, which can run code when opened; save the "
+                         "adapter as safetensors"
+                       : "; is the download complete?");
+  }
+  GEMMA3_CHECK_OK(RefuseLfsPointer(path));
+  GEMMA3_TRY(SafetensorsSet set, OpenSafetensors(path));
+  GEMMA3_TRY(AdapterFile file,
+             ReadAdapterTensors(text, config_path.string(), std::move(set.tensors), path));
+  file.files = std::move(set.files);
+  GEMMA3_CHECK_OK(ReadTokens(folder, &file));
+  return file;
+}
+
+}  // namespace
+
+Result<bool> MatchesPattern(const std::string& pattern, const std::string& module) {
+  constexpr size_t kMaxBytes = 1000;
+  const auto match = [&](size_t begin) -> Result<bool> {
+    PatternMatcher matcher(pattern, module);
+    const bool matches = pattern.size() <= kMaxBytes && matcher.Matches(begin);
+    if (pattern.size() <= kMaxBytes && !matcher.unknown()) return matches;
+    return Fail(ErrorCode::kUnsupported, "the pattern \"", Shown(pattern, 80),
+                "\" is not understood");
+  };
+  GEMMA3_TRY(const bool whole, match(0));
+  if (whole) return true;
+  for (size_t dot = module.find('.'); dot != std::string::npos; dot = module.find('.', dot + 1)) {
+    GEMMA3_TRY(const bool behind, match(dot + 1));
+    if (behind) return true;
+  }
+  return false;
+}
+
+Result<AdapterFile> ReadAdapterTensors(const std::string& text, const std::string& config_name,
+                                       TensorMap tensors, const std::string& tensors_name) {
+  AdapterFile file;
+  GEMMA3_TRY(const JsonValue config, ParseConfig(text, config_name));
+  if (IsMlx(config)) {
+    GEMMA3_CHECK_OK(TakeMlx(std::move(tensors), config, tensors_name, &file));
+    return file;
+  }
+  GEMMA3_TRY(const PeftConfig peft, ReadPeftConfig(text, config_name, &file));
+  GEMMA3_CHECK_OK(TakePeft(std::move(tensors), peft, tensors_name, &file));
+  return file;
+}
+
+Result<AdapterFile> OpenAdapterFile(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    return Fail(ErrorCode::kIo, "there is no file or folder ", path, " with an adapter");
+  }
+  Result<AdapterFile> file = [&]() -> Result<AdapterFile> {
+    const fs::path normal = fs::path(path).lexically_normal();
+    if (fs::is_directory(status)) return OpenFolder(normal, "");
+    if (path.ends_with(".safetensors")) {
+      const fs::path parent = normal.parent_path();
+      return OpenFolder(parent.empty() ? fs::path(".") : parent, normal.filename().string());
+    }
+    return OpenGgufAdapter(path);
+  }();
+  if (!file) return file;
+  file->path = path;
+  const fs::path normal = fs::path(path).lexically_normal();
+  file->name =
+      (normal.has_filename() ? normal.filename() : normal.parent_path().filename()).string();
+  if (file->factors.empty() && file->whole.empty() && file->token_rows.empty()) {
+    return Fail(ErrorCode::kBadModel, path,
+                " holds no LoRA tensors: an adapter that was saved empty, which would change "
+                "nothing");
+  }
+  return file;
+}
+
+}  // namespace gemma3

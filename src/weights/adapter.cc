@@ -1,0 +1,564 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Formulas: huggingface/peft, src/peft/tuners/lora/layer.py, dora.py (its norm is that of the
+// weights as they are computed with: dequantised), tuners/trainable_tokens/layer.py.
+#include "src/weights/adapter.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cinttypes>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "ops/lora.h"
+#include "src/base/hash.h"
+#include "src/base/shown.h"
+#include "src/base/status.h"
+#include "src/formats/dequantize.h"
+
+namespace gemma3 {
+namespace {
+
+constexpr std::array<std::string_view, kLayerMatrices> kLayerNames = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+constexpr std::array<std::string_view, kTowerMatrices> kTowerNames = {
+    "self_attn.q_proj",   "self_attn.k_proj", "self_attn.v_proj",
+    "self_attn.out_proj", "mlp.fc1",          "mlp.fc2"};
+
+const MatrixView& BaseOf(const LayerWeights& w, size_t matrix) {
+  return *std::array{&w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down}[matrix];
+}
+const MatrixView& BaseOf(const VisionLayerWeights& w, size_t matrix) {
+  return std::array{&w.q, &w.k, &w.v, &w.out, &w.fc1, &w.fc2}[matrix]->w;
+}
+
+// The number and the rest of "layers.12.mlp.up_proj" behind `prefix`.
+std::optional<std::pair<size_t, std::string_view>> LayerPart(std::string_view module,
+                                                             std::string_view prefix) {
+  if (!module.starts_with(prefix)) return std::nullopt;
+  module.remove_prefix(prefix.size());
+  size_t layer = 0;
+  const auto [end, error] = std::from_chars(module.data(), module.data() + module.size(), layer);
+  const auto digits = static_cast<size_t>(end - module.data());
+  if (error != std::errc() || digits >= module.size() || *end != '.') return std::nullopt;
+  return std::pair(layer, module.substr(digits + 1));
+}
+
+std::string HashText(std::span<const std::byte> bytes) {
+  constexpr HashKey kKey = {0x67656d6d61332e63, 0x70706c6f7261};  // fixed: it goes into files
+  const Hash128 hash =
+      SipHash128(kKey, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  char text[33];
+  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, hash.high, hash.low);
+  return text;
+}
+
+// Of large tables, samples from all over (state_identity.h says why that will do).
+std::string DigestOf(const TensorView& tensor) {
+  constexpr size_t kWhole = 16 << 20, kSamples = 1024, kBytes = 256;
+  const std::span bytes(tensor.data, tensor.bytes);
+  if (bytes.size() <= kWhole) return HashText(bytes);
+  std::vector<std::byte> samples;
+  for (size_t i = 0; i < kSamples; ++i) {
+    const auto sample = bytes.subspan((bytes.size() - kBytes) / (kSamples - 1) * i, kBytes);
+    samples.insert(samples.end(), sample.begin(), sample.end());
+  }
+  return HashText(samples);
+}
+
+class Placer {
+ public:
+  Placer(AdapterFile file, const ModelConfig& config, const ModelWeights& weights, ThreadPool& pool)
+      : file_(std::move(file)), config_(config), weights_(weights), pool_(pool) {}
+
+  Result<std::shared_ptr<const LoadedAdapter>> Place() {
+    out_->path = file_.path;
+    out_->name = file_.name;
+    out_->layers.resize(config_.text.num_layers);
+    if (config_.has_vision) out_->tower.resize(config_.vision.num_layers);
+    for (const auto& [module, factors] : file_.factors) {
+      GEMMA3_CHECK_OK(PlaceFactors(module, factors));
+    }
+    for (const auto& [module, whole] : file_.whole) GEMMA3_CHECK_OK(PlaceTable(module, whole));
+    for (const auto& [module, rows] : file_.token_rows) {
+      GEMMA3_CHECK_OK(PlaceRows(module, rows, file_.token_ids.at(module)));
+    }
+    GEMMA3_CHECK_OK(TieHead());
+    out_->digest = HashText(std::as_bytes(std::span(digests_)));
+    out_->remarks = std::move(file_.remarks);
+    out_->files = std::move(file_.files);
+    return std::shared_ptr<const LoadedAdapter>(std::move(out_));
+  }
+
+ private:
+  template <class... Parts>
+  std::unexpected<Error> Refuse(const std::string& key, const Parts&... parts) const {
+    return Fail(ErrorCode::kBadModel, file_.path, ": tensor ", Shown(key), " ", parts...);
+  }
+
+  // As floats, [rows, cols]; `transposed`: of a tensor [cols, rows].
+  Result<AlignedBuffer<float>> Floats(const TensorView& tensor, size_t rows, size_t cols,
+                                      bool transposed, const std::string& key) {
+    const size_t count = rows * cols;
+    AlignedBuffer<float> stored(count);
+    if (!Dequantize(tensor.type, tensor.data, count, stored.data())) {
+      return Refuse(key, "has type ", InfoOf(tensor.type).name, ", which cannot be computed with");
+    }
+    if (!std::ranges::all_of(stored.span(), [](float v) { return std::isfinite(v); })) {
+      return Refuse(key, "holds values that are infinite or not numbers");
+    }
+    digests_ += key + " " + DigestOf(tensor) + "\n";
+    out_->bytes += count * sizeof(float);
+    if (!transposed) return stored;
+    AlignedBuffer<float> turned(count);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < cols; ++c) turned.data()[r * cols + c] = stored.data()[c * rows + r];
+    }
+    return turned;
+  }
+
+  Result<Vector> Row(const TensorView& tensor, size_t count, const std::string& key) {
+    size_t elements = 1;
+    for (const uint64_t dim : tensor.shape) elements *= dim;
+    if (elements != count) {
+      return Refuse(key, "should have ", count, " numbers, found shape ",
+                    ShapeString(tensor.shape));
+    }
+    GEMMA3_TRY(const AlignedBuffer<float> values, Floats(tensor, 1, count, false, key));
+    return Vector(values.span().begin(), values.span().end());
+  }
+
+  // `base_shape`: outputs and inputs of the matrix that it adapts. a_rows_first: A is wanted as
+  // [inputs, rank], as lookups read it.
+  Result<std::unique_ptr<LoraMatrix>> Matrix(const LoraFactors& factors, size_t outputs,
+                                             size_t inputs, bool lookup) {
+    const TensorView &a = factors.a, &b = factors.b;
+    if (a.shape.size() != 2 || b.shape.size() != 2) return Refuse(factors.key, "is no matrix");
+    const uint64_t rank = a.shape[factors.a_transposed ? 1 : 0];
+    const uint64_t a_inputs = a.shape[factors.a_transposed ? 0 : 1];
+    const uint64_t b_outputs = b.shape[factors.b_transposed ? 1 : 0];
+    const uint64_t b_rank = b.shape[factors.b_transposed ? 0 : 1];
+    if (a_inputs != inputs || b_outputs != outputs) {
+      return Refuse(factors.key, "adapts a matrix of ", b_outputs, " x ", a_inputs,
+                    ", but the model's has ", outputs, " x ", inputs,
+                    ": the adapter was trained on another size of the model");
+    }
+    constexpr uint64_t kMaxRank = 1 << 14;
+    if (rank != b_rank || rank == 0 || rank > kMaxRank) {
+      return Refuse(factors.key, "has rank ", rank, " and the other half ", b_rank,
+                    "; expected the same number from 1 to ", kMaxRank);
+    }
+    auto matrix = std::make_unique<LoraMatrix>();
+    matrix->rank = rank;
+    matrix->inputs = inputs;
+    matrix->outputs = outputs;
+    matrix->scale = factors.scale;
+    if (!std::isfinite(factors.scale)) return Refuse(factors.key, "has no finite scale");
+    digests_ += std::to_string(factors.scale) + "\n";
+    if (lookup) {
+      GEMMA3_TRY(matrix->a, Floats(a, inputs, rank, !factors.a_transposed, factors.key));
+    } else {
+      GEMMA3_TRY(matrix->a, Floats(a, rank, inputs, factors.a_transposed, factors.key));
+    }
+    GEMMA3_TRY(matrix->b, Floats(b, rank, outputs, !factors.b_transposed, factors.key + " (B)"));
+    if (factors.bias) {
+      GEMMA3_TRY(matrix->bias, Row(*factors.bias, outputs, factors.key + " (bias of B)"));
+    }
+    ++out_->matrices;
+    return matrix;
+  }
+
+  // The lengths of the rows of W + s B A, for any s.
+  Status MeasureRows(const LoraFactors& factors, const MatrixView& base, LoraMatrix& matrix) {
+    GEMMA3_TRY(matrix.magnitude,
+               Row(*factors.magnitude, matrix.outputs, factors.key + " (magnitude)"));
+    const size_t rank = matrix.rank, inputs = matrix.inputs;
+    const float* a = matrix.a.data();
+    const float* b = matrix.b.data();
+    std::vector<double> gram(rank * rank);  // A A^T
+    pool_.ParallelFor(rank, [&](size_t i, size_t) {
+      for (size_t j = 0; j < rank; ++j) {
+        double sum = 0;
+        for (size_t c = 0; c < inputs; ++c) sum += double{a[i * inputs + c]} * a[j * inputs + c];
+        gram[i * rank + j] = sum;
+      }
+    });
+    for (auto& power : matrix.squares) power.resize(matrix.outputs);
+    pool_.ParallelFor(matrix.outputs, [&](size_t o, size_t) {
+      std::vector<float> w(inputs);
+      UnpackRow(base, o, w.data());
+      double ww = 0, wba = 0, baba = 0;
+      for (const float value : w) ww += double{value} * value;
+      for (size_t i = 0; i < rank; ++i) {
+        const double b_i = b[i * matrix.outputs + o];
+        double wa = 0;
+        for (size_t c = 0; c < inputs; ++c) wa += double{w[c]} * a[i * inputs + c];
+        wba += b_i * wa;
+        for (size_t j = 0; j < rank; ++j) {
+          baba += b_i * gram[i * rank + j] * b[j * matrix.outputs + o];
+        }
+      }
+      matrix.squares[0][o] = ww;
+      matrix.squares[1][o] = 2 * wba;
+      matrix.squares[2][o] = baba;
+    });
+    return {};
+  }
+
+  Status PlaceFactors(const std::string& module, const LoraFactors& factors) {
+    const auto place = [&](const MatrixView& base, std::unique_ptr<LoraMatrix>& slot) -> Status {
+      GEMMA3_TRY(slot, Matrix(factors, base.rows, base.cols, false));
+      if (factors.magnitude) return MeasureRows(factors, base, *slot);
+      return {};
+    };
+    if (module == "embed_tokens") {
+      if (factors.magnitude) {
+        return Fail(ErrorCode::kUnsupported, file_.path, ": tensor ", Shown(factors.key),
+                    " is DoRA on the embedding, which is not computed");
+      }
+      GEMMA3_TRY(out_->embedding,
+                 Matrix(factors, config_.text.hidden_size, config_.text.vocab_size, true));
+      return {};
+    }
+    if (module == "lm_head") return place(weights_.text.head, out_->head);
+    if (const auto part = LayerPart(module, "layers.")) {
+      const auto it = std::ranges::find(kLayerNames, part->second);
+      if (it != kLayerNames.end() && part->first < config_.text.num_layers) {
+        const auto matrix = static_cast<size_t>(it - kLayerNames.begin());
+        return place(BaseOf(weights_.text.layers[part->first], matrix),
+                     out_->layers[part->first][matrix]);
+      }
+      if (it != kLayerNames.end()) {
+        return Refuse(factors.key, "adapts layer ", part->first, ", but the model has ",
+                      config_.text.num_layers,
+                      ": the adapter was trained on another size of the model");
+      }
+    }
+    if (const auto part = LayerPart(module, "vision.encoder.layers.")) {
+      const auto it = std::ranges::find(kTowerNames, part->second);
+      if (it != kTowerNames.end() && !config_.has_vision) {
+        return Refuse(factors.key,
+                      "adapts the vision part, which this model lacks: load it with "
+                      "its vision part");
+      }
+      if (it != kTowerNames.end() && part->first < config_.vision.num_layers) {
+        const auto matrix = static_cast<size_t>(it - kTowerNames.begin());
+        return place(BaseOf(weights_.vision.layers[part->first], matrix),
+                     out_->tower[part->first][matrix]);
+      }
+    }
+    return Refuse(factors.key, "adapts no matrix that Gemma 3 has");
+  }
+
+  Status PlaceTable(const std::string& module, const ReplacedTensor& whole) {
+    const bool embedding = module == "embed_tokens";
+    if (!embedding && module != "lm_head") {
+      return Fail(ErrorCode::kUnsupported, file_.path, ": tensor ", Shown(whole.key),
+                  " takes the place of a module; embed_tokens and lm_head are those that can be "
+                  "replaced: merge the adapter into the model");
+    }
+    const TensorView& tensor = whole.tensor;
+    const std::vector<uint64_t> shape = {config_.text.vocab_size, config_.text.hidden_size};
+    if (tensor.shape != shape) {
+      const bool tokens = tensor.shape.size() == 2 && tensor.shape[1] == shape[1];
+      return Refuse(whole.key, "should have shape ", ShapeString(shape), ", found ",
+                    ShapeString(tensor.shape),
+                    tokens ? ": the adapter was trained with a vocabulary of another size; merge "
+                             "it into a model with that"
+                           : ": the adapter was trained on another size of the model");
+    }
+    auto table = std::make_unique<OwnTable>();
+    table->w = {WeightType::kF32, shape[0], shape[1], tensor.data};
+    if (tensor.type == TensorType::kF16) table->w.type = WeightType::kF16;
+    if (tensor.type == TensorType::kBF16) table->w.type = WeightType::kBF16;
+    const size_t bytes = InfoOf(tensor.type).block_bytes;
+    const bool floats = tensor.type == TensorType::kF32 || table->w.type != WeightType::kF32;
+    if (!floats || reinterpret_cast<uintptr_t>(tensor.data) % bytes != 0) {
+      GEMMA3_TRY(table->memory, Floats(tensor, shape[0], shape[1], false, whole.key));
+      table->w.type = WeightType::kF32;
+      table->w.data = table->memory.data();
+    } else {
+      digests_ += whole.key + " " + DigestOf(tensor) + "\n";
+      out_->bytes += tensor.bytes;
+    }
+    (embedding ? out_->own_embedding : out_->own_head) = std::move(table);
+    ++out_->matrices;
+    return {};
+  }
+
+  Status PlaceRows(const std::string& module, const ReplacedTensor& rows,
+                   const std::vector<uint64_t>& ids) {
+    const bool embedding = module == "embed_tokens";
+    if (!embedding && module != "lm_head") {
+      return Fail(ErrorCode::kUnsupported, file_.path, ": tensor ", Shown(rows.key),
+                  " has rows of a module that has no tokens");
+    }
+    const size_t width = config_.text.hidden_size;
+    const TensorView& tensor = rows.tensor;
+    if (tensor.shape.size() != 2 || tensor.shape[0] != ids.size() || tensor.shape[1] != width) {
+      return Refuse(rows.key, "should have shape [", ids.size(), ", ", width, "], found ",
+                    ShapeString(tensor.shape));
+    }
+    GEMMA3_TRY(const AlignedBuffer<float> values,
+               Floats(tensor, ids.size(), width, false, rows.key));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] >= config_.text.vocab_size) {
+        return Refuse(rows.key, "has a row of token ", ids[i], ", outside the vocabulary of ",
+                      config_.text.vocab_size);
+      }
+      digests_ += std::to_string(ids[i]) + " ";
+      const float* row = values.data() + i * width;
+      (embedding ? out_->embedding_rows : out_->head_rows)[static_cast<TokenId>(ids[i])] =
+          Vector(row, row + width);
+    }
+    ++out_->matrices;
+    return {};
+  }
+
+  // Of a head that repeats the embedding. Trained rows are shared with it always (PEFT ties them),
+  // the rest where the adapter says so.
+  Status TieHead() {
+    const bool tied = weights_.text.head.data == weights_.text.embedding.data;
+    if (!tied) return {};
+    if (out_->head_rows.empty()) out_->head_rows = out_->embedding_rows;
+    if (!file_.ties_head) return {};
+    if (out_->own_embedding && !out_->own_head) {
+      out_->own_head = std::make_unique<OwnTable>();
+      out_->own_head->w = out_->own_embedding->w;
+    }
+    if (out_->embedding && !out_->head) {
+      // x E^T with E = A^T B^T: A and B change places.
+      const LoraMatrix& table = *out_->embedding;
+      auto head = std::make_unique<LoraMatrix>();
+      head->rank = table.rank;
+      head->inputs = table.outputs;
+      head->outputs = table.inputs;
+      head->scale = table.scale;
+      head->a = AlignedBuffer<float>(table.b.size());
+      std::memcpy(head->a.data(), table.b.data(), table.b.size() * sizeof(float));
+      head->b = AlignedBuffer<float>(table.a.size());
+      for (size_t t = 0; t < table.inputs; ++t) {
+        for (size_t k = 0; k < table.rank; ++k) {
+          head->b.data()[k * table.inputs + t] = table.a.data()[t * table.rank + k];
+        }
+      }
+      out_->bytes += (head->a.size() + head->b.size()) * sizeof(float);
+      out_->head = std::move(head);
+    }
+    return {};
+  }
+
+  AdapterFile file_;
+  const ModelConfig& config_;
+  const ModelWeights& weights_;
+  ThreadPool& pool_;
+  std::string digests_;
+  std::shared_ptr<LoadedAdapter> out_ = std::make_shared<LoadedAdapter>();
+};
+
+}  // namespace
+
+bool LoadedAdapter::changes_tower() const {
+  return std::ranges::any_of(tower, [](const auto& layer) {
+    return std::ranges::any_of(layer, [](const auto& matrix) { return matrix != nullptr; });
+  });
+}
+
+size_t LoadedAdapter::max_rank() const {
+  size_t most = 0;
+  const auto widest = [&](const auto& matrices, std::initializer_list<size_t> together) {
+    size_t rank = 0;
+    for (const size_t m : together) rank += matrices[m] ? matrices[m]->rank : 0;
+    most = std::max(most, rank);
+  };
+  for (const auto& layer : layers) {
+    widest(layer, {0, 1, 2});
+    widest(layer, {3});
+    widest(layer, {4, 5});
+    widest(layer, {6});
+  }
+  return most;
+}
+
+Result<std::shared_ptr<const LoadedAdapter>> PlaceAdapter(AdapterFile file,
+                                                          const ModelConfig& config,
+                                                          const ModelWeights& weights,
+                                                          ThreadPool& pool) {
+  return Placer(std::move(file), config, weights, pool).Place();
+}
+
+// ---- Sets
+
+namespace {
+
+// DoRA: a term's share of the sum, B with the ratios m / |W + s B A|, and gain += ratio - 1.
+void ApplyMagnitude(const LoraMatrix& matrix, double scale, LoraTerm& term, Vector& gain,
+                    Vector& bias) {
+  const size_t outputs = matrix.outputs;
+  Vector ratios(outputs);
+  for (size_t o = 0; o < outputs; ++o) {
+    const double square =
+        matrix.squares[0][o] + scale * matrix.squares[1][o] + scale * scale * matrix.squares[2][o];
+    const double length = std::sqrt(std::max(square, 0.0));
+    ratios[o] = length > 0 ? static_cast<float>(matrix.magnitude[o] / length) : 0;
+  }
+  if (gain.empty()) gain.assign(outputs, 1);
+  for (size_t o = 0; o < outputs; ++o) gain[o] += ratios[o] - 1;
+  for (size_t o = 0; o < bias.size(); ++o) bias[o] *= ratios[o];
+  term.own.assign(matrix.b.data(), matrix.b.data() + matrix.b.size());
+  for (size_t k = 0; k < matrix.rank; ++k) {
+    for (size_t o = 0; o < outputs; ++o) term.own[k * outputs + o] *= ratios[o];
+  }
+}
+
+void AddTerm(const LoraMatrix* matrix, float user_scale, AdaptedMatrix& out) {
+  if (!matrix || user_scale == 0) return;
+  const double scale = matrix->scale * double{user_scale};
+  LoraTerm term{matrix, static_cast<float>(scale), {}};
+  Vector bias = matrix->bias;
+  for (float& value : bias) value *= static_cast<float>(scale);
+  if (!matrix->magnitude.empty()) ApplyMagnitude(*matrix, scale, term, out.gain, bias);
+  if (!bias.empty()) {
+    out.bias.resize(matrix->outputs);
+    for (size_t o = 0; o < bias.size(); ++o) out.bias[o] += bias[o];
+  }
+  out.terms.push_back(std::move(term));
+}
+
+}  // namespace
+
+size_t AdaptedMatrix::rank() const {
+  size_t rank = 0;
+  for (const LoraTerm& term : terms) rank += term.matrix->rank;
+  return rank;
+}
+
+void MatMulAdapted(Rows<const float> x, std::span<const AdaptedProduct> products, Compute compute,
+                   ThreadPool& pool) {
+  size_t rank = 0, column = 0;
+  for (const AdaptedProduct& product : products) rank += product.adapted->rank();
+  std::vector<float> low(x.rows * rank);
+  const Rows<float> t(low.data(), x.rows, rank);
+  std::vector<MatMulTask> tasks;
+  std::vector<LoraTask> additions;
+  for (const AdaptedProduct& product : products) {
+    // A gain is of the product without its bias.
+    const bool later = !product.adapted->gain.empty();
+    tasks.push_back({product.w, product.out, later ? nullptr : product.bias});
+    for (const LoraTerm& term : product.adapted->terms) {
+      const Rows<float> part = t.Cols(column, term.matrix->rank);
+      column += term.matrix->rank;
+      tasks.push_back({term.matrix->first(), part});
+      additions.push_back({part, term.b(), term.scale, product.out});
+    }
+  }
+  MatMul(x, tasks, compute, pool);
+  for (const AdaptedProduct& product : products) {
+    const AdaptedMatrix& adapted = *product.adapted;
+    GainBias(product.out, adapted.gain, adapted.bias, pool);
+    if (!adapted.gain.empty() && product.bias) {
+      GainBias(product.out, {}, {product.bias, product.w.rows}, pool);
+    }
+  }
+  LoraAdd(additions, pool);
+}
+
+Result<std::shared_ptr<const AdapterSet>> AdapterSet::Create(std::span<const Use> uses,
+                                                             const ModelConfig& config) {
+  auto set = std::make_shared<AdapterSet>();
+  set->uses_.assign(uses.begin(), uses.end());
+  set->layers_.resize(config.text.num_layers);
+  if (config.has_vision) set->tower_.resize(config.vision.num_layers);
+  const auto twice = [](const Use& use, const char* what) {
+    return Fail(ErrorCode::kInvalidArgument, "the adapter ", use.adapter->name, " brings ", what,
+                ", and another one does as well: they cannot be used together");
+  };
+  std::map<TokenId, const Vector*> head_rows;
+  for (const Use& use : set->uses_) {
+    const LoadedAdapter& adapter = *use.adapter;
+    char scale[32];
+    std::snprintf(scale, sizeof scale, "=%.9g;", static_cast<double>(use.scale));
+    set->identity_ += adapter.digest + scale;
+    if (use.scale == 0) continue;
+    if (adapter.changes_tower()) set->tower_identity_ += adapter.digest + scale;
+    for (size_t i = 0; i < adapter.layers.size(); ++i) {
+      for (size_t m = 0; m < kLayerMatrices; ++m) {
+        AddTerm(adapter.layers[i][m].get(), use.scale, set->layers_[i][m]);
+      }
+    }
+    for (size_t i = 0; i < adapter.tower.size(); ++i) {
+      for (size_t m = 0; m < kTowerMatrices; ++m) {
+        AddTerm(adapter.tower[i][m].get(), use.scale, set->tower_[i][m]);
+      }
+    }
+    AddTerm(adapter.head.get(), use.scale, set->head_);
+    if (adapter.embedding) {
+      set->embedding_.push_back({adapter.embedding.get(),
+                                 static_cast<float>(adapter.embedding->scale * double{use.scale}),
+                                 {}});
+    }
+    if (adapter.own_embedding) {
+      if (set->own_embedding_) return twice(use, "an embedding of its own");
+      set->own_embedding_ = &adapter.own_embedding->w;
+    }
+    if (adapter.own_head) {
+      if (set->own_head_) return twice(use, "an output head of its own");
+      set->own_head_ = &adapter.own_head->w;
+    }
+    for (const auto& [id, row] : adapter.embedding_rows) {
+      if (!set->embedding_rows_.emplace(id, &row).second) return twice(use, "a token's row");
+    }
+    for (const auto& [id, row] : adapter.head_rows) {
+      if (!head_rows.emplace(id, &row).second) return twice(use, "a token's row");
+    }
+  }
+  set->changes_tower_ = !set->tower_identity_.empty();
+  for (const auto& [id, row] : head_rows) {
+    set->head_ids_.push_back(id);
+    set->head_values_.insert(set->head_values_.end(), row->begin(), row->end());
+  }
+  set->head_rows_ = {WeightType::kF32, set->head_ids_.size(), config.text.hidden_size,
+                     set->head_values_.data()};
+  for (const Use& use : set->uses_) set->max_rank_ += use.adapter->max_rank();
+  return std::shared_ptr<const AdapterSet>(std::move(set));
+}
+
+void AdapterSet::EmbeddingRow(const MatrixView& base, size_t id, float* out) const {
+  const MatrixView& table = own_embedding_ ? *own_embedding_ : base;
+  if (const auto it = embedding_rows_.find(static_cast<TokenId>(id)); it != embedding_rows_.end()) {
+    std::memcpy(out, it->second->data(), it->second->size() * sizeof(float));
+  } else {
+    UnpackRow(table, id, out);
+  }
+  for (const LoraTerm& term : embedding_) {
+    const LoraMatrix& matrix = *term.matrix;
+    const float* a = matrix.a.data() + id * matrix.rank;
+    for (size_t k = 0; k < matrix.rank; ++k) {
+      const float t = term.scale * a[k];
+      const float* b = matrix.b.data() + k * matrix.outputs;
+      for (size_t c = 0; c < matrix.outputs; ++c) out[c] += t * b[c];
+    }
+  }
+}
+
+void MergeRow(const AdaptedMatrix& adapted, size_t output, std::span<float> row) {
+  if (!adapted.gain.empty()) {
+    for (float& value : row) value *= adapted.gain[output];
+  }
+  for (const LoraTerm& term : adapted.terms) {
+    const LoraMatrix& matrix = *term.matrix;
+    for (size_t k = 0; k < matrix.rank; ++k) {
+      const float b = term.scale * term.b()[k * matrix.outputs + output];
+      const float* a = matrix.a.data() + k * matrix.inputs;
+      for (size_t c = 0; c < row.size(); ++c) row[c] += b * a[c];
+    }
+  }
+}
+
+}  // namespace gemma3
