@@ -343,7 +343,8 @@ int RunBatch(const BatchOptions& options, const OpenedModel& opened) {
   auto output = BatchOutput::Open(options.output);
   if (!output) return Report(output.error());
   Output& out = output->out();
-  auto engine = Engine::Create(opened.model, options.settings.session, opened.draft());
+  auto engine =
+      Engine::Create(opened.model, opened.Session(options.settings.session), opened.draft());
   if (!engine) return Report(engine.error());
 
   struct Pending {

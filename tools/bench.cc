@@ -227,7 +227,7 @@ Status Measure(const BenchOptions& options, const BenchRecord& record, const Ope
   const ModelConfig& config = model.config();
 
   const std::map<size_t, Point> points = PointsOf(options);
-  SessionOptions session_options = options.settings.session;
+  SessionOptions session_options = opened.Session(options.settings.session);
   if (session_options.context == 0) {
     // Just what the work asks for.
     const size_t longest = points.empty() ? 1 : points.rbegin()->first;

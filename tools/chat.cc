@@ -576,7 +576,7 @@ int ChatCommand(int argc, const char* const* argv) {
     WriteStderr(Format("load      %.2f s\n", opened->seconds));
   }
   WarnAboutChat(opened->model, Translates(settings));
-  auto session = Session::Create(opened->model, settings.session, opened->draft());
+  auto session = Session::Create(opened->model, opened->Session(settings.session), opened->draft());
   if (!session) return Report(session.error());
   if (!keep.empty() && IsReadableFile(keep)) {
     if (settings.system) return args.UsageError("--system is for a conversation that begins");

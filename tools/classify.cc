@@ -126,7 +126,7 @@ int ClassifyCommand(int argc, const char* const* argv) {
 
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  auto classifier = Classifier::Create(opened->model, settings.session);
+  auto classifier = Classifier::Create(opened->model, opened->Session(settings.session));
   if (!classifier) return Report(classifier.error());
   Output out;
   return out.Finish(Classify(*classifier, opened->model.config().name, images, settings.images,

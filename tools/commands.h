@@ -16,6 +16,7 @@ int LogitsCommand(int argc, const char* const* argv);
 int DoctorCommand(int argc, const char* const* argv);
 int ConvertCommand(int argc, const char* const* argv);
 int CacheCommand(int argc, const char* const* argv);
+int EmbedCommand(int argc, const char* const* argv);
 int SchemaCommand(int argc, const char* const* argv);
 int ServeCommand(int argc, const char* const* argv);
 

@@ -17,7 +17,8 @@ int ConvertCommand(int argc, const char* const* argv) {
   Settings settings;
   Args args("convert", "MODEL OUT.gemma3 --weights int8|int4|bf16",
             "Writes MODEL to one file with its weights packed for the kernels. The file holds the\n"
-            "tokenizer and the vision part too, and is mapped into memory as it is.");
+            "tokenizer and the vision part too, and is mapped into memory as it is. --lora merges\n"
+            "adapters into the weights.");
   args.AddSettings(&settings, {SettingGroup::kModel}, {"cache", "draft"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 2) return args.UsageError("expects MODEL and OUT.gemma3");
@@ -30,8 +31,8 @@ int ConvertCommand(int argc, const char* const* argv) {
     progress.Update(p);
     return true;
   };
-  const Status status =
-      Convert(name == "demo" ? model->path() : name, args.words()[1], settings.load);
+  const Status status = ConvertMerged(name == "demo" ? model->path() : name, settings.lora,
+                                      args.words()[1], settings.load);
   progress.Erase();
   return status ? kExitOk : Report(status.error(), During::kLoad);
 }

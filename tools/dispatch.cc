@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"chat", "talk with a model in the terminal", ChatCommand},
     {"serve", "answer over HTTP: OpenAI's and Ollama's API, a page to chat in", ServeCommand},
     {"classify", "does a picture violate a policy (ShieldGemma 2)", ClassifyCommand},
+    {"embed", "vectors of texts, for search (EmbeddingGemma)", EmbedCommand},
     {"tokenize", "text to token ids and back", TokenizeCommand},
     {"schema", "check a JSON schema or grammar, and texts against it", SchemaCommand},
     {"inspect", "a model's configuration, tensors and memory plan", InspectCommand},

@@ -204,7 +204,7 @@ int DoctorCommand(int argc, const char* const* argv) {
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
                    {"image-cache", "pan-and-scan", "image-newlines", "prefill-batch", "draft",
-                    "parallel", "prompt-cache", "prompt-cache-max"});
+                    "lora", "parallel", "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() > 1) return args.UsageError("expects at most one MODEL");
   Output out;

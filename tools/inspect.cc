@@ -197,8 +197,9 @@ int InspectCommand(int argc, const char* const* argv) {
             "Prints the configuration, the tensors, and the memory that a session will need.");
   args.AddFlag("--json", &json, "print one JSON object");
   args.AddFlag("--no-tensors", &no_tensors, "leave the list of tensors out");
-  args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"max-memory", "image-newlines", "draft", "prompt-cache", "prompt-cache-max"});
+  args.AddSettings(
+      &settings, {SettingGroup::kSession, SettingGroup::kModel},
+      {"max-memory", "image-newlines", "draft", "lora", "prompt-cache", "prompt-cache-max"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().size() != 1) return args.UsageError("expects one MODEL");
 

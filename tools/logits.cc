@@ -163,7 +163,8 @@ int LogitsCommand(int argc, const char* const* argv) {
 
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  const Status status = Compute(opened->model, settings.session, input, output, hidden);
+  const Status status =
+      Compute(opened->model, opened->Session(settings.session), input, output, hidden);
   if (status) return kExitOk;
   // A safetensors file that is damaged is here the user's input, not a model.
   if (status.error().code == ErrorCode::kBadModel) {

@@ -96,8 +96,14 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings,
     ShowWarnings(draft->warnings());
     if (keep) kept->push_back(*draft);
   }
+  std::vector<AdapterUse> adapters;
+  for (const AdapterPath& lora : settings.lora) {
+    GEMMA3_TRY(Adapter adapter, Adapter::Load(model, lora.path));
+    ShowWarnings(adapter.warnings());
+    adapters.push_back({std::move(adapter), lora.scale});
+  }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  return OpenedModel{std::move(model), took.count(), std::move(draft)};
+  return OpenedModel{std::move(model), took.count(), std::move(draft), std::move(adapters)};
 }
 
 void WarnAboutChat(const Model& model, bool translates) {

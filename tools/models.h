@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gemma3/model.h"
 #include "tools/options.h"
@@ -23,7 +24,13 @@ struct OpenedModel {
   Model model;
   double seconds;                         // that loading took
   std::optional<Model> draft_model = {};  // that --draft names
+  std::vector<AdapterUse> adapters = {};  // that --lora names
 
+  // The settings of a session, with the adapters.
+  SessionOptions Session(SessionOptions options) const {
+    options.adapters = adapters;
+    return options;
+  }
   const Model* draft() const { return draft_model ? &*draft_model : nullptr; }
 };
 

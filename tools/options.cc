@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -173,6 +175,41 @@ Setting Stop() {
     if (text.empty()) return false;
     s.generation.stop.emplace_back(text);
     return true;
+  };
+  return setting;
+}
+
+// PATH or PATH=SCALE. A path may have a '=' of its own.
+std::optional<AdapterPath> ParseAdapter(std::string_view text) {
+  const size_t at = text.rfind('=');
+  std::error_code error;
+  if (at != std::string_view::npos && !std::filesystem::exists(text, error)) {
+    const std::optional<double> scale = ParseNumber(text.substr(at + 1));
+    if (!scale || at == 0) return std::nullopt;
+    return AdapterPath{std::string(text.substr(0, at)), static_cast<float>(*scale)};
+  }
+  if (text.empty()) return std::nullopt;
+  return AdapterPath{std::string(text), 1};
+}
+
+Setting Lora() {
+  Setting setting = Make(
+      "lora", "DIR|FILE[=SCALE]", Group::kModel,
+      "a LoRA adapter (PEFT, MLX, GGUF), computed on the fly; may be repeated",
+      "an adapter, with =SCALE behind it or not", [](auto& s) -> auto& { return s.lora; });
+  setting.repeats = true;
+  setting.get = [](const Settings& s) {
+    std::string all;
+    for (const AdapterPath& adapter : s.lora) {
+      all += (all.empty() ? "" : ", ") + adapter.path;
+      if (adapter.scale != 1) all += Format("=%g", static_cast<double>(adapter.scale));
+    }
+    return all.empty() ? "none" : all;
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    const auto adapter = ParseAdapter(text);
+    if (adapter) s.lora.push_back(*adapter);
+    return adapter.has_value();
   };
   return setting;
 }
@@ -399,6 +436,7 @@ std::vector<Setting> MakeTable() {
       "draft", "MODEL", Group::kModel,
       "a smaller model with the same vocabulary that guesses ahead; the answer is the same",
       [](auto& s) -> auto& { return s.draft; }));
+  table.push_back(Lora());
   table.push_back(Choice<bool>(
       "cache", Group::kModel, "keep packed weights for the next start, in ~/.cache/gemma3",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.cache; }));

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
@@ -21,9 +22,10 @@
 namespace gemma3::cli {
 
 struct Settings {
-  LoadOptions load;   // but for the cache folder: see `cache`
-  std::string draft;  // a smaller model that guesses ahead; empty: none
-  bool cache = true;  // keep packed weights in the user's cache folder
+  LoadOptions load;               // but for the cache folder: see `cache`
+  std::string draft;              // a smaller model that guesses ahead; empty: none
+  std::vector<AdapterPath> lora;  // adapters, all at once
+  bool cache = true;              // keep packed weights in the user's cache folder
   SessionOptions session;
   bool parallel_set = false;  // by the user: a batch has a default of its own
   GenerationOptions generation;

@@ -155,7 +155,7 @@ int PerplexityCommand(int argc, const char* const* argv) {
   }
   const auto opened = LoadModel(args.words()[0], settings);
   if (!opened) return Report(opened.error(), During::kLoad);
-  auto evaluator = Evaluator::Create(opened->model, settings.session);
+  auto evaluator = Evaluator::Create(opened->model, opened->Session(settings.session));
   if (!evaluator) return Report(evaluator.error());
 
   Measured measured;

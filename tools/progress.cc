@@ -22,6 +22,7 @@ void ProgressLine::Update(const Progress& progress) {
   if (progress.stage == Progress::Stage::kImage) what = "looking at the picture";
   if (progress.stage == Progress::Stage::kWeights) what = "packing the weights";
   if (progress.stage == Progress::Stage::kWriting) what = "writing the packed weights";
+  if (progress.stage == Progress::Stage::kEmbed) what = "embedding";
   const double share = static_cast<double>(progress.done) / static_cast<double>(progress.total);
   const std::string line = Format("%s: %d %%", what, static_cast<int>(100 * share));
   // Carriage return and spaces work on every terminal, escape codes do not.

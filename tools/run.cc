@@ -62,7 +62,7 @@ int Answer(const RunOptions& options, const std::string& name, std::vector<Part>
     WriteStderr(Format("load      %.2f s\n", opened->seconds));
   }
   if (!options.raw) WarnAboutChat(opened->model, Translates(settings));
-  auto session = Session::Create(opened->model, settings.session, opened->draft());
+  auto session = Session::Create(opened->model, opened->Session(settings.session), opened->draft());
   if (!session) return Report(session.error());
   const bool goes_on = !options.session.empty() && IsReadableFile(options.session);
   if (goes_on) {

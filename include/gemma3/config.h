@@ -39,13 +39,44 @@ struct TextConfig {
   size_t head_dim = 0;        // never hidden_size / num_heads: they differ in most sizes
   float attention_scale = 0;  // query_pre_attn_scalar ^ -0.5
   float rms_norm_eps = 1e-6f;
-  size_t sliding_window = 0;  // local layers see this many keys, the query's own included
-  size_t max_context = 0;     // trained context in tokens
+  // Local layers see this many keys, the query's own included; where attention is bidirectional, as
+  // many on either side.
+  size_t sliding_window = 0;
+  size_t max_context = 0;  // trained context in tokens
   float rope_theta_global = 1e6f;
   float rope_theta_local = 1e4f;
   float rope_factor_global = 1;     // positions are divided by this in global layers only
   std::vector<LayerKind> layers;    // [num_layers]
   bool tie_word_embeddings = true;  // the embedding table is the output head, too
+  bool bidirectional = false;       // tokens see those behind them: embedding models alone
+};
+
+// A text that is put before another one to say what its vector is for.
+struct TaskPrompt {
+  std::string name;  // "query"
+  std::string text;  // "task: search result | query: "
+  bool operator==(const TaskPrompt&) const = default;
+};
+
+enum class DenseActivation : uint8_t { kNone, kTanh };
+
+// A linear layer behind the mean.
+struct DenseConfig {
+  size_t inputs = 0;
+  size_t outputs = 0;
+  bool bias = false;
+  DenseActivation activation = DenseActivation::kNone;
+};
+
+// How an embedding model makes a vector of a text: the mean of its states, then these layers.
+struct EmbeddingConfig {
+  std::vector<DenseConfig> dense;
+  bool normalize = true;  // to length 1, last
+  bool add_bos = true;    // what stands around a text
+  bool add_eos = true;
+  size_t max_tokens = 0;  // of a text, with its prompt and what stands around it
+  std::vector<TaskPrompt> prompts;
+  std::string default_prompt = {};  // the name of that which is used where nobody names one
 };
 
 // SigLIP tower and the projector behind it.
@@ -119,6 +150,7 @@ struct ModelConfig {
   SpecialTokens tokens;
   GenerationDefaults generation;
   ChatTemplate chat_template = {};
+  std::optional<EmbeddingConfig> embedding = {};  // of a model that makes vectors and no text
   // What a store such as Ollama's wants where the user says nothing.
   std::string system = {};         // the system message
   size_t default_context = 0;      // 0: the library's own default

@@ -21,10 +21,12 @@
 //   }
 #pragma once
 
+#include "gemma3/adapter.h"
 #include "gemma3/cancel.h"
 #include "gemma3/classify.h"
 #include "gemma3/config.h"
 #include "gemma3/constraint.h"
+#include "gemma3/embedder.h"
 #include "gemma3/engine.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma3/adapter.h"
 #include "gemma3/cancel.h"
 #include "gemma3/config.h"
 #include "gemma3/constraint.h"
@@ -67,6 +68,9 @@ struct GenerationOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
   // The caller's way to stop the call, also while it waits for its turn.
   std::optional<CancelFlag> cancel = {};
+  // The adapters of this answer. Unset: those of the engine (EngineOptions::adapters). What was
+  // computed with some is found by answers with the same ones alone.
+  std::optional<std::vector<AdapterUse>> adapters = {};
   // Computed text is shared among calls of one engine with the same salt only. Different tenants
   // should have different ones: how soon an answer begins tells whether its prompt was seen before.
   std::string cache_salt = {};
@@ -132,6 +136,7 @@ struct Progress {
     kWriting,  // a file of packed weights
     kImage,    // in tower layers over all images
     kPrefill,  // in prompt tokens
+    kEmbed,    // in tokens of all texts
   } stage = Stage::kPrefill;
   size_t done = 0;
   size_t total = 0;

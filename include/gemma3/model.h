@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,6 +97,15 @@ class Model {
 // packing, then writing; cancelling leaves nothing behind. Errors: those of Load; kInvalidArgument
 // for another ending.
 Status Convert(const std::string& path, const std::string& out, const LoadOptions& options);
+// The same with adapters merged into the weights, W + scale B A, which are rounded then: with
+// `weights` kAsStored to BF16. (Computed on the fly, beside weights that stay as they are, small
+// changes are not rounded away.) Errors: also those of Adapter::Load.
+struct AdapterPath {
+  std::string path;
+  float scale = 1;
+};
+Status ConvertMerged(const std::string& path, std::span<const AdapterPath> adapters,
+                     const std::string& out, const LoadOptions& options);
 
 // Resolves what a user calls a model: an existing path (a folder of GGUF files stands for the one
 // model in it); else a Hugging Face cache name ("google/gemma-3-1b-it" or "gemma-3-1b-it"), an

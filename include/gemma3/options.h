@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
+#include "gemma3/adapter.h"
 #include "gemma3/generation.h"
 
 namespace gemma3 {
@@ -104,6 +106,9 @@ struct EngineOptions {
   PanAndScan pan_and_scan = PanAndScan::kAuto;
   ReferenceRounding reference = ReferenceRounding::kPublished;  // for comparisons only
   ImageNewlines image_newlines = ImageNewlines::kAuto;
+  // Of every answer that names none itself, and of whatever is measured. Their memory is part of
+  // the plan.
+  std::vector<AdapterUse> adapters = {};
 };
 using SessionOptions = EngineOptions;
 

@@ -63,6 +63,9 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
   GEMMA3_TRY(const Tokenizer* tokenizer, engine->model.tokenizer());
   GenerationOptions own = options;
   std::shared_ptr<const CallConstraints> calls;
+  GEMMA3_TRY(const std::shared_ptr<const AdapterSet> adapters,
+             engine->AdaptersOf(options.adapters));
+  own.cache_salt = JoinSalt(options.cache_salt, adapters.get());
   if (!own.constraint && prompt.tools) {
     const bool marked =
         engine->model.config().chat_template.kind == ChatTemplateKind::kFunctionGemma;
@@ -83,8 +86,11 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
              Request::Create(engine->model.config(), *tokenizer, own, kind, std::move(prompt),
                              engine->options.context, engine->vocabulary, std::move(calls),
                              std::move(also_stop)));
-  if (!engine->InCallback()) FindInPromptCache(*engine, kept, options.cache_salt);
-  auto impl = std::make_unique<Ticket::Impl>(engine, request, options.cache_salt, std::move(kept));
+  request->adapters = adapters;
+  if (!engine->InCallback()) {
+    FindInPromptCache(*engine, kept, own.cache_salt, adapters.get());
+  }
+  auto impl = std::make_unique<Ticket::Impl>(engine, request, own.cache_salt, std::move(kept));
   const std::scoped_lock lock(engine->mutex);
   engine->inbox.push_back(std::move(request));
   return Ticket(std::move(impl));
@@ -106,6 +112,12 @@ std::shared_ptr<const CallConstraints> EngineState::CallsOf(
 const StateIdentity& EngineState::Identity() {
   std::call_once(identified, [this] { identity = IdentityOf(model.impl(), options); });
   return identity;
+}
+
+StateIdentity EngineState::IdentityWith(const AdapterSet* adapters) {
+  StateIdentity with = Identity();
+  if (adapters) with.fields.emplace_back("the adapters", adapters->identity());
+  return with;
 }
 
 void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
@@ -217,7 +229,8 @@ Result<GenerationResult> Ticket::Impl::Wait(const StepCallback& on_step,
   // A token that nobody saw was computed together with the end of the prompt.
   if (refused && !read) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
   if (last && !last->last) CutBehind(*last, **result);
-  KeepInPromptCache(*engine, prompt, salt, (*result)->prompt_tokens - (*result)->cached_tokens);
+  KeepInPromptCache(*engine, prompt, salt, (*result)->prompt_tokens - (*result)->cached_tokens,
+                    request->adapters.get());
   return *std::move(result);
 }
 
@@ -279,7 +292,10 @@ Status CheckSameVocabulary(const Model& model, const Model& draft) {
 Result<Engine> Engine::Create(const Model& model, const EngineOptions& options,
                               const Model* draft) {
   return Guarded("start the engine", "", [&]() -> Result<Engine> {
+    GEMMA3_CHECK_OK(CheckGenerates(model.config()));
+    if (draft) GEMMA3_CHECK_OK(CheckGenerates(draft->config()));
     GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
+    GEMMA3_CHECK_OK(MakeAdapterSet(model, resolved.session.adapters));
     GEMMA3_TRY(MemoryPlan plan, PlanMemory(model.config(), model.impl().sizes(), resolved));
     if (draft) {
       GEMMA3_CHECK_OK(CheckSameVocabulary(model, *draft));

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "gemma3/model.h"
 #include "src/base/status.h"
 #include "src/constrain/token_trie.h"
+#include "src/engine/adapters.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/resolve.h"
 #include "src/generate/machine.h"
@@ -56,6 +58,14 @@ struct EngineState {
 
   // What states of this engine depend on. Looks at the weights when it is first asked for.
   const StateIdentity& Identity();
+  // The same with adapters; null: without.
+  StateIdentity IdentityWith(const AdapterSet* adapters);
+  // The set that a call with these options computes with; null: none. Errors: those of
+  // MakeAdapterSet.
+  Result<std::shared_ptr<const AdapterSet>> AdaptersOf(
+      const std::optional<std::vector<AdapterUse>>& uses) {
+    return adapter_sets.Get(model, uses ? std::span(*uses) : std::span(options.session.adapters));
+  }
 
   // Makes a request of a prompt and queues it. also_stop, if not null, stops it when set.
   static Result<Ticket> Submit(const std::shared_ptr<EngineState>& engine, PromptKind kind,
@@ -104,6 +114,7 @@ struct EngineState {
 
   // What calls of these tools have to meet. Latest first.
   std::shared_ptr<const CallConstraints> CallsOf(const std::shared_ptr<const ToolSet>& tools);
+  AdapterSets adapter_sets;
   const LazyConstraintVocabulary vocabulary;
   std::mutex calls_mutex;
   std::vector<std::shared_ptr<const CallConstraints>> calls;
@@ -123,7 +134,7 @@ struct EngineState {
 struct Ticket::Impl {
   std::shared_ptr<EngineState> engine;
   std::shared_ptr<Request> request;
-  std::string salt;
+  std::string salt;   // joined with the adapters
   PromptPlan prompt;  // where a prompt cache may want it behind the answer
 
   Result<GenerationResult> Wait(const StepCallback& on_step, const ProgressCallback& on_progress);

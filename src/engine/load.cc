@@ -11,6 +11,7 @@
 #include "src/base/status.h"
 #include "src/chat/answer_marks.h"
 #include "src/engine/chat_defaults.h"
+#include "src/engine/merge.h"
 #include "src/formats/grouped_codes.h"
 #include "src/weights/head.h"
 #include "src/weights/pack.h"
@@ -141,6 +142,11 @@ Result<std::shared_ptr<LoadedModel>> LoadModelFiles(const FoundModel& found,
 }
 
 Status Convert(const std::string& path, const std::string& out, const LoadOptions& options) {
+  return ConvertMerged(path, {}, out, options);
+}
+
+Status ConvertMerged(const std::string& path, std::span<const AdapterPath> adapters,
+                     const std::string& out, const LoadOptions& options) {
   if (!IsPackedFile(out)) {
     return Fail(ErrorCode::kInvalidArgument, "the name ", out, " must end in ", kPackedFileSuffix);
   }
@@ -149,6 +155,20 @@ Status Convert(const std::string& path, const std::string& out, const LoadOption
     GEMMA3_TRY(Checkpoint source, OpenModelFiles(found, options));
     GEMMA3_CHECK_OK(PlanLoading(source, options));
     ThreadPool pool(options.threads);
+    AlignedBuffers merged;
+    if (!adapters.empty()) {
+      // As stored, so that nothing is rounded twice.
+      LoadOptions as_stored;
+      as_stored.threads = options.threads;
+      as_stored.mmproj = options.mmproj;
+      GEMMA3_TRY(const Model model, Model::Load(path, as_stored));
+      std::vector<AdapterUse> uses;
+      for (const AdapterPath& adapter : adapters) {
+        GEMMA3_TRY(Adapter loaded, Adapter::Load(model, adapter.path));
+        uses.push_back({std::move(loaded), adapter.scale});
+      }
+      GEMMA3_CHECK_OK(MergeAdapters(model, uses, options, pool, &source, &merged));
+    }
     ShareEqualHead(source, pool);
     GEMMA3_TRY(const ModelWeights weights, LoadWeights(source, options, pool));
     for (const auto& [name, matrix] : weights.rewritten) {

@@ -6,6 +6,7 @@
 #include "ops/mlp.h"
 #include "src/base/bytes_text.h"
 #include "src/base/status.h"
+#include "src/engine/adapters.h"
 #include "src/model/transformer.h"
 #include "src/vision/vision_tower.h"
 
@@ -26,11 +27,16 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
                               const ResolvedOptions& options) {
   MemoryPlan plan = PlanModel(config, sizes);
   plan.kv_cache = options.kv_bytes;
+  const std::span<const AdapterUse> adapters = options.session.adapters;
+  plan.weights += BytesOf(adapters);
   // Matrix products keep their input once more in the kernels' form, at most f32, and an MLP its
   // inner rows.
   const size_t widest =
       std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
-  const size_t text_floats = Transformer::WorkspaceFloats(config.text, options.max_batch);
+  size_t text_floats = Transformer::WorkspaceFloats(config.text, options.max_batch);
+  if (!adapters.empty()) {
+    text_floats += Transformer::AdapterFloats(config.text, options.max_batch, RankOf(adapters));
+  }
   plan.activations = text_floats * sizeof(float) +
                      MlpBytes(options.max_batch, widest, config.text.intermediate_size) +
                      options.threads * kMlpThreadBytes + config.text.vocab_size * sizeof(float);
@@ -45,6 +51,25 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
     return Fail(ErrorCode::kOutOfMemory, "this session needs ", DescribePlan(plan),
                 ", more than the limit of ", BytesText(limit), "; use a smaller context (now ",
                 options.context, " tokens", options.session.parallel > 1 ? " each)" : ")");
+  }
+  return plan;
+}
+
+Result<MemoryPlan> PlanEmbedding(const ModelConfig& config, const ModelSizes& sizes, size_t batch,
+                                 size_t threads, Compute compute, size_t limit) {
+  MemoryPlan plan = PlanModel(config, sizes);
+  const size_t rows = std::max(batch, config.embedding->max_tokens);
+  const size_t widest =
+      std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
+  const size_t floats = Transformer::EncodeFloats(config.text, compute, rows, EncodedTiles(rows)) +
+                        rows * config.text.hidden_size;
+  plan.activations = floats * sizeof(float) +
+                     MlpBytes(rows, widest, config.text.intermediate_size) +
+                     threads * kMlpThreadBytes;
+  if (limit != 0 && plan.total() > limit) {
+    return Fail(ErrorCode::kOutOfMemory, "this embedder needs ", DescribePlan(plan),
+                ", more than the limit of ", BytesText(limit), "; use a smaller batch (now ", batch,
+                " tokens)");
   }
   return plan;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "gemma3/embedder.h"
 #include "src/base/file_map.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
@@ -13,6 +14,19 @@
 #include "src/stores/find_model.h"
 
 namespace gemma3 {
+
+namespace {
+
+// Of an embedding model, with an embedder in place of a session.
+Result<MemoryPlan> PlanOf(const ModelConfig& config, const ModelSizes& sizes,
+                          const SessionOptions& options) {
+  GEMMA3_TRY(const ResolvedOptions resolved, Resolve(config, options));
+  if (!config.embedding) return PlanMemory(config, sizes, resolved);
+  return PlanEmbedding(config, sizes, EmbedderOptions().batch, resolved.threads, resolved.compute,
+                       options.max_memory_bytes);
+}
+
+}  // namespace
 
 Result<Model> Model::Load(const std::string& path, const LoadOptions& options) {
   return Guarded("load ", path, [&]() -> Result<Model> {
@@ -43,8 +57,7 @@ Result<ModelInfo> Model::Inspect(const std::string& path, const LoadOptions& opt
 
 Result<MemoryPlan> ModelInfo::Plan(const SessionOptions& options) const {
   return Guarded("plan the memory", "", [&]() -> Result<MemoryPlan> {
-    GEMMA3_TRY(const ResolvedOptions resolved, gemma3::Resolve(config_, options));
-    return PlanMemory(config_, {weight_bytes_, has_tokenizer_}, resolved);
+    return PlanOf(config_, {weight_bytes_, has_tokenizer_}, options);
   });
 }
 
@@ -69,10 +82,8 @@ Result<const Tokenizer*> Model::tokenizer() const {
 }
 
 Result<MemoryPlan> Model::Plan(const SessionOptions& options) const {
-  return Guarded("plan the memory", "", [&]() -> Result<MemoryPlan> {
-    GEMMA3_TRY(const ResolvedOptions resolved, Resolve(config(), options));
-    return PlanMemory(config(), impl_->sizes(), resolved);
-  });
+  return Guarded("plan the memory", "",
+                 [&]() -> Result<MemoryPlan> { return PlanOf(config(), impl_->sizes(), options); });
 }
 
 Result<Tokenizer> Tokenizer::Load(const std::string& path) {

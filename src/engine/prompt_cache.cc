@@ -54,13 +54,15 @@ bool Begins(const StateHeader& state, const PromptPlan& prompt, std::span<const 
   return true;
 }
 
-size_t HeldBy(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
+size_t HeldBy(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
+              const AdapterSet* adapters) {
   TokenSequence sequence{prompt.layout.ids, {}, {}};
   return engine.Exclusively([&](Machine& machine, Scheduler& scheduler) {
     for (const ImageSpan& span : prompt.layout.images) {
-      sequence.images.push_back({span.begin, span.count,
-                                 machine.encoder->Find(prompt.pictures[span.picture],
-                                                       prompt.views[span.picture][span.view])});
+      sequence.images.push_back(
+          {span.begin, span.count,
+           machine.encoder->Find(prompt.pictures[span.picture],
+                                 prompt.views[span.picture][span.view], adapters)});
     }
     return scheduler.store().Match(sequence, salt, sequence.ids.size() - 1);
   });
@@ -80,9 +82,10 @@ std::string NameOf(const StateIdentity& identity, std::span<const TokenId> ids,
   return name + std::string(kStateSuffix);
 }
 
-void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
+void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
+          const AdapterSet* adapters) {
   const std::string& folder = engine.options.session.prompt_cache_folder;
-  const StateIdentity& identity = engine.Identity();
+  const StateIdentity identity = engine.IdentityWith(adapters);
   const std::vector<Hash128> hashes = HashesOf(prompt);
   std::string best;
   size_t most = 0;
@@ -97,8 +100,8 @@ void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt) 
     most = header->positions;
     best = it->path().string();
   }
-  if (most < kWorthReading || most < HeldBy(engine, prompt, salt) + kWorthReading) return;
-  const auto read = ReadComputed(engine, best, salt);
+  if (most < kWorthReading || most < HeldBy(engine, prompt, salt, adapters) + kWorthReading) return;
+  const auto read = ReadComputed(engine, best, salt, adapters);
   if (!read) {
     if (read.error().code == ErrorCode::kBadModel) fs::remove(best, error);
     return;
@@ -110,12 +113,13 @@ void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt) 
       const auto& picture = prompt.pictures[span.picture];
       if (!read->images[i].rows || picture->restored) continue;
       machine.encoder->Remember(picture, prompt.views[span.picture][span.view],
-                                read->images[i].rows);
+                                read->images[i].rows, adapters);
     }
   });
 }
 
-void Keep(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
+void Keep(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
+          const AdapterSet* adapters) {
   const std::string& folder = engine.options.session.prompt_cache_folder;
   std::error_code error;
   if (!fs::exists(folder, error)) {
@@ -123,12 +127,12 @@ void Keep(EngineState& engine, const PromptPlan& prompt, std::string_view salt) 
     ::mkdir(folder.c_str(), 0700);  // writing will say why not
   }
   const size_t most = prompt.layout.ids.size() - std::min(prompt.layout.ids.size(), kPromptTail);
-  auto computed = FindComputed(engine, prompt, salt, most);
+  auto computed = FindComputed(engine, prompt, salt, adapters, most);
   if (!computed || !computed->cache || computed->cache->size() < kWorthKeeping) return;
   const size_t size = computed->cache->size();
   computed->sequence.Truncate(size);
   computed->hashes.resize(computed->sequence.images.size());
-  const StateIdentity& identity = engine.Identity();
+  const StateIdentity identity = engine.IdentityWith(adapters);
   const std::string path =
       (fs::path(folder) / NameOf(identity, computed->sequence.ids, computed->hashes)).string();
   if (fs::exists(path, error)) return MarkUsed(path);
@@ -153,15 +157,16 @@ void Try(const Fn& fn) noexcept {
 
 }  // namespace
 
-void FindInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
+void FindInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
+                       const AdapterSet* adapters) {
   if (engine.options.session.prompt_cache_folder.empty()) return;
-  Try([&] { Find(engine, prompt, salt); });
+  Try([&] { Find(engine, prompt, salt, adapters); });
 }
 
 void KeepInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
-                       size_t computed) {
+                       size_t computed, const AdapterSet* adapters) {
   if (engine.options.session.prompt_cache_folder.empty() || computed < kWorthKeeping) return;
-  Try([&] { Keep(engine, prompt, salt); });
+  Try([&] { Keep(engine, prompt, salt, adapters); });
 }
 
 }  // namespace gemma3

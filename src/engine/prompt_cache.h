@@ -15,12 +15,13 @@
 namespace gemma3 {
 
 // Reads what the folder has of the prompt's beginning into the engine, where that is more than the
-// engine holds.
-void FindInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt);
+// engine holds. salt: joined with the adapters (JoinSalt), here and below.
+void FindInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
+                       const AdapterSet* adapters);
 
 // Keeps the beginning of a prompt that was answered, if it is long. `computed`: how many of its
 // tokens were not found anywhere.
 void KeepInPromptCache(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
-                       size_t computed);
+                       size_t computed, const AdapterSet* adapters);
 
 }  // namespace gemma3

@@ -30,6 +30,13 @@ MachineOptions MachineOptionsOf(const ResolvedOptions& options) {
           .image_cache_bytes = options.session.image_cache_bytes};
 }
 
+Status CheckGenerates(const ModelConfig& config) {
+  if (!config.embedding) return {};
+  return Fail(ErrorCode::kUnsupported, config.name,
+              " is an embedding model: it makes vectors of texts and generates none; use gemma3 "
+              "embed, or Embedder in a program");
+}
+
 Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options) {
   ResolvedOptions out;
   out.session = options;

@@ -32,4 +32,7 @@ MachineOptions MachineOptionsOf(const ResolvedOptions& options);
 // Errors: kInvalidArgument, naming the option, its range and the value given.
 Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions& options);
 
+// Errors: kUnsupported for an embedding model, which generates no text, with what to use instead.
+Status CheckGenerates(const ModelConfig& config);
+
 }  // namespace gemma3

@@ -14,7 +14,7 @@
 namespace gemma3 {
 
 Result<Computed> FindComputed(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
-                              size_t most) {
+                              const AdapterSet* adapters, size_t most) {
   GEMMA3_CHECK_OK(engine.CheckNotInCallback());
   Computed out;
   out.sequence.ids = prompt.layout.ids;
@@ -27,12 +27,13 @@ Result<Computed> FindComputed(EngineState& engine, const PromptPlan& prompt, std
       const ImageSpan& span = prompt.layout.images[i];
       const auto& picture = prompt.pictures[span.picture];
       const CropBox& box = prompt.views[span.picture][span.view];
-      SoftTokenRows rows = machine.encoder->Find(picture, box);
+      SoftTokenRows rows = machine.encoder->Find(picture, box, adapters);
       if (!rows) {
         if (picture->restored) {
           return Fail(ErrorCode::kInternal, "a picture of a saved conversation has lost a view");
         }
-        GEMMA3_TRY(rows, machine.encoder->Encode(picture, box, [](size_t) { return true; }));
+        GEMMA3_TRY(rows, machine.encoder->Encode(
+                             picture, box, [](size_t) { return true; }, adapters));
       }
       out.sequence.images[i].rows = std::move(rows);
     }
@@ -49,9 +50,10 @@ Hash128 HashForFile(const Image& image) {
   return ImageHasher(kKey)(image);
 }
 
-Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt) {
+Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt,
+                              const AdapterSet* adapters) {
   GEMMA3_CHECK_OK(engine.CheckNotInCallback());
-  const StateIdentity& identity = engine.Identity();
+  const StateIdentity identity = engine.IdentityWith(adapters);
   GEMMA3_TRY(const StateHeader header, ReadStateHeader(path));
   if (header.ids.size() >= engine.options.context) {
     return Fail(ErrorCode::kContextTooLong, path, " holds ", header.ids.size(),
@@ -75,8 +77,8 @@ Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std:
 }
 
 Status SaveConversation(EngineState& engine, std::span<const Message> messages,
-                        const PromptPlan& prompt, std::string_view salt, const std::string& path,
-                        const ProgressCallback& on_progress) {
+                        const PromptPlan& prompt, std::string_view salt, const AdapterSet* adapters,
+                        const std::string& path, const ProgressCallback& on_progress) {
   SavedConversation conversation{{messages.begin(), messages.end()}, {}};
   for (const std::vector<CropBox>& views : prompt.views) {
     auto& boxes = conversation.views.emplace_back();
@@ -84,8 +86,9 @@ Status SaveConversation(EngineState& engine, std::span<const Message> messages,
       boxes.push_back({view.left, view.top, view.right, view.bottom});
     }
   }
-  GEMMA3_TRY(const Computed computed, FindComputed(engine, prompt, salt, prompt.layout.ids.size()));
-  const StateIdentity& identity = engine.Identity();
+  GEMMA3_TRY(const Computed computed, FindComputed(engine, prompt, JoinSalt(salt, adapters),
+                                                   adapters, prompt.layout.ids.size()));
+  const StateIdentity identity = engine.IdentityWith(adapters);
   return WriteState(path,
                     {.identity = identity,
                      .notes = ConversationJson(conversation),
@@ -97,8 +100,8 @@ Status SaveConversation(EngineState& engine, std::span<const Message> messages,
 }
 
 Result<std::vector<Message>> LoadConversation(EngineState& engine, const std::string& path,
-                                              std::string_view salt) {
-  GEMMA3_TRY(const ReadBack state, ReadComputed(engine, path, salt));
+                                              std::string_view salt, const AdapterSet* adapters) {
+  GEMMA3_TRY(const ReadBack state, ReadComputed(engine, path, JoinSalt(salt, adapters), adapters));
   GEMMA3_TRY(SavedConversation conversation, ParseConversationJson(state.notes, path));
   // Soft tokens follow each other picture by picture, view by view.
   size_t views = 0, run = 0;

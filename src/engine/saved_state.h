@@ -22,8 +22,9 @@ struct Computed {
   std::vector<Hash128> hashes;  // of its pictures' views
   std::optional<KvCache> cache;
 };
+// salt: joined with the adapters (JoinSalt), here and in ReadComputed.
 Result<Computed> FindComputed(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
-                              size_t most);
+                              const AdapterSet* adapters, size_t most);
 
 // Reads a state into the engine, for prompts that begin as it does. Errors: those of ReadState;
 // kContextTooLong.
@@ -32,7 +33,8 @@ struct ReadBack {
   std::vector<ImageRun> images;
   std::vector<Hash128> hashes;  // of the images
 };
-Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt);
+Result<ReadBack> ReadComputed(EngineState& engine, const std::string& path, std::string_view salt,
+                              const AdapterSet* adapters);
 
 // What pictures are known by in such files: the same everywhere.
 Hash128 HashForFile(const Image& image);
@@ -40,11 +42,11 @@ Hash128 HashForFile(const Image& image);
 // ---- Whole conversations
 
 Status SaveConversation(EngineState& engine, std::span<const Message> messages,
-                        const PromptPlan& prompt, std::string_view salt, const std::string& path,
-                        const ProgressCallback& on_progress);
+                        const PromptPlan& prompt, std::string_view salt, const AdapterSet* adapters,
+                        const std::string& path, const ProgressCallback& on_progress);
 // Its pictures are restored ones.
 Result<std::vector<Message>> LoadConversation(EngineState& engine, const std::string& path,
-                                              std::string_view salt);
+                                              std::string_view salt, const AdapterSet* adapters);
 // The messages alone. Errors: kUnsupported where there are pictures among them.
 Result<std::vector<Message>> LoadMessagesOf(const std::string& path);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,10 +30,11 @@ struct Session::Impl {
   const Engine engine;
   std::vector<Message> messages;  // those of the model that were generated here have ids
   mutable TextMemo memo;
-  // What the last answer was given with: the tools that the prompt offered, and the salt under
-  // which it was computed.
+  // What the last answer was given with: the tools that the prompt offered, the salt under which it
+  // was computed, and the adapters (none yet: the engine's).
   std::shared_ptr<const ToolSet> tools;
   std::string salt;
+  std::optional<std::vector<AdapterUse>> adapters;
   // Shared with requests, which may live on for a step when their ticket is gone.
   const std::shared_ptr<std::atomic<bool>> cancel = std::make_shared<std::atomic<bool>>(false);
 
@@ -107,6 +109,7 @@ Result<GenerationResult> Session::Impl::AnswerConversation(std::vector<Message> 
   next.back().ids = result.ids;
   tools = offered;
   salt = generation.cache_salt;
+  adapters = generation.adapters;
   messages = std::move(next);
   return result;
 }
@@ -257,15 +260,19 @@ Status Session::Save(const std::string& path, const ProgressCallback& on_progres
       GEMMA3_TRY(plan, PlanChat(impl_->model(), impl_->options(), impl_->messages, impl_->tools,
                                 /*to_be_answered=*/false, &impl_->memo));
     }
-    return SaveConversation(*impl_->engine.state(), impl_->messages, plan, impl_->salt, path,
+    EngineState& engine = *impl_->engine.state();
+    GEMMA3_TRY(const auto adapters, engine.AdaptersOf(impl_->adapters));
+    return SaveConversation(engine, impl_->messages, plan, impl_->salt, adapters.get(), path,
                             on_progress);
   });
 }
 
 Status Session::Load(const std::string& path) {
   return Guarded("load ", path, [&]() -> Status {
+    EngineState& engine = *impl_->engine.state();
+    GEMMA3_TRY(const auto adapters, engine.AdaptersOf(impl_->adapters));
     GEMMA3_TRY(const std::vector<Message> messages,
-               LoadConversation(*impl_->engine.state(), path, impl_->salt));
+               LoadConversation(engine, path, impl_->salt, adapters.get()));
     return SetMessages(messages);
   });
 }

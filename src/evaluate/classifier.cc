@@ -5,6 +5,7 @@
 #include "gemma3/classify.h"
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/engine/adapters.h"
 #include "src/engine/memory_plan.h"
 #include "src/engine/prompt_plan.h"
 #include "src/evaluate/classify.h"
@@ -13,8 +14,9 @@
 namespace gemma3 {
 
 struct Classifier::Impl {
-  Impl(const Model& model, const ResolvedOptions& options)
-      : model(model), options(options), runner(model.impl(), options) {}
+  Impl(const Model& model, const ResolvedOptions& options,
+       std::shared_ptr<const AdapterSet> adapters)
+      : model(model), options(options), runner(model.impl(), options, std::move(adapters)) {}
 
   const Model model;
   const ResolvedOptions options;
@@ -28,9 +30,11 @@ Classifier::~Classifier() = default;
 
 Result<Classifier> Classifier::Create(const Model& model, const EngineOptions& options) {
   return Guarded("start the classifier", "", [&]() -> Result<Classifier> {
+    GEMMA3_CHECK_OK(CheckGenerates(model.config()));
     GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
     GEMMA3_CHECK_OK(PlanMemory(model.config(), model.impl().sizes(), resolved));
-    return Classifier(std::make_unique<Impl>(model, resolved));
+    GEMMA3_TRY(auto adapters, MakeAdapterSet(model, resolved.session.adapters));
+    return Classifier(std::make_unique<Impl>(model, resolved, std::move(adapters)));
   });
 }
 

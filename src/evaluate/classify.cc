@@ -60,10 +60,11 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer
   const std::shared_ptr<const Image> shared(std::shared_ptr<const Image>(), &picture);
   std::vector<SoftTokenRows> rows;
   for (const CropBox& view : views) {
-    GEMMA3_TRY(SoftTokenRows encoded, encoder->Encode(shared, view, [&](size_t) {
+    const auto on_layer = [&](size_t) {
       ++progress.done;
       return watch(progress);
-    }));
+    };
+    GEMMA3_TRY(SoftTokenRows encoded, encoder->Encode(shared, view, on_layer, runner.adapters()));
     rows.push_back(std::move(encoded));
   }
 

@@ -9,6 +9,7 @@
 
 #include "src/base/guard.h"
 #include "src/base/status.h"
+#include "src/engine/adapters.h"
 #include "src/engine/memory_plan.h"
 #include "src/engine/resolve.h"
 #include "src/evaluate/compare.h"
@@ -19,8 +20,9 @@
 namespace gemma3 {
 
 struct Evaluator::Impl {
-  Impl(const Model& model, const ResolvedOptions& options)
-      : model(model), options(options), runner(model.impl(), options) {}
+  Impl(const Model& model, const ResolvedOptions& options,
+       std::shared_ptr<const AdapterSet> adapters)
+      : model(model), options(options), runner(model.impl(), options, std::move(adapters)) {}
 
   const Model model;
   const ResolvedOptions options;
@@ -52,9 +54,11 @@ Evaluator::~Evaluator() = default;
 
 Result<Evaluator> Evaluator::Create(const Model& model, const EngineOptions& options) {
   return Guarded("start the evaluator", "", [&]() -> Result<Evaluator> {
+    GEMMA3_CHECK_OK(CheckGenerates(model.config()));
     GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
     GEMMA3_CHECK_OK(PlanMemory(model.config(), model.impl().sizes(), resolved));
-    return Evaluator(std::make_unique<Impl>(model, resolved));
+    GEMMA3_TRY(auto adapters, MakeAdapterSet(model, resolved.session.adapters));
+    return Evaluator(std::make_unique<Impl>(model, resolved, std::move(adapters)));
   });
 }
 
@@ -99,9 +103,10 @@ Result<TokenSequence> Evaluator::Impl::Sequence(const TokenInput& input) {
     GEMMA3_CHECK_OK(runner.encoder()->CheckPixels(pixels));
   }
   for (size_t i = 0; i < sequence.images.size(); ++i) {
-    GEMMA3_TRY(sequence.images[i].rows,
-               runner.encoder()->EncodePixels(input.pixel_values[i],
-                                              [&](size_t) { return !runner.cancel; }));
+    GEMMA3_TRY(
+        sequence.images[i].rows,
+        runner.encoder()->EncodePixels(
+            input.pixel_values[i], [&](size_t) { return !runner.cancel; }, runner.adapters()));
   }
   return sequence;
 }

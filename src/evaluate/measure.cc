@@ -29,7 +29,8 @@ bool ForEachLogits(Runner& runner, Rows<const float> residual, size_t vocab,
     const Rows<float> normed_rows(normed.data(), count, residual.cols);
     const Rows<float> logit_rows(logits.data(), count, rows);
     runner.transformer().FinalNorm(residual.Slice(begin, count), normed_rows, runner.pool());
-    runner.transformer().Logits(normed_rows, logit_rows, runner.pool());
+    const LogitsPart part{normed_rows.rows, runner.adapters()};
+    runner.transformer().Logits(normed_rows, {&part, 1}, logit_rows, runner.pool());
     for (size_t r = 0; r < count; ++r) {
       const std::span<const float> row(logit_rows.row(r), rows);
       if (!AllFinite(row.first(vocab))) return false;

@@ -9,8 +9,10 @@
 
 namespace gemma3 {
 
-Runner::Runner(const LoadedModel& model, const ResolvedOptions& options)
-    : context_(options.context),
+Runner::Runner(const LoadedModel& model, const ResolvedOptions& options,
+               std::shared_ptr<const AdapterSet> adapters)
+    : adapters_(std::move(adapters)),
+      context_(options.context),
       prefill_batch_(std::min(options.session.prefill_batch, options.context)),
       machine_(model.checkpoint.config, model.weights, MachineOptionsOf(options)),
       cache_(machine_.kv),
@@ -43,14 +45,15 @@ size_t Runner::ResumeAt(size_t common) {
 std::span<float> Runner::LastLogits(Rows<const float> residual) {
   const Rows<float> normed(normed_.data(), 1, normed_.size());
   transformer().FinalNorm(residual.Slice(residual.rows - 1, 1), normed, pool());
-  transformer().Logits(normed, Rows<float>(logits_.data(), 1, logits_.size()), pool());
+  const LogitsPart part{1, adapters()};
+  transformer().Logits(normed, {&part, 1}, Rows<float>(logits_.data(), 1, logits_.size()), pool());
   return logits_;
 }
 
 Result<Rows<const float>> Runner::Forward(std::span<const TokenId> ids,
                                           std::span<const ImageRun> images,
                                           float* after_first_layer) {
-  const BatchPart part{&cache_, ids, images};
+  const BatchPart part{&cache_, ids, images, adapters()};
   GEMMA3_TRY(
       const Rows<const float> residual,
       transformer().Forward(

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace gemma3 {
 class Runner {
  public:
   // The model must outlive this. Throws std::bad_alloc.
-  Runner(const LoadedModel& model, const ResolvedOptions& options);
+  Runner(const LoadedModel& model, const ResolvedOptions& options,
+         std::shared_ptr<const AdapterSet> adapters = nullptr);
 
   // Receives the residual stream behind each prefill batch, [rows, hidden], and, for the first
   // layer's output, the same shape or null.
@@ -52,6 +54,7 @@ class Runner {
   size_t size() const { return held_.ids.size(); }  // tokens in the cache
   size_t context() const { return context_; }
   const ModelConfig& config() const { return machine_.config; }
+  const AdapterSet* adapters() const { return adapters_.get(); }
   void Clear();
 
   ThreadPool& pool() { return machine_.pool; }
@@ -67,6 +70,7 @@ class Runner {
                                     float* after_first_layer = nullptr);
   std::span<float> LastLogits(Rows<const float> residual);
 
+  const std::shared_ptr<const AdapterSet> adapters_;  // null: the model as it is
   const size_t context_;
   const size_t prefill_batch_;
   Machine machine_;

@@ -161,8 +161,8 @@ constexpr char kGemma4[] =
 constexpr char kT5Gemma[] = "T5Gemma, an encoder-decoder; this program runs decoder-only models";
 // The first row whose name is the model's, or its beginning before "_" or "-".
 constexpr Architecture kArchitectures[] = {
-    {"gemma-embedding", "EmbeddingGemma, an embedding model, which generates no text"},
-    {"embedding_gemma2", "EmbeddingGemma 2, an embedding model, which generates no text"},
+    {"gemma-embedding", ""},  // is read, and no Gemma 1
+    {"embedding_gemma2", "EmbeddingGemma 2, an embedding model of another architecture"},
     {"gemma", "Gemma 1, an older architecture"},
     {"gemma2", "a Gemma 2 (TxGemma and DataGemma are that too), an older architecture"},
     {"gemma3n", "Gemma 3n, a different architecture"},

@@ -13,6 +13,7 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/embedding.h"
 #include "src/formats/foreign.h"
 #include "src/formats/gguf_keys.h"
 #include "src/formats/known_sizes.h"
@@ -21,6 +22,7 @@ namespace gemma3 {
 namespace {
 
 constexpr uint64_t kMaxLayers = 1024;  // before a vector of that size is made
+constexpr char kEmbeddingArchitecture[] = "gemma-embedding";
 
 Result<size_t> Required(const GgufFile& gguf, const std::string& key) {
   GEMMA3_TRY(const auto value, gguf.Uint(key));
@@ -63,11 +65,11 @@ Result<size_t> RequiredOfAllLayers(const GgufFile& gguf, const std::string& key,
   return *size;
 }
 
-// The first of `keys` that is there.
+// The first of the model's keys that is there.
 Result<float> FloatOr(const GgufFile& gguf, std::initializer_list<const char*> keys,
                       float fallback) {
   for (const char* key : keys) {
-    GEMMA3_TRY(const auto value, gguf.Float(key));
+    GEMMA3_TRY(const auto value, gguf.Float(ModelKeys(gguf) + key));
     if (value) return static_cast<float>(*value);
   }
   return fallback;
@@ -77,8 +79,9 @@ Result<float> FloatOr(const GgufFile& gguf, std::initializer_list<const char*> k
 Status CheckType(const GgufFile& gguf) {
   GEMMA3_TRY(const auto type, gguf.String("general.type"));
   if (type == "adapter") {
-    return Fail(ErrorCode::kUnsupported, gguf.file(),
-                " is an adapter (LoRA), which is no model: merge it into its base model first");
+    return Fail(
+        ErrorCode::kUnsupported, gguf.file(),
+        " is an adapter (LoRA), which is no model: load its base model, and this with --lora");
   }
   if (type == "imatrix" || gguf.Find("imatrix.datasets")) {
     return Fail(ErrorCode::kUnsupported, gguf.file(),
@@ -98,20 +101,15 @@ Status CheckArchitecture(const GgufFile& gguf, const TensorMap& tensors) {
         ErrorCode::kUnsupported, gguf.file(),
         " is a vision part (mmproj); open the model's own file and give this one beside it");
   }
-  if (const std::string_view what = ForeignArchitecture(*value); !what.empty()) {
+  const bool known = *value == "gemma3" || *value == kEmbeddingArchitecture;
+  const std::string_view what = ForeignArchitecture(*value);
+  if (!known && !what.empty()) {
     return Fail(ErrorCode::kUnsupported, gguf.file(), " holds ", what,
                 "; only Gemma 3 can be loaded");
   }
-  if (*value != "gemma3") {
+  if (!known) {
     return Fail(ErrorCode::kUnsupported, gguf.file(), " holds a model of architecture \"",
                 Shown(*value, 60), "\"; only \"gemma3\" can be loaded");
-  }
-  for (const char* name :
-       {"dense.0.weight", "dense.1.weight", "dense_2.weight", "dense_3.weight"}) {
-    if (tensors.contains(name)) {
-      return Fail(ErrorCode::kUnsupported, gguf.file(),
-                  " is EmbeddingGemma, an embedding model; it does not generate text");
-    }
   }
   if (tensors.contains("rope_freqs.weight")) {
     return Fail(ErrorCode::kUnsupported, gguf.file(),
@@ -120,9 +118,34 @@ Status CheckArchitecture(const GgufFile& gguf, const TensorMap& tensors) {
   return {};
 }
 
+// Newer files say so by their architecture, older ones (Ollama's) by keys or by their tensors.
+Result<bool> IsEmbeddingModel(const GgufFile& gguf, const TensorMap& tensors) {
+  const std::string prefix = ModelKeys(gguf);
+  std::optional<bool> causal;
+  if (const std::string key = prefix + "attention.causal"; gguf.Has(key)) {
+    const auto number = gguf.Uint(key);  // some write flags as numbers
+    if (number && *number) {
+      causal = **number != 0;
+    } else {
+      GEMMA3_TRY(causal, gguf.Bool(key));
+    }
+  }
+  GEMMA3_TRY(const auto pooling, gguf.Uint(prefix + "pooling_type"));
+  const bool dense = std::ranges::any_of(tensors, [](const auto& tensor) {
+    return tensor.first.starts_with("dense.") || tensor.first.starts_with("dense_");
+  });
+  const bool embeds = prefix != "gemma3." || causal == false || pooling.value_or(0) != 0 || dense;
+  if (embeds && causal == true) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", prefix,
+                "attention.causal is true in an embedding model; EmbeddingGemma attends in both "
+                "directions");
+  }
+  return embeds;
+}
+
 // A period p (every p-th layer is global), or for each layer whether it is local.
 Status ReadLayers(const GgufFile& gguf, TextConfig* text) {
-  const std::string key = "gemma3.attention.sliding_window_pattern";
+  const std::string key = ModelKeys(gguf) + "attention.sliding_window_pattern";
   const GgufValue* value = gguf.Find(key);
   if (value && value->is_array) {
     GEMMA3_TRY(const auto local, gguf.Ints(key));
@@ -146,18 +169,19 @@ Status ReadLayers(const GgufFile& gguf, TextConfig* text) {
 // The factor of global layers that the file states: 1 for a scaling of type "none", and nothing
 // where it is silent. Old converters wrote rope.scale_linear; llama.cpp takes 0 for silence.
 Result<std::optional<float>> StatedRopeFactor(const GgufFile& gguf) {
-  GEMMA3_TRY(const auto type, gguf.String("gemma3.rope.scaling.type"));
+  const std::string prefix = ModelKeys(gguf);
+  GEMMA3_TRY(const auto type, gguf.String(prefix + "rope.scaling.type"));
   if (type && *type != "linear" && *type != "none") {
-    return Fail(ErrorCode::kUnsupported, gguf.file(), ": gemma3.rope.scaling.type is \"",
+    return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", prefix, "rope.scaling.type is \"",
                 Shown(*type, 60), "\"; Gemma 3 uses \"linear\"");
   }
   std::optional<double> factor;
-  for (const char* key : {"gemma3.rope.scaling.factor", "gemma3.rope.scale_linear"}) {
-    GEMMA3_TRY(const auto value, gguf.Float(key));
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    GEMMA3_TRY(const auto value, gguf.Float(prefix + key));
     if (!value || *value == 0) continue;
     if (factor && *factor != *value) {
-      return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.rope.scaling.factor is ", *factor,
-                  ", but ", key, " is ", *value, ": which of them is meant?");
+      return Fail(ErrorCode::kBadModel, gguf.file(), ": ", prefix, "rope.scaling.factor is ",
+                  *factor, ", but ", prefix, key, " is ", *value, ": which of them is meant?");
     }
     factor = value;
   }
@@ -171,11 +195,9 @@ Result<std::optional<float>> StatedRopeFactor(const GgufFile& gguf) {
 // be for.
 Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text, Remarks* remarks) {
   GEMMA3_TRY(text->rope_theta_global,
-             FloatOr(gguf, {"gemma3.rope.freq_base", "gemma3.rope.global.freq_base"},
-                     kPublishedThetaGlobal));
+             FloatOr(gguf, {"rope.freq_base", "rope.global.freq_base"}, kPublishedThetaGlobal));
   GEMMA3_TRY(text->rope_theta_local,
-             FloatOr(gguf, {"gemma3.rope.freq_base_swa", "gemma3.rope.local.freq_base"},
-                     kPublishedThetaLocal));
+             FloatOr(gguf, {"rope.freq_base_swa", "rope.local.freq_base"}, kPublishedThetaLocal));
   WarnOfBaseFrequencies(*text, gguf.file(), remarks);
   GEMMA3_TRY(const auto stated, StatedRopeFactor(gguf));
   text->rope_factor_global = stated.value_or(known ? known->rope_factor : 1);
@@ -211,11 +233,12 @@ Status ReadRope(const GgufFile& gguf, const KnownSize* known, TextConfig* text, 
 }
 
 Status ReadSoftcapping(const GgufFile& gguf, const KnownSize* known, Remarks* remarks) {
-  for (const char* key : {"gemma3.final_logit_softcapping", "gemma3.attn_logit_softcapping"}) {
+  for (const char* name : {"final_logit_softcapping", "attn_logit_softcapping"}) {
+    const std::string key = ModelKeys(gguf) + name;
     GEMMA3_TRY(const auto cap, gguf.Float(key));
     if (!cap || *cap == 0) continue;
-    const bool first_1b = known && known->layers == 26 && *cap == 30 &&
-                          key == std::string_view("gemma3.final_logit_softcapping");
+    const bool first_1b =
+        known && known->layers == 26 && *cap == 30 && key == "gemma3.final_logit_softcapping";
     if (!first_1b) {
       return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", key, " is ", *cap,
                   "; Gemma 3 does not cap logits and this library does not compute it");
@@ -278,10 +301,11 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
   GEMMA3_CHECK_OK(CheckArchitecture(gguf, tensors));
   ModelConfig config;
   TextConfig& text = config.text;
-  GEMMA3_TRY(text.num_layers, Required(gguf, "gemma3.block_count"));
-  GEMMA3_TRY(text.hidden_size, Required(gguf, "gemma3.embedding_length"));
+  const std::string prefix = ModelKeys(gguf);
+  GEMMA3_TRY(text.num_layers, Required(gguf, prefix + "block_count"));
+  GEMMA3_TRY(text.hidden_size, Required(gguf, prefix + "embedding_length"));
   if (text.num_layers == 0 || text.num_layers > kMaxLayers) {
-    return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.block_count is ", text.num_layers,
+    return Fail(ErrorCode::kBadModel, gguf.file(), ": ", prefix, "block_count is ", text.num_layers,
                 ", expected 1 to ", kMaxLayers);
   }
   if (text.num_layers == 32) {
@@ -289,19 +313,19 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
                 ": a model of 32 layers that calls itself gemma3 (Rnj-1 does) is no Gemma 3");
   }
   GEMMA3_TRY(text.intermediate_size,
-             RequiredOfAllLayers(gguf, "gemma3.feed_forward_length", text.num_layers));
+             RequiredOfAllLayers(gguf, prefix + "feed_forward_length", text.num_layers));
   GEMMA3_TRY(text.num_heads,
-             RequiredOfAllLayers(gguf, "gemma3.attention.head_count", text.num_layers));
+             RequiredOfAllLayers(gguf, prefix + "attention.head_count", text.num_layers));
   if (text.num_heads == 0) {
-    return Fail(ErrorCode::kBadModel, gguf.file(), ": gemma3.attention.head_count is 0");
+    return Fail(ErrorCode::kBadModel, gguf.file(), ": ", prefix, "attention.head_count is 0");
   }
   GEMMA3_TRY(const auto kv_heads,
-             SizeOfAllLayers(gguf, "gemma3.attention.head_count_kv", text.num_layers));
+             SizeOfAllLayers(gguf, prefix + "attention.head_count_kv", text.num_layers));
   text.num_kv_heads = kv_heads.value_or(text.num_heads);
   const KnownSize* known = FindKnownSize(text);
 
-  GEMMA3_TRY(const auto key_length, gguf.Uint("gemma3.attention.key_length"));
-  GEMMA3_TRY(const auto value_length, gguf.Uint("gemma3.attention.value_length"));
+  GEMMA3_TRY(const auto key_length, gguf.Uint(prefix + "attention.key_length"));
+  GEMMA3_TRY(const auto value_length, gguf.Uint(prefix + "attention.value_length"));
   text.head_dim = key_length     ? *key_length
                   : value_length ? *value_length
                                  : uint64_t{text.num_layers == 62 ? 128u : 256u};
@@ -315,10 +339,10 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
                             ? static_cast<double>(text.hidden_size) / text.num_heads
                             : static_cast<double>(text.head_dim);
   text.attention_scale = static_cast<float>(1 / std::sqrt(scalar));
-  GEMMA3_TRY(text.rms_norm_eps, FloatOr(gguf, {"gemma3.attention.layer_norm_rms_epsilon"}, 1e-6f));
+  GEMMA3_TRY(text.rms_norm_eps, FloatOr(gguf, {"attention.layer_norm_rms_epsilon"}, 1e-6f));
 
   GEMMA3_TRY(text.max_context,
-             UintOr(gguf, "gemma3.context_length", known ? known->context : 131072));
+             UintOr(gguf, prefix + "context_length", known ? known->context : 131072));
   // The first uploads of the large sizes.
   if (known && known->context == 131072 && text.max_context == 8192) {
     text.max_context = known->context;
@@ -327,7 +351,7 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
                              ", that of a model of this size (the file says 8192)");
   }
   GEMMA3_CHECK_OK(ReadLayers(gguf, &text));
-  GEMMA3_TRY(text.sliding_window, UintOr(gguf, "gemma3.attention.sliding_window", 0));
+  GEMMA3_TRY(text.sliding_window, UintOr(gguf, prefix + "attention.sliding_window", 0));
   if (text.sliding_window == 0) {
     if (known) {
       text.sliding_window = known->window;
@@ -340,6 +364,10 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
       remarks->notes.push_back(gguf.file() + ": without a sliding window every layer is global");
     }
   }
+  GEMMA3_TRY(text.bidirectional, IsEmbeddingModel(gguf, tensors));
+  if (text.bidirectional) {
+    GEMMA3_TRY(text.sliding_window, SeenOnEitherSide(text.sliding_window, gguf.file()));
+  }
   GEMMA3_CHECK_OK(ReadRope(gguf, known, &text, remarks));
   GEMMA3_CHECK_OK(ReadSoftcapping(gguf, known, remarks));
 
@@ -350,6 +378,56 @@ Result<ModelConfig> ReadGgufTextConfig(const GgufFile& gguf, const TensorMap& te
   }
   text.vocab_size = embedding->second.shape[0];
   GEMMA3_CHECK_OK(CheckGgufKeys(gguf, text, remarks));
+  return config;
+}
+
+std::string ModelKeys(const GgufFile& gguf) {
+  const auto architecture = gguf.String("general.architecture");
+  const bool embeds = architecture && *architecture == kEmbeddingArchitecture;
+  return embeds ? std::string(kEmbeddingArchitecture) + "." : "gemma3.";
+}
+
+Result<EmbeddingConfig> ReadGgufEmbedding(const GgufFile& gguf, const TensorMap& tensors,
+                                          const TextConfig& text) {
+  const std::string prefix = ModelKeys(gguf);
+  EmbeddingConfig config;
+  constexpr uint64_t kMean = 1;
+  GEMMA3_TRY(const uint64_t pooling, UintOr(gguf, prefix + "pooling_type", kMean));
+  if (pooling != kMean) {
+    return Fail(ErrorCode::kUnsupported, gguf.file(), ": ", prefix, "pooling_type is ", pooling,
+                "; expected 1, the mean of all tokens");
+  }
+  for (const char* number : {"0", "1"}) {
+    const std::string name = std::string("dense.") + number + ".weight";
+    const auto it = tensors.find(name);
+    if (it == tensors.end() || it->second.shape.size() != 2) {
+      return Fail(ErrorCode::kUnsupported, gguf.file(),
+                  " is an embedding model without its two dense layers (dense_2.weight, "
+                  "dense_3.weight), as converters wrote many: its vectors would be others than the "
+                  "model's: ",
+                  kWholeEmbeddingModel);
+    }
+    config.dense.push_back({.inputs = it->second.shape[1], .outputs = it->second.shape[0]});
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string dense = prefix + "dense_" + std::to_string(i + 2);
+    for (const auto& [key, found] : {std::pair(dense + "_feat_in", config.dense[i].inputs),
+                                     {dense + "_feat_out", config.dense[i].outputs}}) {
+      GEMMA3_TRY(const uint64_t stated, UintOr(gguf, key, found));
+      if (stated != found) {
+        return Fail(ErrorCode::kBadModel, gguf.file(), ": ", key, " is ", stated,
+                    ", but the tensor has ", found);
+      }
+    }
+  }
+  for (const auto& [key, member] :
+       {std::pair("tokenizer.ggml.add_bos_token", &EmbeddingConfig::add_bos),
+        {"tokenizer.ggml.add_eos_token", &EmbeddingConfig::add_eos}}) {
+    GEMMA3_TRY(const auto value, gguf.Bool(key));
+    config.*member = value.value_or(true);
+  }
+  config.max_tokens = text.max_context;
+  config.prompts = PublishedTaskPrompts();
   return config;
 }
 

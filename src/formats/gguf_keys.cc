@@ -11,11 +11,10 @@
 
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/gguf_config.h"
 
 namespace gemma3 {
 namespace {
-
-constexpr std::string_view kPrefix = "gemma3.";
 
 // Read by gguf_config.cc, or without a meaning for an answer.
 constexpr std::string_view kKnown[] = {
@@ -44,6 +43,12 @@ constexpr std::string_view kKnown[] = {
     "rope.scaling.type",
     "tensor_data_layout",
     "vocab_size",
+};
+
+// Those of an embedding model, read by gguf_config.cc.
+constexpr std::string_view kKnownOfEmbedding[] = {
+    "attention.causal", "pooling_type",    "dense_2_feat_in",
+    "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out",
 };
 
 // Keys of other computations, with the value that switches them off; 0 does so as well, unless
@@ -108,9 +113,14 @@ Status CheckRepeated(const GgufFile& gguf, const std::string& key, double expect
 
 Status CheckGgufKeys(const GgufFile& gguf, const TextConfig& text, Remarks* remarks) {
   std::string unknown;
+  const std::string prefix = ModelKeys(gguf);
   for (const std::string& key : gguf.Keys()) {
-    if (!key.starts_with(kPrefix)) continue;
-    const std::string_view name = std::string_view(key).substr(kPrefix.size());
+    if (!key.starts_with(prefix)) continue;
+    const std::string_view name = std::string_view(key).substr(prefix.size());
+    if (text.bidirectional &&
+        std::ranges::find(kKnownOfEmbedding, name) != std::end(kKnownOfEmbedding)) {
+      continue;
+    }
     // The tower's keys, some of which stand in text-only files too; YaRN's, without YaRN.
     bool known = std::ranges::find(kKnown, name) != std::end(kKnown) ||
                  name.starts_with("vision.") || name.starts_with("rope.scaling.yarn_beta") ||

@@ -11,9 +11,9 @@
 
 namespace gemma3 {
 
-// Looks at every key "gemma3.*" once `text` is read. Errors: kUnsupported, naming the key, for one
-// that asks for another computation. Keys that are not known are listed in one warning: llama.cpp
-// and Ollama write none for a Gemma 3.
+// Looks at every key of the model ("gemma3.*") once `text` is read. Errors: kUnsupported, naming
+// the key, for one that asks for another computation. Keys that are not known are listed in one
+// warning: llama.cpp and Ollama write none for a Gemma 3.
 Status CheckGgufKeys(const GgufFile& gguf, const TextConfig& text, Remarks* remarks);
 
 }  // namespace gemma3

@@ -66,10 +66,15 @@ constexpr std::array<Name, 13> kVisionParts = {{
     {"mlp.fc2", "mlp.fc2"},
 }};
 
-constexpr std::array<Name, 17> kWholeNames = {{
+constexpr std::array<Name, 21> kWholeNames = {{
     {"token_embd.weight", "embed_tokens.weight"},
     {"output_norm.weight", "norm.weight"},
     {"output.weight", "lm_head.weight"},
+    // Behind the mean of an embedding model, in llama.cpp's spelling and in that of older files.
+    {"dense_2.weight", "dense.0.weight"},
+    {"dense_3.weight", "dense.1.weight"},
+    {"dense.0.weight", "dense.0.weight"},
+    {"dense.1.weight", "dense.1.weight"},
     {"v.patch_embd.weight", "vision.embeddings.patch_embedding.weight"},
     {"v.patch_embd.bias", "vision.embeddings.patch_embedding.bias"},
     {"v.patch_embedding.weight", "vision.embeddings.patch_embedding.weight"},
@@ -327,16 +332,17 @@ Result<Checkpoint> OpenGgufModel(const std::string& path, const OpenOptions& opt
                         /*ids_only=*/options.headers_only));
   GEMMA3_TRY(auto chat_template, set.metadata.String("tokenizer.chat_template"));
   if (chat_template) checkpoint.chat_templates.push_back({path, *std::move(chat_template)});
-  GEMMA3_CHECK_OK(AddVision(path, set.metadata, options, &checkpoint));
+  if (config.text.bidirectional) {
+    GEMMA3_TRY(config.embedding, ReadGgufEmbedding(set.metadata, checkpoint.tensors, config.text));
+  } else {
+    GEMMA3_CHECK_OK(AddVision(path, set.metadata, options, &checkpoint));
+  }
   GEMMA3_CHECK_OK(CheckConfig(config, path));
 
   const auto head = checkpoint.tensors.find("lm_head.weight");
   config.text.tie_word_embeddings = head == checkpoint.tensors.end();
-  ShapeTable table = TextShapes(config.text);
-  if (config.has_vision) {
-    RepairMlpNames(config.vision, &checkpoint.tensors);
-    table.merge(VisionShapes(config.vision, config.text));
-  }
+  if (config.has_vision) RepairMlpNames(config.vision, &checkpoint.tensors);
+  const ShapeTable table = ShapesOf(config);
   if (head != checkpoint.tensors.end() && head->second.shape != table.at("lm_head.weight")) {
     return Fail(ErrorCode::kBadModel, path, ": tensor output.weight should have shape ",
                 ShapeString(table.at("lm_head.weight")), ", that of token_embd.weight; found ",

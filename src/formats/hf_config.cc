@@ -14,6 +14,7 @@
 #include "src/base/json.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/formats/embedding.h"
 #include "src/formats/foreign.h"
 #include "src/formats/hf_generation.h"
 #include "src/formats/hf_keys.h"
@@ -182,6 +183,21 @@ Status ReadLayers(const HfSource& text, TextConfig* config) {
   return {};
 }
 
+// Where tokens see those behind them, too, the file's window is that of both sides together, and
+// transformers writes half of it, with the token itself, into the files that it saves.
+Status ReadDirections(const HfSource& text, TextConfig* config) {
+  GEMMA3_TRY(const auto both, text.Find({"use_bidirectional_attention"}));
+  if (!both) return {};
+  if (!both->IsBool()) {
+    return Fail(ErrorCode::kUnsupported, both->Path(), " is ", both->Excerpt(),
+                ": bidirectional attention is true or false in Gemma 3");
+  }
+  GEMMA3_TRY(config->bidirectional, both->AsBool());
+  if (!config->bidirectional) return {};
+  GEMMA3_TRY(config->sliding_window, SeenOnEitherSide(config->sliding_window, text.Path()));
+  return {};
+}
+
 Status ReadText(const HfSource& text, TextConfig* config) {
   const JsonValue& own = text.objects().front();
   GEMMA3_TRY(const auto activation, text.Find({"hidden_activation"}));
@@ -208,6 +224,7 @@ Status ReadText(const HfSource& text, TextConfig* config) {
   GEMMA3_TRY(config->sliding_window, text.Uint("sliding_window", 4096));
   GEMMA3_TRY(config->max_context, text.Uint("max_position_embeddings", 131072));
   GEMMA3_TRY(config->rms_norm_eps, text.Float("rms_norm_eps", 1e-6));
+  GEMMA3_CHECK_OK(ReadDirections(text, config));
   GEMMA3_TRY(const auto stated_scalar, text.Find({"query_pre_attn_scalar"}));
   double scalar = 256;
   if (stated_scalar) {

@@ -18,6 +18,7 @@
 #include "src/base/status.h"
 #include "src/formats/chat_templates.h"
 #include "src/formats/hf_config.h"
+#include "src/formats/hf_modules.h"
 #include "src/formats/hf_names.h"
 #include "src/formats/hf_quantization.h"
 #include "src/formats/hf_tokenizer.h"
@@ -150,8 +151,7 @@ Status TakeTensors(TensorMap tensors, const std::string& folder, Checkpoint* che
         "loaded for text only");
   }
 
-  ShapeTable table = TextShapes(model.text);
-  if (model.has_vision) table.merge(VisionShapes(model.vision, model.text));
+  const ShapeTable table = ShapesOf(model);
   // The one tensor that has another order in MLX.
   const std::string patch = "vision.embeddings.patch_embedding.weight";
   if (const auto it = checkpoint->tensors.find(patch);
@@ -189,8 +189,9 @@ Status ReadQuantizeConfig(const fs::path& folder, HfQuantization* quantization) 
 Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::string& weights_file,
                                 bool headers_only) {
   // "model/" and "model/." name the folder "model" too.
-  const fs::path folder = fs::path(folder_name).lexically_normal();
-  const std::string shown = folder_name;
+  const fs::path outer = fs::path(folder_name).lexically_normal();
+  GEMMA3_TRY(const fs::path folder, TransformerFolder(outer));
+  const std::string shown = folder == outer ? folder_name : folder.string();
   Remarks remarks;
   GEMMA3_TRY(SafetensorsSet weights, OpenHfWeights(folder, weights_file, &remarks));
 
@@ -207,7 +208,7 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::strin
   Checkpoint checkpoint;
   checkpoint.config = std::move(config.config);
   checkpoint.config.name =
-      (folder.has_filename() ? folder.filename() : folder.parent_path().filename()).string();
+      (outer.has_filename() ? outer.filename() : outer.parent_path().filename()).string();
   checkpoint.remarks = std::move(config.remarks);
   checkpoint.remarks.Append(remarks);
   checkpoint.norms_store_offset = true;
@@ -215,6 +216,12 @@ Result<Checkpoint> OpenHfFolder(const std::string& folder_name, const std::strin
   GEMMA3_CHECK_OK(ReadQuantizeConfig(folder, &config.quantization));
   GEMMA3_CHECK_OK(
       JoinQuantizedModules(config.quantization, shown, &weights.tensors, &checkpoint.remarks));
+  if (checkpoint.config.text.bidirectional) {
+    GEMMA3_TRY(const HfModules modules, ReadHfModules(outer, folder, checkpoint.config.text,
+                                                      weights.tensors, &checkpoint.remarks));
+    checkpoint.config.embedding = modules.config;
+    GEMMA3_CHECK_OK(AddDenseTensors(modules, &weights.tensors, &checkpoint.files));
+  }
   if (Status taken = TakeTensors(std::move(weights.tensors), shown, &checkpoint); !taken) {
     Error error = std::move(taken).error();
     error.message += ExplainMethod(config.quantization, shown);

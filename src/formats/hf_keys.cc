@@ -24,7 +24,6 @@ struct Foreign {
 
 constexpr Foreign kForeignText[] = {
     // Masks and positions.
-    {"use_bidirectional_attention", "bidirectional attention (an embedding model)"},
     {"bidirectional", "bidirectional attention"},
     {"is_causal", "bidirectional attention", 1, true},
     {"causal", "bidirectional attention", 1, true},
@@ -211,6 +210,7 @@ constexpr std::string_view kReadText[] = {
     "rope_local_base_freq",
     "rope_scaling",
     "rope_parameters",
+    "use_bidirectional_attention",
 };
 
 constexpr std::string_view kReadRoot[] = {

@@ -47,8 +47,9 @@ std::string WithoutWrappers(std::string_view name) {
 std::string CanonicalHfName(std::string_view name) {
   constexpr std::array<std::string_view, 2> kOuter = {"model.", "language_model."};
   constexpr std::array<std::string_view, 2> kTower = {"vision_tower.", "vision_model."};
-  constexpr std::array<std::string_view, 4> kText = {"layers.", "embed_tokens.", "norm.",
-                                                     "lm_head."};
+  // dense: behind the trunk of an embedding model.
+  constexpr std::array<std::string_view, 5> kText = {"layers.", "embed_tokens.", "norm.",
+                                                     "lm_head.", "dense."};
   constexpr std::string_view kProjector = "multi_modal_projector.";
   const std::string unwrapped = WithoutWrappers(name);
   std::string_view rest = unwrapped;

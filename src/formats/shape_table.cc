@@ -37,6 +37,36 @@ Status CheckPositive(const std::string& where, const char* what, float value) {
               ", expected a number above 0");
 }
 
+Status CheckEmbedding(const ModelConfig& config, const std::string& where) {
+  const EmbeddingConfig& embedding = *config.embedding;
+  constexpr size_t kMaxDense = 16;
+  GEMMA3_CHECK_OK(
+      CheckRange(where, "the number of dense layers", embedding.dense.size(), 0, kMaxDense));
+  size_t width = config.text.hidden_size;
+  for (size_t i = 0; i < embedding.dense.size(); ++i) {
+    const DenseConfig& dense = embedding.dense[i];
+    GEMMA3_CHECK_OK(CheckRange(where, "the width of a dense layer", dense.outputs, 1, kMaxWidth));
+    if (dense.inputs != width) {
+      return Fail(ErrorCode::kBadModel, where, ": dense layer ", i + 1, " takes ", dense.inputs,
+                  " numbers, but what is in front of it gives ", width);
+    }
+    width = dense.outputs;
+  }
+  // Room for a token between BOS and EOS.
+  GEMMA3_CHECK_OK(CheckRange(where, "the longest text in tokens", embedding.max_tokens, 3,
+                             config.text.max_context));
+  if (config.has_vision) {
+    return Fail(ErrorCode::kUnsupported, where, ": an embedding model with a vision part");
+  }
+  const bool eos =
+      config.tokens.eos >= 0 && static_cast<size_t>(config.tokens.eos) < config.text.vocab_size;
+  if (embedding.add_eos && !eos) {
+    return Fail(ErrorCode::kBadModel, where, ": the EOS token ", config.tokens.eos,
+                " is outside the vocabulary of ", config.text.vocab_size);
+  }
+  return {};
+}
+
 Status CheckVision(const VisionConfig& vision, const std::string& where) {
   GEMMA3_CHECK_OK(CheckRange(where, "the vision hidden size", vision.hidden_size, 1, kMaxWidth));
   GEMMA3_CHECK_OK(CheckRange(where, "the vision MLP size", vision.intermediate_size, 1, kMaxWidth));
@@ -127,6 +157,24 @@ ShapeTable VisionShapes(const VisionConfig& vision, const TextConfig& text) {
   return table;
 }
 
+ShapeTable DenseShapes(const EmbeddingConfig& embedding) {
+  ShapeTable table;
+  for (size_t i = 0; i < embedding.dense.size(); ++i) {
+    const DenseConfig& dense = embedding.dense[i];
+    const std::string name = "dense." + std::to_string(i);
+    table[name + ".weight"] = {dense.outputs, dense.inputs};
+    if (dense.bias) table[name + ".bias"] = {dense.outputs};
+  }
+  return table;
+}
+
+ShapeTable ShapesOf(const ModelConfig& config) {
+  ShapeTable table = TextShapes(config.text);
+  if (config.has_vision) table.merge(VisionShapes(config.vision, config.text));
+  if (config.embedding) table.merge(DenseShapes(*config.embedding));
+  return table;
+}
+
 Status CheckTensors(const ShapeTable& table, const TensorMap& tensors, const std::string& model) {
   for (const auto& [name, shape] : table) {
     const auto it = tensors.find(name);
@@ -192,6 +240,11 @@ Status CheckConfig(ModelConfig& config, const std::string& where) {
   GEMMA3_CHECK_OK(CheckPositive(where, "the local RoPE base", text.rope_theta_local));
   GEMMA3_CHECK_OK(CheckPositive(where, "the RoPE factor", text.rope_factor_global));
   if (config.has_vision) GEMMA3_CHECK_OK(CheckVision(config.vision, where));
+  if (text.bidirectional != config.embedding.has_value()) {
+    return Fail(ErrorCode::kUnsupported, where,
+                ": attention in both directions goes with an embedding model, and only with one");
+  }
+  if (config.embedding) GEMMA3_CHECK_OK(CheckEmbedding(config, where));
 
   const auto in_vocabulary = [&](TokenId id) {
     return id >= 0 && static_cast<size_t>(id) < text.vocab_size;

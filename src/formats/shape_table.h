@@ -26,6 +26,13 @@ ShapeTable TextShapes(const TextConfig& text);
 // and is applied as x * W, not transposed like the other matrices.
 ShapeTable VisionShapes(const VisionConfig& vision, const TextConfig& text);
 
+// The layers behind the mean of an embedding model: dense.N.weight [outputs, inputs], and
+// dense.N.bias [outputs] where there is one.
+ShapeTable DenseShapes(const EmbeddingConfig& embedding);
+
+// All of a model.
+ShapeTable ShapesOf(const ModelConfig& config);
+
 // Every entry of `table` must be in `tensors` with exactly that shape and a type that can be
 // computed with: BF16, F16, F32 anywhere, block types only in matrices whose rows are whole blocks.
 // `model` names the folder or file where a tensor is missing.

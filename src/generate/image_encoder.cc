@@ -30,11 +30,22 @@ ImageHash ImageEncoder::HashOf(const std::shared_ptr<const Image>& picture) {
   return hash;
 }
 
-SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, const CropBox& view) {
+namespace {
+
+std::string IdentityOf(const AdapterSet* adapters) {
+  return adapters ? adapters->tower_identity() : std::string();
+}
+
+}  // namespace
+
+SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, const CropBox& view,
+                                 const AdapterSet* adapters) {
   if (picture->restored) return picture->restored->Find(view);
   const ImageHash hash = HashOf(picture);
-  const auto it = std::ranges::find_if(
-      entries_, [&](const Entry& entry) { return entry.picture == hash && entry.view == view; });
+  const std::string identity = IdentityOf(adapters);
+  const auto it = std::ranges::find_if(entries_, [&](const Entry& entry) {
+    return entry.picture == hash && entry.view == view && entry.adapters == identity;
+  });
   if (it == entries_.end()) return nullptr;
   SoftTokenRows rows = it->rows.lock();
   if (!rows) {
@@ -48,8 +59,8 @@ SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, co
 }
 
 void ImageEncoder::Remember(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                            const SoftTokenRows& rows) {
-  entries_.push_front({HashOf(picture), view, rows, rows});
+                            const SoftTokenRows& rows, const AdapterSet* adapters) {
+  entries_.push_front({HashOf(picture), view, IdentityOf(adapters), rows, rows});
   Trim();
 }
 
@@ -78,11 +89,12 @@ Status ImageEncoder::CheckPixels(std::span<const float> pixels) const {
 }
 
 Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
-                                                 const VisionTower::LayerCallback& on_layer) {
+                                                 const VisionTower::LayerCallback& on_layer,
+                                                 const AdapterSet* adapters) {
   auto rows = std::make_shared<std::vector<float>>(config_.tokens_per_image * text_hidden_);
   const Status encoded =
       tower_.Encode(pixels, Rows<float>(rows->data(), config_.tokens_per_image, text_hidden_),
-                    workspace_, on_layer);
+                    workspace_, on_layer, adapters);
   workspace_.Shrink(text_floats_);  // the tower needs several times as much
   GEMMA3_CHECK_OK(encoded);
   return rows;
@@ -90,11 +102,12 @@ Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
 
 Result<SoftTokenRows> ImageEncoder::Encode(const std::shared_ptr<const Image>& picture,
                                            const CropBox& view,
-                                           const VisionTower::LayerCallback& on_layer) {
+                                           const VisionTower::LayerCallback& on_layer,
+                                           const AdapterSet* adapters) {
   std::vector<float> pixels(3 * config_.image_size * config_.image_size);
   PreprocessView(*picture, view, config_.image_size, workspace_.pool(), pixels);
-  GEMMA3_TRY(SoftTokenRows rows, EncodePixels(pixels, on_layer));
-  Remember(picture, view, rows);
+  GEMMA3_TRY(SoftTokenRows rows, EncodePixels(pixels, on_layer, adapters));
+  Remember(picture, view, rows, adapters);
   return rows;
 }
 

@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "gemma3/config.h"
@@ -34,14 +35,17 @@ class ImageEncoder {
 
   // Soft tokens of a view (see PlanViews) that was encoded before, or null. A picture must not
   // change while somebody holds it: it is hashed once.
-  SoftTokenRows Find(const std::shared_ptr<const Image>& picture, const CropBox& view);
+  // Under adapters that change the tower a picture is another one.
+  SoftTokenRows Find(const std::shared_ptr<const Image>& picture, const CropBox& view,
+                     const AdapterSet* adapters = nullptr);
   // Encodes it. Errors: kCancelled where on_layer says so.
   Result<SoftTokenRows> Encode(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                               const VisionTower::LayerCallback& on_layer);
+                               const VisionTower::LayerCallback& on_layer,
+                               const AdapterSet* adapters = nullptr);
 
   // Takes the rows of a view from elsewhere.
   void Remember(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                const SoftTokenRows& rows);
+                const SoftTokenRows& rows, const AdapterSet* adapters = nullptr);
 
   // Errors: kInvalidArgument for a tower input that is not [channels, image_size, image_size], or
   // not finite.
@@ -49,7 +53,8 @@ class ImageEncoder {
 
   // Soft tokens of a tower input that is sound. Nothing is remembered.
   Result<SoftTokenRows> EncodePixels(std::span<const float> pixels,
-                                     const VisionTower::LayerCallback& on_layer);
+                                     const VisionTower::LayerCallback& on_layer,
+                                     const AdapterSet* adapters = nullptr);
 
   size_t num_layers() const { return config_.num_layers; }
 
@@ -59,6 +64,7 @@ class ImageEncoder {
   struct Entry {
     ImageHash picture;
     CropBox view;
+    std::string adapters;  // AdapterSet::tower_identity
     std::weak_ptr<const std::vector<float>> rows;
     SoftTokenRows kept = nullptr;
   };

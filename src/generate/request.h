@@ -88,7 +88,8 @@ class Request {
   // ---- For the scheduler.
   enum class Stage { kWaiting, kPictures, kPrompt, kAnswer, kFinished };
   Stage stage = Stage::kWaiting;
-  std::optional<KvCache> cache;  // once its prompt has begun
+  std::shared_ptr<const AdapterSet> adapters;  // null: none; its salt says which
+  std::optional<KvCache> cache;                // once its prompt has begun
 
   const TokenSequence& sequence() const { return sequence_; }
   size_t prompt_tokens() const { return prompt_tokens_; }

@@ -158,14 +158,16 @@ bool Scheduler::EncodePicture(const std::function<void()>& on_tick) {
       const auto begin = std::chrono::steady_clock::now();
       bool encoded = false;
       const Status status = Guarded("look at the picture", "", [&]() -> Status {
-        SoftTokenRows rows = encoder.Find(view->picture, view->box);
+        SoftTokenRows rows = encoder.Find(view->picture, view->box, request.adapters.get());
         if (!rows) {
           encoded = true;
-          GEMMA3_TRY(rows, encoder.Encode(view->picture, view->box, [&](size_t layers) {
+          const auto on_layer = [&](size_t layers) {
             request.ReportImageLayers(layers);
             on_tick();
             return !request.stopped();
-          }));
+          };
+          GEMMA3_TRY(rows,
+                     encoder.Encode(view->picture, view->box, on_layer, request.adapters.get()));
         }
         request.TakeView(std::move(rows), encoded, SecondsSince(begin));
         return {};
@@ -266,7 +268,8 @@ void Scheduler::CollectBatch() {
     });
     if (!next && next.error().code == ErrorCode::kCancelled) return;  // ended by the next step
     if (!next) return request.Fail(next.error());
-    const BatchPart part = *next;
+    BatchPart part = *next;
+    part.adapters = request.adapters.get();
     if (part.ids.empty() || !MakeRoom(part, request)) return;
     running.first_row = rows;
     running.rows = part.ids.size();
@@ -356,13 +359,16 @@ void Scheduler::TakeLogits(Rows<const float> residual) {
     struct LogitRow {
       const Request::LogitsWanted* wanted;
       size_t row;  // of the residual
+      const AdapterSet* adapters;
       std::span<float> logits = {};
     };
     std::vector<LogitRow> rows;
     for (size_t i = begin; i < end; ++i) {
       const auto& of = batch_[i]->request->wanted();
       const size_t first = batch_[i]->first_row + batch_[i]->rows - of.size();
-      for (size_t k = 0; k < of.size(); ++k) rows.push_back({&of[k], first + k});
+      for (size_t k = 0; k < of.size(); ++k) {
+        rows.push_back({&of[k], first + k, batch_[i]->request->adapters.get()});
+      }
     }
     size_t used = 0;
     const auto take_row = [&](LogitRow& row) {
@@ -371,20 +377,32 @@ void Scheduler::TakeLogits(Rows<const float> residual) {
       row.logits = {logits_.data() + used * vocab, vocab};
       ++used;
     };
+    std::vector<LogitsPart> parts;
     for (LogitRow& row : rows) {
-      if (row.wanted->all) take_row(row);
+      if (!row.wanted->all) continue;
+      take_row(row);
+      parts.push_back({1, row.adapters});
     }
     if (used > 0) {
-      machine_.transformer.Logits({normed_.data(), used, hidden}, {logits_.data(), used, vocab},
-                                  machine_.pool);
+      machine_.transformer.Logits({normed_.data(), used, hidden}, parts,
+                                  {logits_.data(), used, vocab}, machine_.pool);
     }
     for (LogitRow& row : rows) {
       const std::span<const TokenId> tokens = row.wanted->tokens;
       if (row.wanted->all || tokens.empty()) continue;
       take_row(row);
       std::vector<float> listed(tokens.size());
-      machine_.transformer.LogitsOf({normed_.data() + (used - 1) * hidden, hidden}, tokens, listed,
+      float* const normed = normed_.data() + (used - 1) * hidden;
+      if (row.adapters && row.adapters->ChangesHead()) {
+        const LogitsPart part{1, row.adapters};
+        machine_.transformer.Logits({normed, 1, hidden}, {&part, 1}, {row.logits.data(), 1, vocab},
                                     machine_.pool);
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          listed[i] = row.logits[static_cast<size_t>(tokens[i])];
+        }
+      } else {
+        machine_.transformer.LogitsOf({normed, hidden}, tokens, listed, machine_.pool);
+      }
       std::ranges::fill(row.logits, -std::numeric_limits<float>::infinity());
       for (size_t i = 0; i < tokens.size(); ++i) {
         row.logits[static_cast<size_t>(tokens[i])] = listed[i];

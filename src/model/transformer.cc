@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "ops/elementwise.h"
+#include "ops/lora.h"
 #include "ops/matmul_listed.h"
 #include "ops/mlp.h"
 #include "ops/norm.h"
@@ -67,7 +69,10 @@ struct Transformer::Pass {
     float *cos, *sin;            // [rows, head_dim / 2]
     std::vector<KeyRange> keys;  // [rows]
   } local, global;
-  std::vector<KvRows> parts;  // of the layer that runs
+  std::vector<KvRows> parts;         // of the layer that runs
+  std::vector<AdaptedRows> adapted;  // empty: the model as it is
+  Rows<float> gate, up;              // of an MLP that is not fused, where there are adapters
+  float* low = nullptr;              // what first halves give: for each run [count, max_rank]
 
   Pass(const TextConfig& config, size_t rows, float* memory) {
     const auto widths = ScratchWidths(config);
@@ -84,6 +89,10 @@ struct Transformer::Pass {
     global.sin = carved[kMatrices + 3];
   }
 };
+
+size_t Transformer::AdapterFloats(const TextConfig& config, size_t rows, size_t max_rank) {
+  return 2 * CarveFloats(config.intermediate_size, rows) + CarveFloats(max_rank, rows);
+}
 
 size_t Transformer::WorkspaceFloats(const TextConfig& config, size_t max_rows) {
   size_t floats = 0;
@@ -107,17 +116,26 @@ Transformer::Transformer(const TextConfig& config, const TextWeights& weights, C
   }
 }
 
+void Transformer::EmbedIds(std::span<const TokenId> ids, const AdapterSet* adapters,
+                           Rows<float> rows, ThreadPool& pool) const {
+  pool.ParallelFor(rows.rows, [&](size_t r, size_t) {
+    // Image rows are overwritten later; their ids may lie outside the table.
+    const TokenId id = ids[r];
+    if (id < 0 || static_cast<size_t>(id) >= weights_.embedding.rows) return;
+    if (adapters) {
+      adapters->EmbeddingRow(weights_.embedding, static_cast<size_t>(id), rows.row(r));
+    } else {
+      UnpackRow(weights_.embedding, static_cast<size_t>(id), rows.row(r));
+    }
+    for (size_t c = 0; c < rows.cols; ++c) rows.row(r)[c] *= embedding_scale_;
+  });
+}
+
 void Transformer::Embed(std::span<const BatchPart> batch, Rows<float> x, ThreadPool& pool) const {
   size_t first = 0;
   for (const BatchPart& part : batch) {
     const Rows<float> rows = x.Slice(first, part.ids.size());
-    pool.ParallelFor(rows.rows, [&](size_t r, size_t) {
-      // Image rows are overwritten below; their ids may lie outside the table.
-      const TokenId id = part.ids[r];
-      if (id < 0 || static_cast<size_t>(id) >= weights_.embedding.rows) return;
-      UnpackRow(weights_.embedding, static_cast<size_t>(id), rows.row(r));
-      for (size_t c = 0; c < rows.cols; ++c) rows.row(r)[c] *= embedding_scale_;
-    });
+    EmbedIds(part.ids, part.adapters, rows, pool);
     for (const ImageRun& image : ImagesOf(part)) {
       // Soft tokens are not scaled: the projector already gives them the size of scaled embeddings.
       std::memcpy(rows.row(image.begin - part.cache->size()), image.rows->data(),
@@ -156,28 +174,120 @@ void Transformer::Prepare(std::span<const BatchPart> batch, Pass& pass) const {
   RopeTable(positions, global_frequency_, pass.global.cos, pass.global.sin);
 }
 
-void Transformer::RunLayer(size_t layer, std::span<const BatchPart> batch, Pass& pass,
-                           Rows<float> x, ThreadPool& pool) const {
+// ---- Adapters
+
+void Transformer::Multiply(size_t layer, const Pass& pass, Rows<const float> x,
+                           std::span<const Product> products, ThreadPool& pool) const {
+  if (!pass.adapted.empty()) return AddAdapters(layer, pass, x, products, pool);
+  constexpr size_t kMost = 3;
+  std::array<MatMulTask, kMost> tasks;
+  for (size_t i = 0; i < products.size(); ++i) tasks[i] = {products[i].w, products[i].out};
+  MatMul(x, std::span(tasks).first(products.size()), compute_, pool);
+}
+
+void Transformer::AddAdapters(size_t layer, const Pass& pass, Rows<const float> x,
+                              std::span<const Product> products, ThreadPool& pool) const {
+  std::vector<MatMulTask> base;
+  for (const Product& product : products) base.push_back({product.w, product.out});
+  std::vector<LoraTask> additions;
+  float* low = pass.low;
+  bool computed = false;
+  for (const AdaptedRows& rows : pass.adapted) {
+    // The first halves of all matrices and adapters, side by side. Where the run is the whole
+    // batch, they are computed in one region with the base.
+    size_t rank = 0, column = 0;
+    for (const Product& product : products) {
+      rank += rows.set->layer(layer, product.matrix).rank();
+    }
+    const Rows<float> t(low, rows.count, rank);
+    low += rows.count * rank;
+    computed = rows.count == x.rows;
+    std::vector<MatMulTask> own;
+    std::vector<MatMulTask>& halves = computed ? base : own;
+    for (const Product& product : products) {
+      for (const LoraTerm& term : rows.set->layer(layer, product.matrix).terms) {
+        const Rows<float> part = t.Cols(column, term.matrix->rank);
+        column += term.matrix->rank;
+        halves.push_back({term.matrix->first(), part});
+        additions.push_back(
+            {part, term.b(), term.scale, product.out.Slice(rows.begin, rows.count)});
+      }
+    }
+    if (!halves.empty()) MatMul(x.Slice(rows.begin, rows.count), halves, compute_, pool);
+  }
+  if (!computed) MatMul(x, base, compute_, pool);
+  for (const AdaptedRows& rows : pass.adapted) {
+    for (const Product& product : products) {
+      const AdaptedMatrix& adapted = rows.set->layer(layer, product.matrix);
+      GainBias(product.out.Slice(rows.begin, rows.count), adapted.gain, adapted.bias, pool);
+    }
+  }
+  LoraAdd(additions, pool);
+}
+
+// Where a part of the batch has adapters there, all of it goes without fusing: the bits are those
+// of the fused operation, and the weights are read once.
+void Transformer::RunMlp(size_t layer, const Pass& pass, ThreadPool& pool) const {
+  const LayerWeights& w = weights_.layers[layer];
+  const bool adapted = std::ranges::any_of(pass.adapted, [&](const AdaptedRows& rows) {
+    return !rows.set->layer(layer, LayerMatrix::kGate).empty() ||
+           !rows.set->layer(layer, LayerMatrix::kUp).empty() ||
+           !rows.set->layer(layer, LayerMatrix::kDown).empty();
+  });
+  if (!adapted) {
+    return Mlp(pass.normed, {.gate = w.gate, .up = w.up, .down = w.down}, pass.branch, compute_,
+               pool);
+  }
+  Multiply(layer, pass, pass.normed,
+           std::array<Product, 2>{
+               {{w.gate, pass.gate, LayerMatrix::kGate}, {w.up, pass.up, LayerMatrix::kUp}}},
+           pool);
+  pool.ParallelFor(pass.gate.rows,
+                   [&](size_t r, size_t) { GeluMul(pass.gate.Slice(r, 1), pass.up.Slice(r, 1)); });
+  Multiply(layer, pass, pass.gate,
+           std::array<Product, 1>{{{w.down, pass.branch, LayerMatrix::kDown}}}, pool);
+}
+
+void Transformer::RunLayer(size_t layer, Pass& pass, Rows<float> x, ThreadPool& pool) const {
   const LayerWeights& w = weights_.layers[layer];
   const Pass::Kind& kind = config_.layers[layer] == LayerKind::kLocal ? pass.local : pass.global;
   const float eps = config_.rms_norm_eps;
   const Rows<float> q = pass.q, k = pass.k, v = pass.v;
-  for (size_t i = 0; i < batch.size(); ++i) pass.parts[i].kv = batch[i].cache->layer(layer);
 
   RmsNorm(x, w.input_norm, eps, pass.normed, pool);
-  MatMul(pass.normed, std::array<MatMulTask, 3>{{{w.q, q}, {w.k, k}, {w.v, v}}}, compute_, pool);
+  Multiply(layer, pass, pass.normed,
+           std::array<Product, 3>{
+               {{w.q, q, LayerMatrix::kQ}, {w.k, k, LayerMatrix::kK}, {w.v, v, LayerMatrix::kV}}},
+           pool);
   RmsNormHeads(q, w.q_norm, eps, pool);
   RmsNormHeads(k, w.k_norm, eps, pool);
   ApplyRope(q, config_.head_dim, kind.cos, kind.sin, pool);
   ApplyRope(k, config_.head_dim, kind.cos, kind.sin, pool);
   StoreKv(k, v, pass.parts, pool);
   Attention(q, kind.keys, pass.parts, config_.num_heads, config_.attention_scale, q, pool);
-  MatMul(q, w.o, pass.branch, compute_, pool);
+  Multiply(layer, pass, q, std::array<Product, 1>{{{w.o, pass.branch, LayerMatrix::kO}}}, pool);
   RmsNormAdd(pass.branch, w.post_attention_norm, eps, x, pool);
 
   RmsNorm(x, w.pre_ffw_norm, eps, pass.normed, pool);
-  Mlp(pass.normed, {.gate = w.gate, .up = w.up, .down = w.down}, pass.branch, compute_, pool);
+  RunMlp(layer, pass, pool);
   RmsNormAdd(pass.branch, w.post_ffw_norm, eps, x, pool);
+}
+
+std::vector<Transformer::AdaptedRows> Transformer::AdaptedRowsOf(std::span<const BatchPart> batch) {
+  std::vector<AdaptedRows> runs;
+  size_t begin = 0;
+  for (const BatchPart& part : batch) {
+    const size_t count = part.ids.size();
+    const bool goes_on = !runs.empty() && runs.back().set == part.adapters &&
+                         runs.back().begin + runs.back().count == begin;
+    if (goes_on) {
+      runs.back().count += count;
+    } else if (part.adapters) {
+      runs.push_back({begin, count, part.adapters});
+    }
+    begin += count;
+  }
+  return runs;
 }
 
 Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
@@ -187,19 +297,100 @@ Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
     GEMMA3_CHECK_OK(part.cache->MakeRoom(part.cache->size() + part.ids.size()));
   }
   const size_t rows = RowsOf(batch);
-  Pass pass(config_, rows, workspace.Floats(WorkspaceFloats(config_, rows)));
+  const size_t floats = WorkspaceFloats(config_, rows);
+  const std::vector<AdaptedRows> adapted = AdaptedRowsOf(batch);
+  size_t rank = 0;
+  for (const auto& run : adapted) rank = std::max(rank, run.set->max_rank());
+  float* memory =
+      workspace.Floats(floats + (adapted.empty() ? 0 : AdapterFloats(config_, rows, rank)));
+  Pass pass(config_, rows, memory);
+  pass.adapted = adapted;
+  if (!adapted.empty()) {
+    const size_t inner = config_.intermediate_size;
+    pass.gate = Rows<float>(memory + floats, rows, inner);
+    pass.up = Rows<float>(memory + floats + CarveFloats(inner, rows), rows, inner);
+    pass.low = memory + floats + 2 * CarveFloats(inner, rows);
+  }
   Prepare(batch, pass);
   Embed(batch, pass.x, workspace.pool());
   for (size_t layer = 0; layer < config_.num_layers; ++layer) {
     if (stop && stop()) {
       return Fail(ErrorCode::kCancelled, "cancelled by the caller");
     }
-    RunLayer(layer, batch, pass, pass.x, workspace.pool());
+    for (size_t i = 0; i < batch.size(); ++i) pass.parts[i].kv = batch[i].cache->layer(layer);
+    RunLayer(layer, pass, pass.x, workspace.pool());
     if (layer == 0 && after_first_layer) {
       std::memcpy(after_first_layer, pass.x.data, rows * pass.x.cols * sizeof(float));
     }
   }
   for (const BatchPart& part : batch) part.cache->Append(part.cache->size() + part.ids.size());
+  return Rows<const float>(pass.x);
+}
+
+// ---- Whole texts
+
+namespace {
+
+// In the type that suits the products; a layer's are dead when the next layer's are stored.
+KvType EncodedKv(Compute compute) {
+  return compute == Compute::kExact ? KvType::kF32 : KvType::kBF16;
+}
+
+size_t TileBytes(const TextConfig& config, Compute compute) {
+  return KvPageBytes(EncodedKv(compute), config.num_kv_heads, config.head_dim);
+}
+
+}  // namespace
+
+size_t Transformer::EncodeFloats(const TextConfig& config, Compute compute, size_t rows,
+                                 size_t tiles) {
+  return WorkspaceFloats(config, rows) + tiles * TileBytes(config, compute) / sizeof(float);
+}
+
+Result<Rows<const float>> Transformer::Encode(std::span<const std::span<const TokenId>> texts,
+                                              Workspace& workspace, const StopCheck& stop) const {
+  size_t rows = 0, tiles = 0;
+  for (const auto& ids : texts) {
+    rows += ids.size();
+    tiles += KvCache::NumTiles(ids.size());
+  }
+  float* memory = workspace.Floats(EncodeFloats(config_, compute_, rows, tiles));
+  Pass pass(config_, rows, memory);
+  auto* tile = reinterpret_cast<std::byte*>(memory + WorkspaceFloats(config_, rows));
+  // Places behind the end of a text are read, too, and must hold numbers.
+  const size_t tile_bytes = TileBytes(config_, compute_);
+  workspace.pool().ParallelFor(
+      tiles, [&](size_t t, size_t) { std::memset(tile + t * tile_bytes, 0, tile_bytes); });
+  std::vector<std::byte*> pages;
+  for (size_t t = 0; t < tiles; ++t) pages.push_back(tile + t * tile_bytes);
+
+  std::vector<size_t> positions;
+  size_t page = 0;
+  for (const auto& ids : texts) {
+    const size_t begin = positions.size(), count = ids.size();
+    pass.parts.push_back({.begin = begin,
+                          .count = count,
+                          .first_pos = 0,
+                          .kv = {.type = EncodedKv(compute_),
+                                 .num_kv_heads = config_.num_kv_heads,
+                                 .head_dim = config_.head_dim,
+                                 .pages = pages.data() + page,
+                                 .offset = 0}});
+    page += KvCache::NumTiles(count);
+    const size_t window = config_.sliding_window;
+    for (size_t r = 0; r < count; ++r) {
+      positions.push_back(r);
+      pass.global.keys.push_back({0, count});
+      pass.local.keys.push_back({r + 1 > window ? r + 1 - window : 0, std::min(count, r + window)});
+    }
+    EmbedIds(ids, nullptr, pass.x.Slice(begin, count), workspace.pool());
+  }
+  RopeTable(positions, local_frequency_, pass.local.cos, pass.local.sin);
+  RopeTable(positions, global_frequency_, pass.global.cos, pass.global.sin);
+  for (size_t layer = 0; layer < config_.num_layers; ++layer) {
+    if (stop && stop()) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+    RunLayer(layer, pass, pass.x, workspace.pool());
+  }
   return Rows<const float>(pass.x);
 }
 
@@ -214,6 +405,47 @@ void Transformer::Logits(Rows<const float> normed, Rows<float> out, ThreadPool& 
 void Transformer::LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
                            std::span<float> out, ThreadPool& pool) const {
   MatMulListed(normed, weights_.head, tokens, out, compute_, pool);
+}
+
+void Transformer::Logits(Rows<const float> normed, std::span<const LogitsPart> parts,
+                         Rows<float> out, ThreadPool& pool) const {
+  const auto table_of = [&](const LogitsPart& part) {
+    const MatrixView* own = part.adapters ? part.adapters->own_head() : nullptr;
+    return own ? own : &weights_.head;
+  };
+  for (size_t i = 0, begin = 0; i < parts.size();) {  // runs with one table
+    const MatrixView* table = table_of(parts[i]);
+    size_t rows = 0;
+    for (; i < parts.size() && table_of(parts[i]) == table; ++i) rows += parts[i].rows;
+    if (rows > 0) MatMul(normed.Slice(begin, rows), *table, out.Slice(begin, rows), compute_, pool);
+    begin += rows;
+  }
+  size_t begin = 0;
+  for (const LogitsPart& part : parts) {
+    const Rows<const float> x = normed.Slice(begin, part.rows);
+    const Rows<float> logits = out.Slice(begin, part.rows);
+    begin += part.rows;
+    if (!part.adapters || part.rows == 0) continue;
+    const AdaptedMatrix& head = part.adapters->head();
+    GainBias(logits, head.gain, head.bias, pool);
+    for (const LoraTerm& term : head.terms) {
+      std::vector<float> low(part.rows * term.matrix->rank);
+      const Rows<float> t(low.data(), part.rows, term.matrix->rank);
+      MatMul(x, term.matrix->first(), t, compute_, pool);
+      const LoraTask task{t, term.b(), term.scale, logits};
+      LoraAdd({&task, 1}, pool);
+    }
+    const std::span<const TokenId> ids = part.adapters->head_ids();
+    if (ids.empty()) continue;
+    std::vector<float> own(part.rows * ids.size());
+    const Rows<float> values(own.data(), part.rows, ids.size());
+    MatMul(x, part.adapters->head_rows(), values, compute_, pool);
+    for (size_t r = 0; r < part.rows; ++r) {
+      for (size_t k = 0; k < ids.size(); ++k) {
+        logits.row(r)[static_cast<size_t>(ids[k])] = values.row(r)[k];
+      }
+    }
+  }
 }
 
 }  // namespace gemma3

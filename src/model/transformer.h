@@ -23,6 +23,7 @@
 #include "src/model/image_run.h"
 #include "src/model/kv_cache.h"
 #include "src/threading/workspace.h"
+#include "src/weights/adapter.h"
 #include "src/weights/weights.h"
 
 namespace gemma3 {
@@ -33,6 +34,13 @@ struct BatchPart {
   std::span<const TokenId> ids = {};  // [rows]; at image rows the id is not looked up
   // Of the whole sequence, in rising order; those that begin in the part end in it.
   std::span<const ImageRun> images = {};
+  const AdapterSet* adapters = nullptr;  // null: the model as it is
+};
+
+// Rows whose logits are computed with these adapters.
+struct LogitsPart {
+  size_t rows = 0;
+  const AdapterSet* adapters = nullptr;
 };
 
 // Asked before each layer; true ends the pass. May be empty.
@@ -42,6 +50,9 @@ class Transformer {
  public:
   // Floats of the workspace for batches of up to `max_rows` rows.
   static size_t WorkspaceFloats(const TextConfig& config, size_t max_rows);
+
+  // What batches with adapters take beside it. max_rank: the largest AdapterSet::max_rank.
+  static size_t AdapterFloats(const TextConfig& config, size_t rows, size_t max_rank);
 
   // Configuration and weights must outlive this.
   Transformer(const TextConfig& config, const TextWeights& weights, Compute compute,
@@ -56,7 +67,15 @@ class Transformer {
                                     const StopCheck& stop,
                                     float* after_first_layer = nullptr) const;
 
-  // out = final_norm(x). x, out: [rows, hidden].
+  // Floats of the workspace for texts of `rows` tokens in `tiles` tiles of kKvTile (each text
+  // begins one).
+  static size_t EncodeFloats(const TextConfig& config, Compute compute, size_t rows, size_t tiles);
+  // Runs all layers of a bidirectional model over whole texts, none empty, in one pass without
+  // caches. Returns as Forward does. Errors: kCancelled.
+  Result<Rows<const float>> Encode(std::span<const std::span<const TokenId>> texts,
+                                   Workspace& workspace, const StopCheck& stop) const;
+
+  // out = final_norm(x). x, out: [rows, hidden], may be the same memory.
   void FinalNorm(Rows<const float> x, Rows<float> out, ThreadPool& pool) const;
 
   // Logits of normalised states. normed: [rows, hidden], out: [rows, vocab].
@@ -65,13 +84,35 @@ class Transformer {
   // [hidden], tokens: ascending, out: [tokens.size()].
   void LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
                 std::span<float> out, ThreadPool& pool) const;
+  // The same, of the rows of several sequences, one after the other.
+  void Logits(Rows<const float> normed, std::span<const LogitsPart> parts, Rows<float> out,
+              ThreadPool& pool) const;
 
  private:
   struct Pass;  // what one call shares between its layers
+  // Rows of a batch with one set of adapters.
+  struct AdaptedRows {
+    size_t begin, count;
+    const AdapterSet* set;
+  };
+  static std::vector<AdaptedRows> AdaptedRowsOf(std::span<const BatchPart> batch);
+  void EmbedIds(std::span<const TokenId> ids, const AdapterSet* adapters, Rows<float> rows,
+                ThreadPool& pool) const;
   void Embed(std::span<const BatchPart> batch, Rows<float> x, ThreadPool& pool) const;
   void Prepare(std::span<const BatchPart> batch, Pass& pass) const;
-  void RunLayer(size_t layer, std::span<const BatchPart> batch, Pass& pass, Rows<float> x,
-                ThreadPool& pool) const;
+  // A product of the pass, to which adapters may add.
+  struct Product {
+    MatrixView w;
+    Rows<float> out;
+    LayerMatrix matrix;
+  };
+  void Multiply(size_t layer, const Pass& pass, Rows<const float> x,
+                std::span<const Product> products, ThreadPool& pool) const;
+  void AddAdapters(size_t layer, const Pass& pass, Rows<const float> x,
+                   std::span<const Product> products, ThreadPool& pool) const;
+  void RunMlp(size_t layer, const Pass& pass, ThreadPool& pool) const;
+  // With the keys and values in pass.parts.
+  void RunLayer(size_t layer, Pass& pass, Rows<float> x, ThreadPool& pool) const;
 
   const TextConfig& config_;
   const TextWeights& weights_;

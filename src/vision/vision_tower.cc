@@ -47,9 +47,10 @@ struct VisionTower::Pass {
   Rows<float> x;       // residual stream, [patches, hidden]
   Rows<float> normed;  // [patches, hidden]
   Rows<float> q, k, v;
-  std::vector<KeyRange> keys;     // [patches]: all of them, for every query
-  std::vector<std::byte*> pages;  // of the keys and values of the layer that runs
-  KvRows kv;                      // all patches
+  std::vector<KeyRange> keys;            // [patches]: all of them, for every query
+  std::vector<std::byte*> pages;         // of the keys and values of the layer that runs
+  KvRows kv;                             // all patches
+  const AdapterSet* adapters = nullptr;  // of the tower; null: none
 
   Pass(const VisionConfig& config, Compute compute, Workspace& workspace)
       : pool(workspace.pool()), keys(config.num_patches(), KeyRange{0, config.num_patches()}) {
@@ -96,6 +97,21 @@ void VisionTower::Multiply(Rows<const float> x, const Linear& linear, Rows<float
   MatMul(x, linear.w, out, compute_, pool, linear.bias.data());
 }
 
+void VisionTower::Multiply(size_t layer, const Pass& pass, Rows<const float> x,
+                           std::span<const Product> products) const {
+  if (!pass.adapters) {
+    std::vector<MatMulTask> tasks;
+    for (const Product& p : products) tasks.push_back({p.linear.w, p.out, p.linear.bias.data()});
+    return MatMul(x, tasks, compute_, pass.pool);
+  }
+  std::vector<AdaptedProduct> adapted;
+  for (const Product& p : products) {
+    adapted.push_back(
+        {p.linear.w, p.out, p.linear.bias.data(), &pass.adapters->tower(layer, p.matrix)});
+  }
+  MatMulAdapted(x, adapted, compute_, pass.pool);
+}
+
 void VisionTower::EmbedPatches(std::span<const float> pixels, const Pass& pass) const {
   const size_t size = config_.image_size;
   const size_t patch = config_.patch_size;
@@ -118,30 +134,46 @@ void VisionTower::EmbedPatches(std::span<const float> pixels, const Pass& pass) 
   AddTo(pass.x, pass.normed, pass.pool);
 }
 
-void VisionTower::RunLayer(const VisionLayerWeights& w, const Pass& pass) const {
+// Without fusing where there are adapters: the bits are the same.
+void VisionTower::RunMlp(size_t layer, const Pass& pass, Rows<const float> x,
+                         Rows<float> out) const {
+  const VisionLayerWeights& w = weights_.layers[layer];
+  if (!pass.adapters || (pass.adapters->tower(layer, TowerMatrix::kFc1).empty() &&
+                         pass.adapters->tower(layer, TowerMatrix::kFc2).empty())) {
+    const MlpTask mlp{.gate = w.fc1.w,
+                      .up = {},
+                      .down = w.fc2.w,
+                      .gate_bias = w.fc1.bias.data(),
+                      .down_bias = w.fc2.bias.data()};
+    return Mlp(x, mlp, out, compute_, pass.pool);
+  }
+  std::vector<float> memory(x.rows * config_.intermediate_size);
+  const Rows<float> inner(memory.data(), x.rows, config_.intermediate_size);
+  Multiply(layer, pass, x, std::array<Product, 1>{{{w.fc1, inner, TowerMatrix::kFc1}}});
+  pass.pool.ParallelFor(inner.rows, [&](size_t r, size_t) { Gelu(inner.Slice(r, 1)); });
+  Multiply(layer, pass, inner, std::array<Product, 1>{{{w.fc2, out, TowerMatrix::kFc2}}});
+}
+
+void VisionTower::RunLayer(size_t layer, const Pass& pass) const {
+  const VisionLayerWeights& w = weights_.layers[layer];
   const Rows<float> x = pass.x, normed = pass.normed, q = pass.q, k = pass.k, v = pass.v;
   ThreadPool& pool = pass.pool;
   const float eps = config_.layer_norm_eps;
   LayerNorm(x, w.norm1_weight, w.norm1_bias, eps, normed, pool);
-  const std::array<MatMulTask, 3> qkv{
-      {{w.q.w, q, w.q.bias.data()}, {w.k.w, k, w.k.bias.data()}, {w.v.w, v, w.v.bias.data()}}};
-  MatMul(normed, qkv, compute_, pool);
+  Multiply(layer, pass, normed,
+           std::array<Product, 3>{
+               {{w.q, q, TowerMatrix::kQ}, {w.k, k, TowerMatrix::kK}, {w.v, v, TowerMatrix::kV}}});
   StoreKv(k, v, {&pass.kv, 1}, pool);
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim()));
   Attention(q, pass.keys, {&pass.kv, 1}, config_.num_heads, scale, q, pool);
-  Multiply(q, w.out, normed, pool);
+  Multiply(layer, pass, q, std::array<Product, 1>{{{w.out, normed, TowerMatrix::kOut}}});
   AddTo(x, normed, pool);
 
   LayerNorm(x, w.norm2_weight, w.norm2_bias, eps, normed, pool);
-  const MlpTask mlp{.gate = w.fc1.w,
-                    .up = {},
-                    .down = w.fc2.w,
-                    .gate_bias = w.fc1.bias.data(),
-                    .down_bias = w.fc2.bias.data()};
   for (size_t begin = 0; begin < x.rows; begin += kMlpRows) {
     const size_t count = std::min(kMlpRows, x.rows - begin);
     const Rows<float> out = k.Slice(0, count);  // k is free until the next layer
-    Mlp(normed.Slice(begin, count), mlp, out, compute_, pool);
+    RunMlp(layer, pass, normed.Slice(begin, count), out);
     AddTo(x.Slice(begin, count), out, pool);
   }
 }
@@ -174,11 +206,13 @@ void VisionTower::Project(const Pass& pass, Rows<float> soft_tokens) const {
 }
 
 Status VisionTower::Encode(std::span<const float> pixels, Rows<float> soft_tokens,
-                           Workspace& workspace, const LayerCallback& on_layer) const {
-  const Pass pass(config_, compute_, workspace);
+                           Workspace& workspace, const LayerCallback& on_layer,
+                           const AdapterSet* adapters) const {
+  Pass pass(config_, compute_, workspace);
+  if (adapters && adapters->changes_tower()) pass.adapters = adapters;
   EmbedPatches(pixels, pass);
   size_t done = 0;
-  for (const VisionLayerWeights& layer : weights_.layers) {
+  for (size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     RunLayer(layer, pass);
     if (!on_layer(++done)) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
   }

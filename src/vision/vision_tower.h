@@ -16,6 +16,7 @@
 #include "ops/attention.h"
 #include "ops/matmul.h"
 #include "src/threading/workspace.h"
+#include "src/weights/adapter.h"
 #include "src/weights/weights.h"
 
 namespace gemma3 {
@@ -34,16 +35,26 @@ class VisionTower {
   using LayerCallback = std::function<bool(size_t layers_done)>;
 
   // pixels: [channels, image_size, image_size], in [-1, 1].
-  // soft_tokens: [tokens_per_image, text hidden]. Errors: kCancelled.
+  // soft_tokens: [tokens_per_image, text hidden]. adapters: null, or of this model. Errors:
+  // kCancelled.
   Status Encode(std::span<const float> pixels, Rows<float> soft_tokens, Workspace& workspace,
-                const LayerCallback& on_layer) const;
+                const LayerCallback& on_layer, const AdapterSet* adapters = nullptr) const;
 
  private:
   struct Pass;  // the scratch of one picture
   void EmbedPatches(std::span<const float> pixels, const Pass& pass) const;
-  void RunLayer(const VisionLayerWeights& w, const Pass& pass) const;
+  void RunLayer(size_t layer, const Pass& pass) const;
+  void RunMlp(size_t layer, const Pass& pass, Rows<const float> x, Rows<float> out) const;
   void Project(const Pass& pass, Rows<float> soft_tokens) const;
   void Multiply(Rows<const float> x, const Linear& linear, Rows<float> out, ThreadPool& pool) const;
+  struct Product {
+    const Linear& linear;
+    Rows<float> out;
+    TowerMatrix matrix;
+  };
+  // With what adapters add to it.
+  void Multiply(size_t layer, const Pass& pass, Rows<const float> x,
+                std::span<const Product> products) const;
 
   const VisionConfig& config_;
   const VisionWeights& weights_;

@@ -133,6 +133,11 @@ class AdapterSet {
   const MatrixView* own_head() const { return own_head_; }
   // The rows of the head that are others: ids, and [ids, hidden].
   std::span<const TokenId> head_ids() const { return head_ids_; }
+  // Whether logits are other than the model's own output matrix gives them.
+  bool ChangesHead() const {
+    return own_head_ != nullptr || !head_.terms.empty() || !head_.gain.empty() ||
+           !head_.bias.empty() || !head_ids_.empty();
+  }
   const MatrixView& head_rows() const { return head_rows_; }
   // The row of a token in the adapted table, unscaled; `base`: the model's own table.
   void EmbeddingRow(const MatrixView& base, size_t id, float* out) const;

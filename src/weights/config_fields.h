@@ -58,6 +58,38 @@ struct FieldsOf<TextConfig> {
       Field{"rope_factor_global", &S::rope_factor_global},
       Field{"layers", &S::layers},
       Field{"tie_word_embeddings", &S::tie_word_embeddings},
+      Field{"bidirectional", &S::bidirectional},
+  };
+};
+
+template <>
+struct FieldsOf<TaskPrompt> {
+  using S = TaskPrompt;
+  static constexpr std::tuple kList = {Field{"name", &S::name}, Field{"text", &S::text}};
+};
+
+template <>
+struct FieldsOf<DenseConfig> {
+  using S = DenseConfig;
+  static constexpr std::tuple kList = {
+      Field{"inputs", &S::inputs},
+      Field{"outputs", &S::outputs},
+      Field{"bias", &S::bias},
+      Field{"activation", &S::activation},
+  };
+};
+
+template <>
+struct FieldsOf<EmbeddingConfig> {
+  using S = EmbeddingConfig;
+  static constexpr std::tuple kList = {
+      Field{"dense", &S::dense},
+      Field{"normalize", &S::normalize},
+      Field{"add_bos", &S::add_bos},
+      Field{"add_eos", &S::add_eos},
+      Field{"max_tokens", &S::max_tokens},
+      Field{"prompts", &S::prompts},
+      Field{"default_prompt", &S::default_prompt},
   };
 };
 
@@ -131,6 +163,7 @@ struct FieldsOf<ModelConfig> {
       Field{"tokens", &S::tokens},
       Field{"generation", &S::generation},
       Field{"chat_template", &S::chat_template},
+      Field{"embedding", &S::embedding},
       Field{"system", &S::system},
       Field{"default_context", &S::default_context},
       Field{"defaults_from", &S::defaults_from},
@@ -147,6 +180,9 @@ static_assert(kListsAllFields<PanAndScanConfig>);
 static_assert(kListsAllFields<GenerationDefaults>);
 static_assert(kListsAllFields<Language>);
 static_assert(kListsAllFields<ChatTemplate>);
+static_assert(kListsAllFields<TaskPrompt>);
+static_assert(kListsAllFields<DenseConfig>);
+static_assert(kListsAllFields<EmbeddingConfig>);
 static_assert(kListsAllFields<ModelConfig>);
 
 template <class T>
@@ -169,6 +205,12 @@ template <>
 struct NamesOf<LayerKind> {
   static constexpr std::array kList = {std::pair{LayerKind::kLocal, "local"},
                                        std::pair{LayerKind::kGlobal, "global"}};
+};
+
+template <>
+struct NamesOf<DenseActivation> {
+  static constexpr std::array kList = {std::pair{DenseActivation::kNone, "none"},
+                                       std::pair{DenseActivation::kTanh, "tanh"}};
 };
 
 template <>

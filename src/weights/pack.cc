@@ -88,6 +88,7 @@ WeightType FormOf(const TensorView& stored, size_t rows, size_t cols, MatrixRole
   const std::optional<WeightType> lossless =
       stored.grouped ? LikelyFormOf(stored) : LosslessForm(stored.type);
   const WeightType floats = FloatForm(stored.type);
+  if (role == MatrixRole::kDense) return WeightType::kF32;
   if (role == MatrixRole::kTable) return lossless ? WeightType::kF32 : floats;
 
   WeightType packed = floats;

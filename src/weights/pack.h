@@ -19,6 +19,7 @@ enum class MatrixRole {
   kTower,      // the same, in the vision tower, whose time is products alone
   kEmbedding,  // looked up by row, multiplied as the output head, or both
   kTable,      // only looked up by row: kept in floats
+  kDense,      // behind the mean of an embedding model: F32, once for a whole text
 };
 
 // The type in memory of a matrix [rows, cols].

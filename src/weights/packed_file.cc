@@ -22,7 +22,7 @@
 namespace gemma3 {
 namespace {
 
-constexpr uint64_t kVersion = 3;  // of the layouts in ops/packed.h, too
+constexpr uint64_t kVersion = 4;  // of the layouts in ops/packed.h, too
 constexpr char kIndex[] = "gemma3.packed";
 constexpr char kConfig[] = "gemma3.config";
 constexpr char kTokenizer[] = "gemma3.tokenizer";
@@ -180,10 +180,7 @@ Result<Checkpoint> OpenPackedFile(const std::string& path, const OpenOptions& op
     return Fail(ErrorCode::kBadModel, path, ": ", kTokenizer, " and its index disagree");
   }
   if (!options.headers_only) checkpoint.tokenizer_proto = TakeText(tensors, kTokenizer);
-  ShapeTable table = TextShapes(checkpoint.config.text);
-  if (checkpoint.config.has_vision) {
-    table.merge(VisionShapes(checkpoint.config.vision, checkpoint.config.text));
-  }
+  const ShapeTable table = ShapesOf(checkpoint.config);
   GEMMA3_CHECK_OK(CheckTensors(table, tensors, path));
   std::erase_if(tensors, [&](const auto& entry) { return !table.contains(entry.first); });
   checkpoint.tensors = std::move(tensors);

@@ -75,7 +75,10 @@ class Loader {
         status_ = std::unexpected(exact.error());
         return {};
       }
-      if (wanted == WeightFormat::kAsStored && role != MatrixRole::kTable) out.type = *exact;
+      if (wanted == WeightFormat::kAsStored && role != MatrixRole::kTable &&
+          role != MatrixRole::kDense) {
+        out.type = *exact;
+      }
       keeps_codes = IsPacked(out.type) && out.type == *exact;
     }
     // Files written before the format padded its header can hold odd addresses.
@@ -87,7 +90,8 @@ class Loader {
       plan_.mapped_bytes += tensor->bytes;
     } else {
       if (!Own(FormBytes(out.type, out.rows, out.cols))) return {};
-      plan_.packs |= role != MatrixRole::kTable && !IsInPlace(tensor->type, out.type);
+      plan_.packs |= role != MatrixRole::kTable && role != MatrixRole::kDense &&
+                     !IsInPlace(tensor->type, out.type);
       if (!pool_) return out;
       out.data = Rewrite(name, *tensor, out, keeps_codes);
       if (!IsInPlace(tensor->type, out.type)) rewritten_.emplace(name, out);
@@ -257,6 +261,16 @@ TextWeights LoadText(Loader& load, const TextConfig& config) {
   return text;
 }
 
+std::vector<Linear> LoadDense(Loader& load, const EmbeddingConfig& config) {
+  std::vector<Linear> layers;
+  for (size_t i = 0; i < config.dense.size() && load.ok(); ++i) {
+    const std::string name = "dense." + std::to_string(i);
+    layers.push_back({load.Matrix(name + ".weight", MatrixRole::kDense),
+                      config.dense[i].bias ? load.Floats(name + ".bias") : Vector()});
+  }
+  return layers;
+}
+
 VisionWeights LoadVision(Loader& load, const VisionConfig& config) {
   VisionWeights vision;
   vision.patch = load.Linear("vision.embeddings.patch_embedding");
@@ -289,6 +303,7 @@ Result<WeightsPlan> PlanWeights(const Checkpoint& checkpoint, const LoadOptions&
   Loader load(checkpoint, options, nullptr);
   (void)LoadText(load, checkpoint.config.text);
   if (checkpoint.config.has_vision) (void)LoadVision(load, checkpoint.config.vision);
+  if (checkpoint.config.embedding) (void)LoadDense(load, *checkpoint.config.embedding);
   return load.Plan();
 }
 
@@ -298,6 +313,7 @@ Result<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const LoadOptions
   ModelWeights weights;
   weights.text = LoadText(load, checkpoint.config.text);
   if (checkpoint.config.has_vision) weights.vision = LoadVision(load, checkpoint.config.vision);
+  if (checkpoint.config.embedding) weights.dense = LoadDense(load, *checkpoint.config.embedding);
   return load.Finish(std::move(weights));
 }
 

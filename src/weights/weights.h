@@ -65,7 +65,8 @@ class AlignedBuffers;
 
 struct ModelWeights {
   TextWeights text;
-  VisionWeights vision;  // empty without a tower
+  VisionWeights vision;       // empty without a tower
+  std::vector<Linear> dense;  // behind the mean of an embedding model
   // Memory that is not in the mapped files: what had to be realigned, transposed or repacked.
   std::shared_ptr<const AlignedBuffers> owned;
   size_t owned_bytes = 0;

@@ -24,7 +24,7 @@ BEGIN {
   # Public headers that declare services and not values belong to the layer that implements them.
   service["include/gemma3/tokenizer.h"] = 2
   service["include/gemma3/model.h"] = 6; service["include/gemma3/session.h"] = 6
-  service["include/gemma3/engine.h"] = 6
+  service["include/gemma3/engine.h"] = 6; service["include/gemma3/embedder.h"] = 6
   service["include/gemma3/bench.h"] = 7; service["include/gemma3/classify.h"] = 7
   service["include/gemma3/experimental/evaluator.h"] = 7
   service["include/gemma3/gemma3.h"] = 7

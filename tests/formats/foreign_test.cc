@@ -210,7 +210,7 @@ TEST(Foreign, Architectures) {
            Name{"gemma3n_text", "Gemma 3n"},
            Name{"gemma4", "Gemma 4, a different architecture"},
            Name{"gemma4_text", "Gemma 4, a different architecture"},
-           Name{"gemma-embedding", "EmbeddingGemma"},
+           Name{"embedding_gemma2", "EmbeddingGemma 2"},
            Name{"paligemma", "PaliGemma"},
            Name{"vaultgemma", "VaultGemma"},
            Name{"t5gemma", "encoder-decoder"},
@@ -223,7 +223,7 @@ TEST(Foreign, Architectures) {
     const testing::TempFolder folder;
     ExpectRefused(folder.Write("m.gguf", writer.Finish()), {name, "", words});
   }
-  for (const char* name : {"gemma3", "gemma3_text", "gemma3-x", "llama", ""}) {
+  for (const char* name : {"gemma3", "gemma3_text", "gemma3-x", "llama", "", "gemma-embedding"}) {
     EXPECT_EQ(ForeignArchitecture(name), "") << name;
   }
 }

@@ -31,7 +31,8 @@ Result<ModelConfig> Config(const GgufWriter& writer, Remarks* remarks = nullptr,
       .type = TensorType::kF16, .shape = {rows, 1}, .data = nullptr, .bytes = 0, .file = nullptr};
   Remarks ignored;
   auto config = ReadGgufTextConfig(*gguf, tensors, remarks ? remarks : &ignored);
-  if (config) {
+  // What an embedding model has behind its trunk is read later, and checked with the rest.
+  if (config && !config->text.bidirectional) {
     if (Status status = CheckConfig(*config, kName); !status) {
       return std::unexpected(status.error());
     }
@@ -255,16 +256,12 @@ TEST(GgufConfig, KeysOfOtherComputationsAreRefusedByName) {
     EXPECT_EQ(config.error().code, ErrorCode::kUnsupported) << config.error().message;
     EXPECT_NE(config.error().message.find(key), std::string::npos) << config.error().message;
   };
-  refused("gemma3.attention.causal",
-          [](GgufWriter& w) { w.KeyBool("gemma3.attention.causal", false); });
   for (const auto& [key, value] : std::initializer_list<std::pair<const char*, uint32_t>>{
-           {"gemma3.attention.causal", 0},
            {"gemma3.rope.dimension_count", 8},
            {"gemma3.rope.dimension_count", 32},
            {"gemma3.rope.dimension_count_swa", 8},
            {"gemma3.attention.key_length_swa", 8},
            {"gemma3.expert_count", 8},
-           {"gemma3.pooling_type", 1},
            {"gemma3.attention.shared_kv_layers", 3},
            {"gemma3.altup.num_inputs", 4}}) {
     refused(key, [&, key = key, value = value](GgufWriter& w) { w.Key(key, value); });
@@ -284,6 +281,20 @@ TEST(GgufConfig, KeysOfOtherComputationsAreRefusedByName) {
   }));
   ASSERT_FALSE(uneven);
   EXPECT_EQ(uneven.error().code, ErrorCode::kUnsupported) << uneven.error().message;
+}
+
+TEST(GgufConfig, EmbeddingModelsAreRecognisedByTheirKeys) {
+  const ModelConfig tiny = testing::TinyTextConfig();
+  for (const auto& add : std::initializer_list<std::function<void(GgufWriter&)>>{
+           [](GgufWriter& w) { w.KeyBool("gemma3.attention.causal", false); },
+           [](GgufWriter& w) { w.Key("gemma3.attention.causal", uint32_t{0}); },
+           [](GgufWriter& w) { w.Key("gemma3.pooling_type", uint32_t{1}); }}) {
+    const auto config = Config(Keys(tiny, "", add));
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_TRUE(config->text.bidirectional);
+    EXPECT_EQ(config->text.sliding_window, 5u);  // 8 of both sides together
+  }
+  EXPECT_FALSE(Config(Keys(tiny, "", [](GgufWriter&) {}))->text.bidirectional);
 }
 
 TEST(GgufConfig, OtherModelsSayWhatTheyAre) {

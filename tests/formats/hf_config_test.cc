@@ -251,7 +251,7 @@ TEST(HfConfig, OtherModelsSayWhatTheyAre) {
   unsupported(R"({"model_type":"gemma4"})", "Gemma 4");
   unsupported(R"({"model_type":"llama"})", "llama");
   unsupported(R"({"architectures":["LlamaForCausalLM"]})", "LlamaForCausalLM");
-  unsupported(Flat(R"("use_bidirectional_attention":true)"), "bidirectional");
+  unsupported(Flat(R"("use_bidirectional_attention":"all")"), "bidirectional");
   unsupported(Flat(R"("attention_bias":true)"), "biases");
   unsupported(Flat(R"("final_logit_softcapping":30.0)"), "soft-capping");
   unsupported(Flat(R"("attn_logit_softcapping":50.0)"), "soft-capping");

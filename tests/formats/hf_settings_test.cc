@@ -180,8 +180,7 @@ TEST(HfSettings, NamesOfTheOneActivation) {
 }
 
 TEST(HfSettings, SettingsOfOtherArchitecturesAreRefusedByName) {
-  for (const std::string member : {R"("use_bidirectional_attention":true)",
-                                   R"("use_bidirectional_attention":"all")",
+  for (const std::string member : {R"("use_bidirectional_attention":"all")",
                                    R"("is_causal":false)",
                                    R"("use_sliding_window":false)",
                                    R"("attention_chunk_size":512)",
