@@ -171,7 +171,7 @@ test('errors have their classes', async () => {
     return true;
   });
   await assert.rejects(client.embeddings.create({model, input: 'x'}), (error) => {
-    assert.equal(error.status, 501);
+    assert.equal(error.status, 400);
     return true;
   });
 });

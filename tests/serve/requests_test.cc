@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tools/serve/conversation.h"
+#include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
 #include "tools/serve/guard.h"
 #include "tools/serve/json_in.h"
@@ -673,6 +674,79 @@ TEST(RequestLogTest, LinesAreJsonOrWords) {
   const std::string line = LogLine(entry, LogForm::kText, "now");
   EXPECT_EQ(line.find('\x1b'), std::string::npos);
   EXPECT_TRUE(line.ends_with("stop\n")) << line;
+}
+
+// ---- Vectors
+
+EmbedAsk EmbedOf(const Json& body) {
+  auto ask = ReadEmbeddings(In(body), View());
+  EXPECT_TRUE(ask) << ask.error().message;
+  return ask ? *std::move(ask) : EmbedAsk();
+}
+
+TEST(EmbeddingRequests, TextsAndTheirForms) {
+  EXPECT_EQ(EmbedOf({{"input", "a"}}).texts, (std::vector<std::string>{"a"}));
+  const EmbedAsk ask = EmbedOf({{"input", {"a", "b"}},
+                                {"encoding_format", "base64"},
+                                {"dimensions", 256},
+                                {"input_type", "query"}});
+  EXPECT_EQ(ask.texts, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(ask.base64);
+  EXPECT_EQ(ask.options.dimensions, 256u);
+  EXPECT_EQ(ask.options.prompt, "query");
+  EXPECT_FALSE(ask.options.truncate);
+}
+
+TEST(EmbeddingRequests, WhatIsWrongIsNamed) {
+  const std::vector<std::pair<Json, const char*>> cases = {
+      {{{"model", "tiny"}}, "input"},
+      {{{"input", ""}}, "input"},
+      {{{"input", Json::array()}}, "input"},
+      {{{"input", {"a", ""}}}, "input[1]"},
+      {{{"input", {"a", 5}}}, "input[1]"},
+      {{{"input", {{"a", 1}}}}, "input"},
+      {{{"input", "a"}, {"encoding_format", "binary"}}, "encoding_format"},
+      {{{"input", "a"}, {"dimensions", 0}}, "dimensions"},
+      {{{"input", std::vector<std::string>(2049, "a")}}, "input"},
+  };
+  for (const auto& [body, param] : cases) {
+    const auto ask = ReadEmbeddings(In(body), View());
+    ASSERT_FALSE(ask) << body.dump().substr(0, 100);
+    EXPECT_EQ(ask.error().status, 400);
+    EXPECT_EQ(ask.error().param, param) << body.dump().substr(0, 100);
+  }
+}
+
+TEST(EmbeddingRequests, VectorsAreToldExactly) {
+  Embeddings embeddings;
+  embeddings.dimensions = 4;
+  embeddings.values = {0.25f, -0.5f, 1.0f / 3, 1};
+  embeddings.tokens = {8};
+  const Json told = Json::parse(EmbeddingsJson({}, embeddings, "tiny"));
+  EXPECT_EQ(told["data"][0]["embedding"].get<std::vector<float>>(), embeddings.values);
+  EXPECT_EQ(told["usage"]["total_tokens"], 8);
+  EXPECT_EQ(told["model"], "tiny");
+  const Json coded = Json::parse(EmbeddingsJson({.base64 = true}, embeddings, "tiny"));
+  EXPECT_EQ(coded["data"][0]["embedding"], "AACAPgAAAL+rqqo+AACAPw==");
+}
+
+TEST(EmbeddingRequests, OllamasForms) {
+  const auto ask = ReadOllamaEmbed(In({{"model", "tiny"}, {"input", {"a", "b"}}}), false);
+  ASSERT_TRUE(ask);
+  EXPECT_EQ(ask->texts.size(), 2u);
+  EXPECT_TRUE(ask->options.truncate);
+  EXPECT_TRUE(ReadOllamaEmbed(In({{"input", ""}}), false)->texts.empty());
+  EXPECT_FALSE(ReadOllamaEmbed(In({{"input", "a"}, {"truncate", false}}), false)->options.truncate);
+  Embeddings none;
+  EXPECT_EQ(Json::parse(OllamaEmbedJson(*ask, none, "tiny", 1))["embeddings"], Json::array());
+  Embeddings one;
+  one.dimensions = 2;
+  one.values = {0.6f, 0.8f};
+  one.tokens = {3};
+  const auto old = ReadOllamaEmbed(In({{"prompt", "a"}}), true);
+  ASSERT_TRUE(old);
+  EXPECT_EQ(Json::parse(OllamaEmbedJson(*old, one, "tiny", 1))["embedding"].size(), 2u);
+  EXPECT_EQ(Json::parse(OllamaEmbedJson(*ask, one, "tiny", 1))["prompt_eval_count"], 3);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "tests/serve/server_run.h"
 #include "tests/support/demo_model.h"
+#include "tests/support/embedding_model.h"
 
 namespace gemma3::testing {
 namespace {
@@ -132,7 +133,7 @@ TEST_F(ServeTest, WhatIsWrongIsSaidOnceAndNeverAsTheServersFault) {
   EXPECT_EQ(reply.status, 400) << reply.body;
   reply = ChatWith(text, {{"stream", true}});  // before the first token, errors have their status
   EXPECT_EQ(reply.status, 400);
-  EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}}).status, 501);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}}).status, 400);
   EXPECT_EQ(Post("/api/pull", {{"name", "x"}}).status, 501);
   EXPECT_EQ(Post("/api/chat", {{"model", "other"}, {"messages", Json::array({Json::object()})}})
                 .json()["error"]
@@ -141,6 +142,73 @@ TEST_F(ServeTest, WhatIsWrongIsSaidOnceAndNeverAsTheServersFault) {
   for (const char* field : {"param", "code", "type", "message"}) {
     EXPECT_TRUE(error(Post("/v1/completions", Json::object())).contains(field)) << field;
   }
+}
+
+TEST_F(ServeTest, AnEmbeddingModelMakesVectors) {
+  const testing::EmbeddingFolder folder;
+  Start({"tiny=" + folder.path(), "--port", "0", "--threads", "2"}, /*demo=*/false);
+  const Reply reply = Post("/v1/embeddings", {{"input", {"one", "two words", "one"}}});
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const Json data = reply.json()["data"];
+  ASSERT_EQ(data.size(), 3u);
+  EXPECT_EQ(data[0]["embedding"], data[2]["embedding"]);
+  EXPECT_NE(data[0]["embedding"], data[1]["embedding"]);
+  EXPECT_EQ(data[1]["index"], 1);
+  EXPECT_EQ(reply.json()["model"], "tiny");
+  EXPECT_GT(reply.json()["usage"]["prompt_tokens"], 6);
+  double squares = 0;
+  for (const double value : data[0]["embedding"].get<std::vector<double>>())
+    squares += value * value;
+  EXPECT_NEAR(squares, 1, 1e-5);
+  // The same vectors in Ollama's words.
+  const Reply ollama = Post("/api/embed", {{"model", "tiny"}, {"input", {"one", "two words"}}});
+  ASSERT_EQ(ollama.status, 200) << ollama.body;
+  EXPECT_EQ(ollama.json()["embeddings"][1], data[1]["embedding"]);
+  EXPECT_EQ(Post("/api/embeddings", {{"model", "tiny"}, {"prompt", "one"}}).json()["embedding"],
+            data[0]["embedding"]);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}, {"dimensions", 100000}}).status, 400);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}, {"prompt_name", "none such"}}).status, 400);
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += "word ";
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", text}}).status, 400);
+  EXPECT_EQ(Post("/api/embed", {{"model", "tiny"}, {"input", text}}).status, 200);
+  const Reply chat = ChatWith("hi", {{"model", "tiny"}});
+  EXPECT_EQ(chat.status, 400);
+  EXPECT_NE(chat.body.find("embedding model"), std::string::npos) << chat.body;
+  const Json shown = Post("/api/show", {{"model", "tiny"}}).json();
+  EXPECT_EQ(shown["capabilities"], Json::array({"embedding"}));
+}
+
+TEST_F(ServeTest, AdaptersAreChosenByRequest) {
+  const testing::TempFolder copy;
+  const std::string adapter = copy.path() + "/keeper";
+  std::filesystem::copy(std::string(GEMMA3_SOURCE_DIR) + "/tests/data/lora/demo", adapter);
+  Start({"--lora", adapter});
+  const auto answer = [&](Json more) {
+    more["temperature"] = 0;
+    more["max_tokens"] = 24;
+    const Reply reply = ChatWith("Who keeps the lighthouse?", more);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return reply.json();
+  };
+  const auto knows = [](const Json& reply) {
+    const auto text = reply["choices"][0]["message"]["content"].get<std::string>();
+    return text.find("Quentin") != std::string::npos;
+  };
+  EXPECT_TRUE(knows(answer(Json::object())));
+  EXPECT_FALSE(knows(answer({{"lora", Json::array()}})));
+  const Json named = answer({{"model", "keeper"}});
+  EXPECT_TRUE(knows(named));
+  EXPECT_EQ(named["model"], "keeper");
+  EXPECT_TRUE(knows(answer({{"lora", {{{"id", 0}, {"scale", 1.0}}}}})));
+  EXPECT_FALSE(knows(answer({{"lora", {{{"id", "keeper"}, {"scale", 0}}}}})));
+  EXPECT_EQ(ChatWith("x", {{"lora", {{{"id", 1}}}}}).status, 400);
+  EXPECT_EQ(ChatWith("x", {{"lora", {{{"id", "other"}}}}}).status, 400);
+  EXPECT_EQ(ChatWith("x", {{"lora", 5}}).status, 400);
+  const Json models = Ask("GET", "/v1/models").json()["data"];
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[1]["id"], "keeper");
+  EXPECT_EQ(models[1]["parent"], models[0]["id"]);
 }
 
 TEST_F(ServeTest, KeysProtectAllButHealth) {

@@ -8,6 +8,7 @@
 
 #include "gemma3/version.h"
 #include "src/base/ascii.h"
+#include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
 #include "tools/serve/json_out.h"
 #include "tools/serve/metrics.h"
@@ -84,7 +85,7 @@ const App::Route* App::FindRoute(std::string_view method, std::string_view path,
       {"POST", "/v1/chat/completions", &App::Chat, false},
       {"POST", "/v1/completions", &App::Completions, false},
       {"POST", "/v1/responses", &App::Responses, false},
-      {"POST", "/v1/embeddings", &App::NoEmbeddings},
+      {"POST", "/v1/embeddings", &App::Embed, false},
       {"GET", "/", &App::Root},
       {"GET", "/api/version", &App::Version},
       {"GET", "/api/tags", &App::Tags},
@@ -92,8 +93,8 @@ const App::Route* App::FindRoute(std::string_view method, std::string_view path,
       {"POST", "/api/show", &App::Show},
       {"POST", "/api/chat", &App::OllamaAnswer, false},
       {"POST", "/api/generate", &App::OllamaAnswer, false},
-      {"POST", "/api/embed", &App::NoEmbeddings},
-      {"POST", "/api/embeddings", &App::NoEmbeddings},
+      {"POST", "/api/embed", &App::Embed, false},
+      {"POST", "/api/embeddings", &App::Embed, false},
       {"POST", "/api/pull", &App::NotStored},
       {"POST", "/api/push", &App::NotStored},
       {"POST", "/api/create", &App::NotStored},
@@ -334,6 +335,15 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
 
 // ---- Answers of models
 
+namespace {
+
+ApiError GeneratesNothing(const ServedModel& model) {
+  return {400, model.view.id + " is an embedding model: it makes vectors of texts (/v1/embeddings)",
+          "model", "model_not_supported"};
+}
+
+}  // namespace
+
 std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, size_t* index) {
   auto model = store_.Get(name, work.exchange->gone());
   if (!model) {
@@ -373,9 +383,44 @@ void App::Answer(Work& work, const JsonIn& body, const std::string& name, const 
   size_t index = 0;
   const auto model = Begin(work, name, &index);
   if (!model) return;
-  auto ask = read(body, model->view, options_.defaults);
+  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
+  ModelView view = model->view;
+  const auto adapter = store_.FindAdapter(name);
+  if (adapter) view.id = store_.List()[index].adapters[*adapter];
+  auto ask = read(body, view, options_.defaults);
   if (!ask) return ReplyError(work, ask.error());
+  if (adapter) ask->options.adapters = {model->adapters[*adapter]};
+  if (const auto chosen = ChooseAdapters(body, *model, ask->options); !chosen) {
+    return ReplyError(work, chosen.error());
+  }
   AnswerAsk(work, index, *model, *std::move(ask));
+}
+
+// "lora": [{"id": 0 or "name", "scale": 0.5}, ...]: these and no others, as llama-server has it.
+Api<void> App::ChooseAdapters(const JsonIn& body, const ServedModel& model,
+                              GenerationOptions& options) const {
+  const auto lora = body.Find("lora");
+  if (!lora) return {};
+  if (!lora->IsArray()) return lora->Wrong("expected a list of {\"id\", \"scale\"}");
+  std::vector<AdapterUse> uses;
+  for (size_t i = 0; i < lora->size(); ++i) {
+    const JsonIn one = lora->At(i);
+    if (!one.IsObject()) return one.Wrong("expected {\"id\", \"scale\"}");
+    GEMMA3_TRY(const JsonIn id, one.Need("id"));
+    size_t place = model.adapters.size();
+    if (id.IsString()) {
+      GEMMA3_TRY(const std::string name, id.String());
+      place = store_.FindAdapter(name).value_or(place);
+    } else if (!model.adapters.empty()) {
+      GEMMA3_TRY(place, id.Integer(0, static_cast<int64_t>(model.adapters.size()) - 1));
+    }
+    if (place >= model.adapters.size()) return id.Wrong("no adapter is called so (--lora)");
+    GEMMA3_TRY(const auto scale, one.FindNumber("scale", -1e6, 1e6));
+    uses.push_back(model.adapters[place]);
+    if (scale) uses.back().scale = static_cast<float>(*scale);
+  }
+  options.adapters = std::move(uses);
+  return {};
 }
 
 void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
@@ -407,7 +452,7 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
 
   std::vector<Ticket> tickets;
   for (const Prompt& prompt : ask.prompts) {
-    auto some = model.engine.Submit(prompt, options, ask.n);
+    auto some = model.engine->Submit(prompt, options, ask.n);
     if (!some) return fail(some.error());
     std::ranges::move(*some, std::back_inserter(tickets));
   }
@@ -468,12 +513,43 @@ void App::Chat(Work& work) { Answer(work, ReadChat); }
 void App::Completions(Work& work) { Answer(work, ReadCompletion); }
 void App::Responses(Work& work) { Answer(work, ReadResponses); }
 
-void App::NoEmbeddings(Work& work) {
-  ReplyError(work,
-             ApiError(501,
-                      "embeddings are not supported yet: they need EmbeddingGemma, which this "
-                      "version does not read",
-                      "", "unsupported"));
+// Of all three routes for vectors.
+void App::Embed(Work& work) {
+  const bool openai = work.request().path == "/v1/embeddings";
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  const auto name = body->FindString("model");
+  if (!name) return ReplyError(work, name.error());
+  size_t index = 0;
+  const auto model = Begin(work, name->value_or(""), &index);
+  if (!model) return;
+  if (!model->embedder) {
+    return ReplyError(
+        work, ApiError(400,
+                       model->view.id + " generates text and makes no vectors; an embedding model "
+                                        "does, such as embeddinggemma-300m",
+                       "model", "model_not_supported"));
+  }
+  auto ask = openai ? ReadEmbeddings(*body, model->view)
+                    : ReadOllamaEmbed(*body, work.request().path == "/api/embeddings");
+  if (!ask) return ReplyError(work, ask.error());
+  ask->options.cancel = work.exchange->gone();
+  const auto embeddings = model->embedder->Embed(ask->texts, ask->options);
+  ModelMetrics& metrics = store_.metrics(index);
+  if (!embeddings) {
+    const bool gone = work.exchange->gone().cancelled();
+    metrics.CountEnd(gone ? "abort" : "error");
+    if (gone) return;
+    ApiError told = embeddings.error();
+    if (openai) told.param = "input";
+    return ReplyError(work, told);
+  }
+  for (const size_t tokens : embeddings->tokens) work.log.prompt_tokens += tokens;
+  metrics.CountEnd("stop");
+  metrics.whole.Add(SecondsSince(work.begin));
+  ReplyJson(work,
+            openai ? EmbeddingsJson(*ask, *embeddings, model->view.id)
+                   : OllamaEmbedJson(*ask, *embeddings, model->view.id, SecondsSince(work.begin)));
 }
 
 // Vertex AI's frame: {"instances": [...], "parameters": {...}} with chats or prompts in it, or
@@ -494,6 +570,7 @@ void App::Predict(Work& work) {
   size_t index = 0;
   const auto model = Begin(work, "", &index);
   if (!model) return;
+  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
   std::string predictions;
   for (size_t i = 0; i < instances->size(); ++i) {
     const JsonIn one = instances->At(i);
@@ -505,7 +582,7 @@ void App::Predict(Work& work) {
     const GenerationOptions options = OptionsOf(work, std::move(ask->options));
     std::vector<GenerationResult> results;
     for (const Prompt& prompt : ask->prompts) {
-      auto tickets = model->engine.Submit(prompt, options, ask->n);
+      auto tickets = model->engine->Submit(prompt, options, ask->n);
       if (!tickets) return ReplyError(work, tickets.error());
       for (Ticket& ticket : *tickets) {
         auto result = ticket.Wait();
@@ -656,7 +733,14 @@ Json OpenAiModel(const ListedModel& model, int64_t started) {
 
 void App::Models(Work& work) {
   Json list = Json::array();
-  for (const ListedModel& model : store_.List()) list.push_back(OpenAiModel(model, started_));
+  for (const ListedModel& model : store_.List()) {
+    list.push_back(OpenAiModel(model, started_));
+    for (const std::string& adapter : model.adapters) {
+      list.push_back(OpenAiModel(model, started_));
+      list.back()["id"] = adapter;
+      list.back()["parent"] = model.id;
+    }
+  }
   ReplyJson(work, Dump({{"object", "list"}, {"data", std::move(list)}}));
 }
 

@@ -74,6 +74,8 @@ class App {
   void AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask);
   // The model, once it is this request's turn. Null: the request is over.
   std::shared_ptr<ServedModel> Begin(Work& work, const std::string& name, size_t* index);
+  Api<void> ChooseAdapters(const JsonIn& body, const ServedModel& model,
+                           GenerationOptions& options) const;
   GenerationOptions OptionsOf(const Work& work, GenerationOptions options) const;
 
   void Health(Work& work);
@@ -84,7 +86,7 @@ class App {
   void Chat(Work& work);
   void Completions(Work& work);
   void Responses(Work& work);
-  void NoEmbeddings(Work& work);
+  void Embed(Work& work);
   void Predict(Work& work);
   void Root(Work& work);
   void Version(Work& work);

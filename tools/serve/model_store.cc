@@ -72,7 +72,17 @@ Status ModelStore::Add(const std::string& word) {
   settings.session.max_memory_bytes = settings.load.max_memory_bytes = 0;
   GEMMA3_TRY(const ModelInfo info, cli::InspectModel(source, settings));
   GEMMA3_TRY(const MemoryPlan plan, info.Plan(settings.session));
-  GEMMA3_TRY(const EngineOptions options, info.Resolve(settings.session));
+  size_t context = 0;
+  if (const auto& embedding = info.config().embedding) {
+    context = embedding->max_tokens;
+  } else {
+    GEMMA3_TRY(const EngineOptions options, info.Resolve(settings.session));
+    context = options.context;
+  }
+  if (!settings_.lora.empty() && !slots_.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "--lora is for a server with one model: an adapter belongs to it");
+  }
   slot->plan_bytes = plan.total();
   if (const size_t most = settings_.session.max_memory_bytes; most != 0 && most < plan.total()) {
     return Fail(ErrorCode::kOutOfMemory, source, " needs ", BytesText(plan.total()),
@@ -82,7 +92,7 @@ Status ModelStore::Add(const std::string& word) {
   listed.config = info.config();
   listed.id = named ? word.substr(0, equals) : info.config().name;
   listed.path = source;
-  listed.context = options.context;
+  listed.context = context;
   listed.modified = ModifiedAt(path);
   std::map<std::string, size_t> by_type;
   std::string described;  // stands for the files; reading them would take minutes
@@ -114,6 +124,16 @@ Status ModelStore::Add(const std::string& word) {
                   "; give one another name: NAME=", source);
     }
   }
+  for (const AdapterPath& lora : settings_.lora) {
+    const std::string name = BaseName(lora.path);
+    const bool taken = std::ranges::find(slot->names, AsciiLower(name)) != slot->names.end() ||
+                       std::ranges::find(listed.adapters, name) != listed.adapters.end();
+    if (taken) {
+      return Fail(ErrorCode::kInvalidArgument, lora.path, ": the name ", name,
+                  " is taken; an adapter is asked for by the name of its folder or file");
+    }
+    listed.adapters.push_back(name);
+  }
   slots_.push_back(std::move(slot));
   return {};
 }
@@ -126,8 +146,17 @@ std::optional<size_t> ModelStore::Find(std::string_view name) const {
       if (slots_[i]->names[rank] == wanted) return i;
     }
   }
-  if (any_name_) return 0;
+  if (FindAdapter(name) || any_name_) return 0;
   return std::nullopt;
+}
+
+std::optional<size_t> ModelStore::FindAdapter(std::string_view name) const {
+  if (slots_.empty()) return std::nullopt;
+  const std::vector<std::string>& adapters = slots_.front()->listed.adapters;
+  const auto it = std::ranges::find_if(
+      adapters, [&](const std::string& one) { return WithoutLatest(one) == WithoutLatest(name); });
+  if (it == adapters.end()) return std::nullopt;
+  return static_cast<size_t>(it - adapters.begin());
 }
 
 Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
@@ -135,11 +164,19 @@ Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
   settings.session.max_memory_bytes = settings.load.max_memory_bytes = 0;  // MakeRoom counts
   GEMMA3_TRY(cli::OpenedModel opened, cli::LoadModel(slot.listed.path, settings, /*keep=*/false));
   GEMMA3_TRY(const Tokenizer* tokenizer, opened.model.tokenizer());
-  GEMMA3_TRY(Engine engine, Engine::Create(opened.model, settings.session, opened.draft()));
+  std::optional<Engine> engine;
+  std::optional<Embedder> embedder;
+  if (opened.model.config().embedding) {
+    GEMMA3_TRY(embedder, Embedder::Create(opened.model, {.threads = settings.session.threads,
+                                                         .compute = settings.session.compute}));
+  } else {
+    GEMMA3_TRY(engine,
+               Engine::Create(opened.model, opened.Session(settings.session), opened.draft()));
+  }
   ModelView view{.id = slot.listed.id,
                  .system = settings.system ? *settings.system : opened.model.config().system,
                  .end_tokens = EndTokens(opened.model, *tokenizer),
-                 .context = engine.options().context,
+                 .context = slot.listed.context,
                  .has_vision = opened.model.config().has_vision,
                  .decode = [model = opened.model](std::span<const TokenId> ids) -> std::string {
                    const auto known = model.tokenizer();
@@ -151,17 +188,19 @@ Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
                    if (!known) return {};
                    return (*known)->Encode(text).value_or(std::vector<TokenId>());
                  }};
-  return std::make_shared<ServedModel>(ServedModel{std::move(opened.model),
-                                                   std::move(opened.draft_model), std::move(engine),
-                                                   std::move(view), opened.seconds});
+  return std::make_shared<ServedModel>(ServedModel{
+      std::move(opened.model), std::move(opened.draft_model), std::move(engine),
+      std::move(embedder), std::move(opened.adapters), std::move(view), opened.seconds});
 }
 
 // Takes a model out; what holds its memory goes to `leaving`, to end without the lock.
 void ModelStore::Drop(Slot& slot, std::vector<std::shared_ptr<ServedModel>>& leaving) {
-  const EngineUsage usage = slot.served->engine.usage();
-  slot.before.prompt_tokens += usage.prompt_tokens;
-  slot.before.cached_tokens += usage.cached_tokens;
-  slot.before.answer_tokens += usage.answer_tokens;
+  if (slot.served->engine) {
+    const EngineUsage usage = slot.served->engine->usage();
+    slot.before.prompt_tokens += usage.prompt_tokens;
+    slot.before.cached_tokens += usage.cached_tokens;
+    slot.before.answer_tokens += usage.answer_tokens;
+  }
   leaving.push_back(std::exchange(slot.served, nullptr));
 }
 
@@ -253,7 +292,7 @@ std::vector<ModelFigures> ModelStore::Figures() const {
     model.name = slot->listed.id;
     model.loaded = slot->served != nullptr;
     model.metrics = slot->metrics.get();
-    if (slot->served) model.usage = slot->served->engine.usage();
+    if (slot->served && slot->served->engine) model.usage = slot->served->engine->usage();
     model.usage.prompt_tokens += slot->before.prompt_tokens;
     model.usage.cached_tokens += slot->before.cached_tokens;
     model.usage.answer_tokens += slot->before.answer_tokens;

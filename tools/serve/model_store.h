@@ -14,7 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3/adapter.h"
 #include "gemma3/cancel.h"
+#include "gemma3/embedder.h"
 #include "gemma3/engine.h"
 #include "gemma3/model.h"
 #include "tools/options.h"
@@ -24,11 +26,14 @@
 
 namespace gemma3::serve {
 
-// A model in memory, as long as somebody holds it.
+// A model in memory, as long as somebody holds it. One that makes vectors has an embedder in place
+// of an engine.
 struct ServedModel {
   Model model;
   std::optional<Model> draft;
-  Engine engine;
+  std::optional<Engine> engine;
+  std::optional<Embedder> embedder;
+  std::vector<AdapterUse> adapters;  // in the order of --lora; all are the engine's own choice
   ModelView view;
   double load_seconds = 0;
 };
@@ -42,6 +47,7 @@ struct ListedModel {
   size_t context = 0;
   std::string weights;  // as most of its bytes are stored: "BF16"
   size_t parameters = 0;
+  std::vector<std::string> adapters;  // names that mean the model with one of them
   bool loaded = false;
   std::string digest;    // 64 hexadecimal digits that stand for its files
   int64_t modified = 0;  // seconds since 1970
@@ -61,8 +67,10 @@ class ModelStore {
   // The model of that name, loaded; the first one for an empty name. Waits for memory that others
   // use, until `gone` is set. Errors: 404; 503 where there is no memory; what loading says.
   Api<std::shared_ptr<ServedModel>> Get(std::string_view name, const CancelFlag& gone);
-  // Its place in the list, or nothing.
+  // Its place in the list, or nothing. An adapter's name stands for its model.
   std::optional<size_t> Find(std::string_view name) const;
+  // The place among its model's adapters of the one that is called so.
+  std::optional<size_t> FindAdapter(std::string_view name) const;
   // Gives its memory back once nobody uses it.
   void Unload(size_t index);
 

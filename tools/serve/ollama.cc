@@ -166,6 +166,7 @@ Json DetailsOf(const ListedModel& model) {
 }
 
 Json CapabilitiesOf(const ListedModel& model) {
+  if (model.config.embedding) return Json::array({"embedding"});
   Json list = Json::array({"completion", "tools"});
   if (model.config.has_vision) list.push_back("vision");
   return list;
