@@ -12,6 +12,7 @@
 #include "src/base/status.h"
 #include "src/engine/loaded_model.h"
 #include "src/formats/adapter_file.h"
+#include "src/threading/processors.h"
 #include "src/threading/thread_pool.h"
 
 namespace gemma3 {
@@ -52,7 +53,7 @@ Result<Adapter> Adapter::Load(const Model& model, const std::string& path) {
     GEMMA3_CHECK_OK(model.impl().CheckFilesUnchanged());
     GEMMA3_TRY(AdapterFile file, OpenAdapterFile(path));
     GEMMA3_CHECK_OK(CheckTokens(file, model));
-    ThreadPool pool(ThreadPool::DefaultThreads());
+    ThreadPool pool(DefaultThreads(DescribeCpus()));
     GEMMA3_TRY(auto placed,
                PlaceAdapter(std::move(file), model.config(), model.impl().weights, pool));
     return AdapterAccess::Make(std::move(placed), model.impl());

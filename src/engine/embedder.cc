@@ -20,6 +20,7 @@
 #include "src/engine/loaded_model.h"
 #include "src/engine/memory_plan.h"
 #include "src/model/transformer.h"
+#include "src/threading/processors.h"
 #include "src/threading/workspace.h"
 
 namespace gemma3 {
@@ -160,7 +161,7 @@ Result<Embedder> Embedder::Create(const Model& model, const EmbedderOptions& opt
                   " threads and a batch of 1 to ", kMaxBatch, " tokens, not ", own.threads, " and ",
                   own.batch);
     }
-    if (own.threads == 0) own.threads = ThreadPool::DefaultThreads();
+    if (own.threads == 0) own.threads = DefaultThreads(DescribeCpus());
     GEMMA3_CHECK_OK(PlanEmbedding(model.config(), model.impl().sizes(), own.batch, own.threads,
                                   ComputeOf(own), own.max_memory_bytes));
     return Embedder(std::make_shared<EmbedderState>(model, own));
