@@ -67,7 +67,7 @@ export function toast(text, action = null) {
   }
   byId('toasts').replaceChildren(node);  // one at a time: an older undo no longer fits
   announce(action ? `${text} ${action.label} is at the end of the page.` : text);
-  let timer = setTimeout(close, action ? 10000 : 5000);
+  let timer = setTimeout(close, action ? 20000 : 5000);
   // Whoever reaches for it has the time to.
   for (const event of ['mouseenter', 'focusin']) node.addEventListener(event, () => clearTimeout(timer));
   for (const event of ['mouseleave', 'focusout']) {
