@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -50,10 +51,23 @@ struct Filler {
   }
 };
 
+bool Same(const std::optional<EmbeddingConfig>& a, const std::optional<EmbeddingConfig>& b) {
+  if (!a || !b) return !a && !b;
+  const auto same_dense = [](const DenseConfig& x, const DenseConfig& y) {
+    return x.inputs == y.inputs && x.outputs == y.outputs && x.bias == y.bias &&
+           x.activation == y.activation;
+  };
+  return std::ranges::equal(a->dense, b->dense, same_dense) && a->normalize == b->normalize &&
+         a->add_bos == b->add_bos && a->add_eos == b->add_eos && a->max_tokens == b->max_tokens &&
+         a->prompts == b->prompts && a->default_prompt == b->default_prompt;
+}
+
 // Compares field by field and says which differ.
 template <class T>
 std::string Difference(const T& a, const T& b) {
-  if constexpr (HasFields<T>) {
+  if constexpr (std::is_same_v<T, std::optional<EmbeddingConfig>>) {
+    return Same(a, b) ? "" : "differs";
+  } else if constexpr (HasFields<T>) {
     std::string names;
     std::apply(
         [&](const auto&... field) {
