@@ -7,6 +7,7 @@
 #include "gemma3/bench.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -306,6 +307,54 @@ Status Measure(const BenchOptions& options, const BenchRecord& record, const Ope
   return peer;
 }
 
+// Texts of 64 tokens, as they are put into a collection.
+Status MeasureEmbedding(const BenchOptions& options, const OpenedModel& opened, Output& out) {
+  const Model& model = opened.model;
+  const SessionOptions& session = options.settings.session;
+  constexpr size_t kTexts = 64, kTokens = 64;
+  Findings report(options.json, out);
+  GEMMA3_TRY(const Embedder embedder,
+             Embedder::Create(model, {.threads = session.threads, .compute = session.compute}));
+  std::string text = "a";
+  for (;;) {
+    GEMMA3_TRY(const std::vector<TokenId> ids, embedder.Tokens(text));
+    if (ids.size() >= std::min(kTokens, embedder.max_tokens())) break;
+    text += " a";
+  }
+  const std::vector<std::string> texts(kTexts, text);
+  GEMMA3_TRY(const HostInfo host, DescribeHost());
+  report.Add("model", model.config().name, "model           " + model.config().name);
+  report.Add("simd", host.simd_target, "processor       " + host.simd_target);
+  report.Add("threads", embedder.options().threads,
+             Format("threads         %zu", embedder.options().threads));
+  double best = 0;
+  size_t tokens = 0;
+  for (size_t i = 0; i <= options.repeat; ++i) {  // the first one brings the weights into memory
+    const auto begin = std::chrono::steady_clock::now();
+    GEMMA3_TRY(const Embeddings embeddings, embedder.Embed(texts));
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    tokens = embeddings.tokens[0];
+    if (i == 1 || (i > 1 && took.count() < best)) best = took.count();
+  }
+  MachineLimits limits;
+  if (!options.no_limits) {
+    GEMMA3_TRY(limits, MeasureLimits(&model, session));
+  }
+  GEMMA3_TRY(const ModelWork work, WorkOf(model, session));
+  const TextConfig& config = model.config().text;
+  const double flops =
+      Rate(2 * LayerParameters(config) * static_cast<double>(kTexts * tokens), best);
+  nlohmann::ordered_json values = {
+      {"texts_per_second", Rate(kTexts, best)}, {"tokens", tokens}, {"flops", flops}};
+  const std::string share = ShareOfPeak(flops, PeakOf(limits, work.text), values);
+  report.Add("embed", values,
+             Format("embed @%-6zu   %9.1f texts/s   %14s", tokens, Rate(kTexts, best),
+                    FormatRate(flops, "FLOP/s").c_str()) +
+                 share);
+  report.Finish();
+  return {};
+}
+
 }  // namespace
 
 int BenchCommand(int argc, const char* const* argv) {
@@ -352,7 +401,8 @@ int BenchCommand(int argc, const char* const* argv) {
     return args.UsageError("--peer needs a GGUF file: llama.cpp reads no others");
   }
   Output out;
-  const Status status = Measure(options, record, *opened, out);
+  const Status status = opened->model.config().embedding ? MeasureEmbedding(options, *opened, out)
+                                                         : Measure(options, record, *opened, out);
   return out.Finish(status ? static_cast<int>(kExitOk) : Report(status.error()));
 }
 

@@ -98,7 +98,6 @@ Result<MachineLimits> MeasureLimits(const Model* model, const SessionOptions& op
 
 Result<ModelWork> WorkOf(const Model& model, const SessionOptions& options) {
   return Guarded("count the work", "", [&]() -> Result<ModelWork> {
-    GEMMA3_CHECK_OK(CheckGenerates(model.config()));
     GEMMA3_TRY(const ResolvedOptions resolved, Resolve(model.config(), options));
     const TextWeights& text = model.impl().weights.text;
     const TextConfig& config = model.config().text;

@@ -499,18 +499,21 @@ Status TakeMlx(TensorMap tensors, const JsonValue& config, const std::string& pa
     const Key key = TakeApart(name);
     if (key.module.empty()) return Unplaced(path, name, "belongs to no module of Gemma 3");
     Halves& module = halves[key.module];
+    std::optional<TensorView>* slot = nullptr;
     if (key.kind == "lora_a") {
-      module.a = std::move(view);
+      slot = &module.a;
       module.a_key = name;
     } else if (key.kind == "lora_b") {
-      module.b = std::move(view);
+      slot = &module.b;
       module.b_key = name;
     } else if (key.kind == "m") {
-      module.magnitude = std::move(view);
+      slot = &module.magnitude;
       module.magnitude_key = name;
     } else {
       return Unplaced(path, name, "is no part of an adapter of MLX");
     }
+    if (*slot) return Unplaced(path, name, "is there twice");
+    *slot = std::move(view);
   }
   for (auto& [module, half] : halves) {
     if (!half.a || !half.b) {

@@ -149,7 +149,7 @@ class Placer {
                     ", but the model's has ", outputs, " x ", inputs,
                     ": the adapter was trained on another size of the model");
     }
-    constexpr uint64_t kMaxRank = 1 << 14;
+    constexpr uint64_t kMaxRank = 1 << 12;
     if (rank != b_rank || rank == 0 || rank > kMaxRank) {
       return Refuse(factors.key, "has rank ", rank, " and the other half ", b_rank,
                     "; expected the same number from 1 to ", kMaxRank);
