@@ -234,7 +234,7 @@ inline Json Chat(std::string_view text, Json more = Json::object()) {
   Json body = {{"model", "demo"},
                {"messages", Json::array({{{"role", "user"}, {"content", text}}})},
                {"temperature", 0}};
-  body.update(more);
+  if (!more.is_null()) body.update(more);
   return body;
 }
 

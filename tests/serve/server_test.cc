@@ -37,6 +37,7 @@ class ServeTest : public ServerTest {
   static Json Endless(size_t tokens) {
     return {{"max_tokens", tokens}, {"ignore_eos", true}, {"stream", true}};
   }
+  static TokenId EndOfTurn() { return (*DemoModel().tokenizer())->Find("<end_of_turn>"); }
   void WaitUntil(const std::function<bool()>& done, std::chrono::milliseconds within) const {
     const auto late = Clock::now() + within;
     while (!done() && Clock::now() < late) {
@@ -99,7 +100,7 @@ TEST_F(ServeTest, ControlTokensFromClientsAreText) {
   // As tokens they are refused.
   const Json body = {{"model", "demo"}, {"max_tokens", 1}};
   Json control = body;
-  control["prompt"] = Json::array({5000, 106});
+  control["prompt"] = Json::array({300, EndOfTurn()});
   const Reply refused = Post("/v1/completions", control);
   EXPECT_EQ(refused.status, 400);
   EXPECT_NE(refused.body.find("control token"), std::string::npos) << refused.body;
@@ -236,9 +237,9 @@ TEST_F(ServeTest, KeysProtectAllButHealth) {
             .json();
     return json["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>();
   };
-  EXPECT_LT(cached("alpha"), 4);
+  EXPECT_LT(cached("alpha"), 8);  // the begin of any chat
   EXPECT_GT(cached("alpha"), 8);
-  EXPECT_LT(cached("beta"), 4);
+  EXPECT_LT(cached("beta"), 8);
   EXPECT_EQ(Errors().find("alpha"), std::string::npos);
   EXPECT_EQ(Errors().find("red and blue"), std::string::npos);
 }
@@ -369,7 +370,7 @@ TEST_F(ServeTest, TheEndWaitsForAnswersAndASecondSignalDoesNot) {
     Start();
     Connection connection = Connect();
     connection.Send(Request("POST", "/v1/chat/completions",
-                            Chat(kStory, Endless(twice ? 8000 : 400)).dump(), "", false));
+                            Chat(kStory, Endless(twice ? 8000 : 3000)).dump(), "", false));
     connection.ReadTo("\"content\":\"");
     ::kill(pid_, SIGTERM);
     WaitUntil([&] { return Ask("GET", "/health").status == 503; }, kPatience);
@@ -395,7 +396,8 @@ TEST_F(ServeTest, ModelsAreLoadedOnDemandWithinTheLimit) {
   Start({"second=demo", "--max-memory", limit});
   const auto loaded = [&] {
     std::string names;
-    for (const Json& model : Ask("GET", "/api/ps").json()["models"]) {
+    const Json running = Ask("GET", "/api/ps").json();
+    for (const Json& model : running["models"]) {
       names += model["name"].get<std::string>() + " ";
     }
     return names;

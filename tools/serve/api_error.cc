@@ -80,7 +80,7 @@ std::string OpenAiType(int status) {
 
 Wording WordingOf(std::string_view path) {
   if (path.starts_with("/api/")) return Wording::kOllama;
-  if (path.starts_with("/v1beta/")) return Wording::kGoogle;
+  if (path.starts_with("/v1beta/") || path.ends_with("enerateContent")) return Wording::kGoogle;
   return Wording::kOpenAi;
 }
 

@@ -103,6 +103,7 @@ const App::Route* App::FindRoute(std::string_view method, std::string_view path,
       {"POST", "/api/blobs/", &App::NotStored},
       {"GET", "/v1beta/models", &App::GoogleList},
       {"POST", "/v1beta/models/", &App::GoogleAnswer, false},
+      {"POST", "/v1/models/", &App::GoogleAnswer, false},  // newer clients say v1
   };
   *known_path = false;
   for (const Route& route : kRoutes) {
@@ -655,15 +656,14 @@ void App::NotStored(Work& work) {
 void App::GoogleList(Work& work) { ReplyJson(work, Dump(GoogleModels(store_.List()))); }
 
 void App::GoogleAnswer(Work& work) {
-  std::string name = Unescaped(
-      std::string_view(work.request().path).substr(std::string_view("/v1beta/models/").size()));
+  const std::string& path = work.request().path;
+  std::string name = Unescaped(path.substr(path.find("/models/") + 8));
   const size_t colon = name.rfind(':');
   const std::string method = colon == std::string::npos ? "" : name.substr(colon + 1);
   if (method != "generateContent" && method != "streamGenerateContent") {
-    return ReplyError(work, ApiError(501,
-                                     "only generateContent and streamGenerateContent are "
-                                     "supported, not \"" +
-                                         method.substr(0, 100) + "\""));
+    return ReplyError(work, ApiError(404,
+                                     "what may be asked of models here is generateContent and "
+                                     "streamGenerateContent"));
   }
   name.resize(colon);
   GoogleForm form = GoogleForm::kWhole;

@@ -86,6 +86,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   std::map<std::string, size_t> per_address;
   std::atomic<size_t> busy = 0, open = 0;
   std::atomic<bool> draining = false;
+  bool stopped = false;  // what was about to run when it was, must not begin anew
   std::mt19937_64 ids{std::random_device{}()};
 
   ~Impl() {
@@ -659,11 +660,11 @@ Status HttpServer::Impl::OpenUnix(const std::string& path) {
 
 void HttpServer::Impl::Accept() {
   tcp->async_accept([self = shared_from_this()](error_code error, asio::ip::tcp::socket socket) {
-    if (error == asio::error::operation_aborted) return;
+    if (self->stopped || error == asio::error::operation_aborted) return;
     if (error) {  // such as no file number left: others must end first
       self->retry.expires_after(std::chrono::milliseconds(100));
-      self->retry.async_wait([self](error_code stopped) {
-        if (!stopped) self->Accept();
+      self->retry.async_wait([self](error_code cancelled) {
+        if (!cancelled && !self->stopped) self->Accept();
       });
       return;
     }
@@ -678,11 +679,11 @@ void HttpServer::Impl::Accept() {
 void HttpServer::Impl::AcceptUnix() {
   local->async_accept(
       [self = shared_from_this()](error_code error, asio::local::stream_protocol::socket socket) {
-        if (error == asio::error::operation_aborted) return;
+        if (self->stopped || error == asio::error::operation_aborted) return;
         if (error) {
           self->retry.expires_after(std::chrono::milliseconds(100));
-          self->retry.async_wait([self](error_code stopped) {
-            if (!stopped) self->AcceptUnix();
+          self->retry.async_wait([self](error_code cancelled) {
+            if (!cancelled && !self->stopped) self->AcceptUnix();
           });
           return;
         }
@@ -719,7 +720,7 @@ void HttpServer::Impl::Remove(const std::shared_ptr<Connection>& connection) {
 
 void HttpServer::Impl::WaitForSignals() {
   signals.async_wait([self = shared_from_this()](error_code error, int) {
-    if (error) return;
+    if (error || self->stopped) return;
     self->handlers.on_signal(++self->signal_count);
     self->WaitForSignals();
   });
@@ -728,7 +729,7 @@ void HttpServer::Impl::WaitForSignals() {
 void HttpServer::Impl::Tick() {
   tick.expires_after(kTick);
   tick.async_wait([self = shared_from_this()](error_code error) {
-    if (error) return;
+    if (error || self->stopped) return;
     const auto now = Clock::now();
     const auto all = self->connections;  // which those that end leave
     for (const auto& connection : all) connection->Tick(now);
@@ -763,9 +764,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Listen(const std::string& host, 
 
 HttpServer::~HttpServer() {
   Stop();
-  // What it holds holds it: handlers that are waited for, connections, exchanges.
+  // What is posted holds what it is posted to.
   impl_->io.restart();
-  impl_->connections.clear();
+  impl_->io.poll();
 }
 
 std::string HttpServer::url() const { return impl_->url; }
@@ -794,6 +795,7 @@ void HttpServer::Drain() {
 void HttpServer::Stop() {
   asio::post(impl_->io, [impl = impl_] {
     error_code ignored;
+    impl->stopped = true;
     if (impl->tcp) impl->tcp->close(ignored);
     if (impl->local) impl->local->close(ignored);
     impl->signals.cancel(ignored);

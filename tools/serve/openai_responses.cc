@@ -40,8 +40,9 @@ class ResponsesTelling : public Telling {
   }
 
   std::string Begin() override {
-    return Emit("response.created", {{"response", Object(nullptr)}}) +
-           Emit("response.in_progress", {{"response", Object(nullptr)}});
+    std::string events = Emit("response.created", {{"response", Object(nullptr)}});
+    events += Emit("response.in_progress", {{"response", Object(nullptr)}});
+    return events;
   }
   std::string Step(size_t, const AnswerStep& step) override {
     std::string events = OpenMessage();
