@@ -148,6 +148,11 @@ class SchemaCases {
   // What was found to be no keyword, or let pass: sentences, each once.
   const std::vector<std::string>& remarks() const { return remarks_; }
   bool relaxed() const { return relaxed_; }
+  // With lenient: notes what is not enforced.
+  void LetPass(const std::string& text) {
+    relaxed_ = true;
+    Remark(text);
+  }
   SchemaCheck& check() { return check_; }
 
  private:

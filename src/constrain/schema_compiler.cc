@@ -676,11 +676,25 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
     extra_rules.push_back(rule);
     extra_names.push_back(builder_.Text({.dfa = extra.names, .form = TextTerminal::Form::kFree}));
   }
-  if (extras.empty() && n + loose.size() < c.min_members) return {};
+  // A free name may come twice, and is one member then: for minProperties all of them count as one.
+  uint32_t min_members = c.min_members;
+  const bool once = min_members > 1 && !extras.empty();
+  const auto reachable = static_cast<uint32_t>(n + loose.size() + (extras.empty() ? 0 : 1));
+  if (reachable < min_members && extras.empty()) return {};
+  if (reachable < min_members && options_.lenient) {
+    min_members = reachable;
+    cases_.LetPass(json_.Pointer(place) + ": \"minProperties\" is enforced up to " +
+                   std::to_string(reachable));
+  } else if (reachable < min_members) {
+    return Fail(
+        ErrorCode::kUnsupported, json_.Pointer(place), ": minProperties ", min_members,
+        " with fewer names listed is not supported, as free names may repeat; list them, or "
+        "check it after generation");
+  }
   // A state is how many listed names are behind, and how many members were written as far as that
   // matters. Without bounds on their number: none, or some.
   const bool bounded = c.max_members != kNoLimit;
-  const uint32_t top = bounded ? c.max_members : std::max(1u, c.min_members);
+  const uint32_t top = bounded ? c.max_members : std::max(1u, min_members);
   if ((uint64_t{n} + 1) * (uint64_t{top} + 1) > 500'000) {
     return Fail(ErrorCode::kUnsupported, json_.Pointer(place), ": ", n, " properties with up to ",
                 top, " members to be counted are beyond the limit");
@@ -704,30 +718,48 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
     return builder_.AddNode(
         {.kind = NodeKind::kMissingAtMost, .a = loose_required, .next = next, .num = most});
   };
+  const NodeId more = once ? builder_.Reserve(size_t{top} + 1) : kNoNode;
   NodeId first_names = kNoNode;
   for (uint32_t written = 0; written <= top; ++written) {
     const bool may_write = !bounded || written < top;
     const uint32_t after = std::min(written + 1, top);
     const uint32_t room = bounded ? top - written : 32;  // for members from here on
-    // What begins a member behind the listed names.
-    NodeId keys = kNoNode, others = kNoNode;
-    const bool can_reach_least = !extras.empty() || written + loose.size() >= c.min_members;
-    if (may_write && can_reach_least) {
+    // What begins a member behind the listed names; in `more`, behind a free name.
+    NodeId keys = kNoNode;
+    const auto others_of = [&](bool in_more) {
       std::vector<NodeId> begin;
       for (uint32_t i = 0; i < loose.size(); ++i) {
-        const NodeId value = builder_.Call(loose[i].rule, behind_of(n, after));
+        const NodeId value =
+            builder_.Call(loose[i].rule, in_more ? more + after : behind_of(n, after));
         const NodeId key = builder_.Terminal(builder_.Literal(spell(loose[i].name)),
                                              builder_.Terminal(colon, value));
         const bool is_required = (loose_required >> i & 1) != 0;
         begin.push_back(
             missing(is_required ? room : room - 1, builder_.Count(NodeKind::kTake, i, key)));
       }
-      for (size_t i = 0; i < extra_rules.size(); ++i) {
-        const NodeId value = builder_.Call(extra_rules[i], behind_of(n, after));
-        begin.push_back(
-            missing(room - 1, builder_.Terminal(extra_names[i], builder_.Terminal(colon, value))));
+      for (size_t i = 0; i < extra_rules.size() && !(in_more && bounded); ++i) {
+        const NodeId next = in_more ? more + written : once ? more + after : behind_of(n, after);
+        begin.push_back(missing(
+            room - 1,
+            builder_.Terminal(extra_names[i],
+                              builder_.Terminal(colon, builder_.Call(extra_rules[i], next)))));
       }
-      if (!begin.empty()) others = builder_.Alt(begin);
+      return begin.empty() ? kNoNode : builder_.Alt(begin);
+    };
+    const bool can_reach_least =
+        (!extras.empty() && !once) || written + loose.size() + (once ? 1 : 0) >= min_members;
+    const NodeId others = may_write && can_reach_least ? others_of(false) : kNoNode;
+    if (once && written > 0) {
+      std::vector<NodeId> choice;
+      if (written >= min_members) {
+        choice.push_back(missing(0, builder_.Terminal(brackets.close, done)));
+      }
+      if (may_write) {
+        if (const NodeId begin = others_of(true); begin != kNoNode) {
+          choice.push_back(builder_.Terminal(form_.comma(), begin));
+        }
+      }
+      if (!choice.empty()) builder_.SetAlt(more + written, choice);
     }
     NodeId values = kNoNode;
     if (may_write && n > 0) {
@@ -746,7 +778,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
         begin.push_back(missing(room - 1, keys));
       }
       if (others != kNoNode && next_required[k] == n) begin.push_back(others);
-      const bool may_close = next_required[k] == n && written >= c.min_members;
+      const bool may_close = next_required[k] == n && written >= min_members;
       if (written == 0) {
         if (k > 0) continue;
         if (may_close) {

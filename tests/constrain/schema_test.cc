@@ -212,6 +212,25 @@ TEST(JsonSchema, CountsItemsThatMeetMore) {
   });
 }
 
+// A free name may come twice, and is one member then.
+TEST(JsonSchema, CountsFreeNamesAsOne) {
+  CheckVectors({
+      {R"({"type":"object","properties":{"a":{},"b":{}},"minProperties":2})",
+       {R"({"a":1,"b":2})", R"({"a":1,"x":2})", R"({"a":1,"x":1,"y":2})", R"({"b":1,"x":1,"x":2})"},
+       {"{}", R"({"a":1})", R"({"x":1})", R"({"x":1,"x":2})"}},
+      {R"({"type":"object","properties":{"a":{},"b":{}},"minProperties":2,"maxProperties":3})",
+       {R"({"a":1,"b":2})", R"({"a":1,"b":2,"x":3})", R"({"b":1,"x":2})"},
+       {R"({"a":1})", R"({"x":1,"x":2})", R"({"a":1,"b":2,"x":3,"y":4})"}},
+      {R"({"type":"object","minProperties":1})", {R"({"x":1})", R"({"x":1,"x":2})"}, {"{}"}},
+  });
+  EXPECT_NE(ErrorOf(R"({"type":"object","minProperties":2})", ErrorCode::kUnsupported)
+                .find("minProperties"),
+            std::string::npos);
+  const auto lenient = JsonSchema::Compile(R"({"minProperties":2})", {.lenient = true});
+  ASSERT_TRUE(lenient.has_value());
+  EXPECT_TRUE(lenient->relaxed());
+}
+
 TEST(JsonSchema, TellsClosedObjectsApart) {
   CheckVectors({
       {R"({"oneOf":[{"type":"object","properties":{"a":{"type":"integer"}},
