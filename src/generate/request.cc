@@ -250,9 +250,10 @@ namespace {
 // The tokens that `constraint` leaves no choice about, which it goes on by: runs of bytes that are
 // cut as the tokenizer cuts them, and single tokens.
 Status GoOnForced(ConstraintMatcher& constraint, std::vector<TokenId>* tokens) {
+  constexpr size_t kMost = 1024;  // the rest is for the next step
   tokens->clear();
   std::vector<TokenId> run;
-  for (;;) {
+  while (tokens->size() < kMost) {
     GEMMA3_CHECK_OK(constraint.Forced(&run));
     if (run.empty()) {
       if (constraint.MayEnd()) return {};
@@ -266,6 +267,7 @@ Status GoOnForced(ConstraintMatcher& constraint, std::vector<TokenId>* tokens) {
       tokens->push_back(id);
     }
   }
+  return {};
 }
 
 }  // namespace
