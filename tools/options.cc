@@ -443,11 +443,11 @@ std::vector<Setting> MakeTable() {
   table.push_back(Text(
       "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
       [](auto& s) -> auto& { return s.load.mmproj; }));
-  constexpr std::string_view kRare[] = {"repeat-last-n",   "logprobs",         "speculate",
-                                        "schema-prompt",   "show-thought",     "wrap",
-                                        "alpha",           "prefill-batch",    "prompt-piece",
-                                        "image-cache",     "checkpoint-bytes", "image-newlines",
-                                        "prompt-cache-max"};
+  constexpr std::string_view kRare[] = {"cache",          "repeat-last-n",   "logprobs",
+                                        "speculate",      "schema-prompt",   "show-thought",
+                                        "wrap",           "alpha",           "prefill-batch",
+                                        "prompt-piece",   "image-cache",     "checkpoint-bytes",
+                                        "image-newlines", "prompt-cache-max"};
   for (Setting& setting : table) {
     setting.rare = std::ranges::find(kRare, setting.name) != std::end(kRare);
   }

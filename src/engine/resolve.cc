@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "ops/targets.h"
 #include "src/base/status.h"
 #include "src/model/kv_cache.h"
 #include "src/threading/processors.h"
@@ -17,6 +18,10 @@ constexpr size_t kDefaultContext = 8192;
 Status OutOfRange(const char* option, const std::string& range, size_t value) {
   return Fail(ErrorCode::kInvalidArgument, option, " must be ", range, ", not ", value);
 }
+
+// The better of the cache types of 16 bits. The oldest processors have no conversions to f16: they
+// are emulated, slowly, and make numbers of infinities, which would hide a broken computation.
+KvType SmallType() { return SimdTargetName().starts_with("SSE") ? KvType::kBF16 : KvType::kF16; }
 
 }  // namespace
 
@@ -67,7 +72,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
   switch (options.kv) {
     case KvCacheType::kAuto:
-      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : KvType::kF16;
+      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : SmallType();
       break;
     case KvCacheType::kF32:
       out.kv.local = out.kv.global = KvType::kF32;
@@ -80,7 +85,7 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
       break;
     case KvCacheType::kInt8:
       // Windows are small; only what grows with the context is worth the loss.
-      out.kv.local = KvType::kF16;
+      out.kv.local = SmallType();
       out.kv.global = KvType::kInt8;
       break;
   }
@@ -103,7 +108,10 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   session.threads = out.threads;
   session.prefill_batch = std::min(options.prefill_batch, out.context);
   if (session.kv == KvCacheType::kAuto) {
-    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32 : KvCacheType::kF16;
+    const bool f16 = out.kv.global == KvType::kF16;
+    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32
+                 : f16                          ? KvCacheType::kF16
+                                                : KvCacheType::kBF16;
   }
   if (session.pan_and_scan == PanAndScan::kAuto) {
     session.pan_and_scan = config.pan_and_scan.enabled ? PanAndScan::kOn : PanAndScan::kOff;

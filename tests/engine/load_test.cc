@@ -280,7 +280,7 @@ TEST_F(KeptMatrices, AFileThatDoesNotServeIsMadeAnew) {
     EXPECT_NE(at, std::string::npos) << from;
     return bytes.replace(at, from.size(), to);
   };
-  bad.push_back(replaced("\"version\":3", "\"version\":2"));
+  bad.push_back(replaced("\"version\":4", "\"version\":3"));
   bad.push_back(replaced("changed ", "chanced "));  // of another source
   bad.push_back(replaced("\"source\"", "\"soup__\""));
   bad.push_back(replaced("\"type\":\"int8\"", "\"type\":\"int4\""));

@@ -90,7 +90,7 @@ TEST_F(SavedSession, WhatDoesNotFitIsRefusedAndChangesNothing) {
   };
   Session f32 = DemoSession({.kv = KvCacheType::kF32});
   refused(f32, ErrorCode::kUnsupported, "cache type");
-  Session exact = DemoSession({.compute = ComputeMode::kExact, .kv = KvCacheType::kBF16});
+  Session exact = DemoSession({.compute = ComputeMode::kExact, .kv = KvCacheType::kF16});
   refused(exact, ErrorCode::kUnsupported, "compute");
   Session small = DemoSession({.context = 32});
   refused(small, ErrorCode::kContextTooLong, "context");

@@ -88,14 +88,14 @@ TEST(PackTest, BlockTypesLoseNothingWhateverTheScale) {
   }
 }
 
-TEST(PackTest, FormsFollowTheWishAndTheWidth) {
+TEST(PackTest, FormsFollowTheWish) {
   const auto form = [](TensorType type, size_t cols, WeightFormat wanted,
                        MatrixRole role = MatrixRole::kLayer) {
     return FormOf(TensorView{.type = type, .shape = {}}, 64, cols, role, wanted);
   };
   EXPECT_EQ(form(TensorType::kBF16, 64, WeightFormat::kAsStored), WeightType::kBF16);
   EXPECT_EQ(form(TensorType::kBF16, 64, WeightFormat::kInt8), WeightType::kInt8);
-  EXPECT_EQ(form(TensorType::kBF16, 90, WeightFormat::kInt8), WeightType::kBF16);
+  EXPECT_EQ(form(TensorType::kBF16, 90, WeightFormat::kInt8), WeightType::kInt8);
   EXPECT_EQ(form(TensorType::kF32, 64, WeightFormat::kInt4, MatrixRole::kEmbedding),
             WeightType::kInt8);
   EXPECT_EQ(form(TensorType::kQ4_0, 64, WeightFormat::kBF16), WeightType::kBF16);

@@ -120,8 +120,8 @@ TEST_F(PackedFile, OtherVersionsAndDamageAreRefused) {
     }
     return read ? "" : read.error().message;
   };
-  EXPECT_NE(refused("\"version\":3", "\"version\":2").find("gemma3 convert"), std::string::npos);
-  EXPECT_NE(refused("\"version\":3", "\"version\":9").find("gemma3 convert"), std::string::npos);
+  EXPECT_NE(refused("\"version\":4", "\"version\":3").find("gemma3 convert"), std::string::npos);
+  EXPECT_NE(refused("\"version\":4", "\"version\":9").find("gemma3 convert"), std::string::npos);
   EXPECT_NE(refused("\"head_dim\":16", "\"head_dim\":61").find("head"), std::string::npos);
   EXPECT_NE(refused("\"head_dim\"", "\"head_men\"").find("head_dim"), std::string::npos);
   refused("\"type\":\"int8\"", "\"type\":\"int3\"");

@@ -105,9 +105,6 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
   if (min_tokens && *min_tokens > 0) {
     return Refuse(400, "min_tokens is not supported here", "min_tokens", "unsupported_value");
   }
-  if (const auto lora = body.Find("lora"); lora && (!lora->IsArray() || lora->size() > 0)) {
-    return lora->Wrong("adapters are not supported", "unsupported_value");
-  }
   GEMMA3_TRY(const auto grammar, body.FindString("grammar"));
   if (grammar && !grammar->empty()) {
     auto parsed = Grammar::Parse(*grammar);
