@@ -21,10 +21,10 @@ after(async () => {
 });
 
 // The demo model is greedy and seeded, so that its answers are known; the mock says what it got.
-async function greedy(page) {
+async function greedy(page, tokens) {
   await page.click('#open-settings');
   await page.fill('#set-temperature', '0');
-  await page.fill('#set-max_completion_tokens', '300');  // the demo model's stories have no end
+  await page.fill('#set-max_completion_tokens', String(tokens));
   await page.keyboard.press('Escape');
 }
 
@@ -48,7 +48,7 @@ test('the policy is strict, and the files are typed', async () => {
 
 test('a picture, a second question, again, an edit, a reload', {timeout: 4 * kPatience}, async () => {
   await withPage(server.url, {}, async (page) => {
-    await greedy(page);
+    await greedy(page, 300);
     await page.setInputFiles('.composer.main input[type=file]', picturePath('15'));
     await page.waitForSelector('.attachments img');
     await picture(page, 'attached');
@@ -95,7 +95,7 @@ test('a picture, a second question, again, an edit, a reload', {timeout: 4 * kPa
 
 test('an answer is stopped, and goes on', {timeout: 4 * kPatience}, async () => {
   await withPage(server.url, {}, async (page) => {
-    await greedy(page);
+    await greedy(page, 8000);  // the demo model's stories have no end
     await send(page, real ? 'Tell me a story about shapes.' : 'slow');
     await writing(page);
     await page.click('.send.stop');
@@ -105,6 +105,7 @@ test('an answer is stopped, and goes on', {timeout: 4 * kPatience}, async () => 
     // A short answer of the small model may have been over before the click.
     if (await page.locator('.last .fault').isVisible()) {
       assert.match(await page.locator('.last .fault').textContent(), /Stopped/u);
+      await greedy(page, 30);
       await page.click('.fault [data-act=continue]');
       await done(page);
       const [longer] = await answers(page);
