@@ -29,7 +29,7 @@ test('a stream with tools', async () => {
     model,
     prompt: 'How is the weather in Rome?',
     toolChoice: 'required',
-    tools: {get_weather: tool({inputSchema: z.object({city: z.string()})})},
+    tools: {get_weather: tool({inputSchema: z.object({city: z.string().max(12)})})},
   });
   const calls = await stream.toolCalls;
   assert.equal(calls[0].toolName, 'get_weather');

@@ -33,7 +33,7 @@ test('a picture', async () => {
 });
 
 test('functions and schemas', async () => {
-  const parameters = {type: Type.OBJECT, properties: {city: {type: Type.STRING}}, required: ['city']};
+  const parameters = {type: Type.OBJECT, properties: {city: {type: Type.STRING, maxLength: '12'}}, required: ['city']};
   const called = await client.models.generateContent({
     model,
     contents: 'How is the weather in Rome?',

@@ -60,7 +60,7 @@ test('tools and formats', async () => {
   const call = called.message.tool_calls[0].function;
   assert.equal(call.name, 'get_weather');
   assert.equal(typeof call.arguments.city, 'string');
-  const schema = {type: 'object', properties: {sum: {type: 'integer'}}, required: ['sum']};
+  const schema = {type: 'object', properties: {sum: {type: 'integer'}}, required: ['sum'], additionalProperties: false};
   const formed = await client.chat({model, messages, format: schema, options});
   assert.equal(typeof JSON.parse(formed.message.content).sum, 'number');
   // The demo model would write strings without end.

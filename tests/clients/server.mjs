@@ -57,7 +57,8 @@ export const weather = {
   description: 'The weather in a city',
   parameters: {
     type: 'object',
-    properties: {city: {type: 'string'}, unit: {type: 'string', enum: ['celsius', 'kelvin']}},
+    // Bounded: the demo model would write strings without end.
+    properties: {city: {type: 'string', maxLength: 12}, unit: {type: 'string', enum: ['celsius', 'kelvin']}},
     required: ['city', 'unit'],
   },
 };

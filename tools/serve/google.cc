@@ -284,8 +284,10 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
   const auto own = config.Find("responseSchema");
   const auto standard = config.Find("responseJsonSchema");
   if (own || standard) {
-    auto compiled = own ? JsonSchema::Compile(JsonSchemaOf(*own), {.lenient = true})
-                        : JsonSchema::Compile(standard->Text(), {.lenient = true});
+    // In Google's form an object has the members that are named, and no others.
+    auto compiled =
+        own ? JsonSchema::Compile(JsonSchemaOf(*own), {.closed_objects = true, .lenient = true})
+            : JsonSchema::Compile(standard->Text(), {.lenient = true});
     if (!compiled) return (own ? *own : *standard).Wrong(compiled.error().message);
     if (defaults.schema_prompt) *words = SchemaWords(*compiled);
     options.constraint = *std::move(compiled);
