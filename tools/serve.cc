@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -125,6 +126,7 @@ int Serve(const Args& args, ServeOptions& options) {
   limits.connections = options.connections;
   limits.connections_per_address = std::max<size_t>(options.connections / 4, 1);
   std::thread ending;
+  std::atomic<bool> over = false;  // nothing is answered any more, whatever was begun
   serve::HttpHandlers handlers{
       .check = [&](const serve::HttpRequest& head) { return app->Check(head); },
       .handle =
@@ -138,8 +140,10 @@ int Serve(const Args& args, ServeOptions& options) {
             WriteStderr("shutting down: answers are finished; another signal cancels them\n");
             app->Drain();
             server->Drain();
-            ending = std::thread([&server] {
-              while (server->busy() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            ending = std::thread([&server, &over] {
+              while (!over && server->busy() > 0) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+              }
               server->Stop();
             });
           },
@@ -172,6 +176,7 @@ int Serve(const Args& args, ServeOptions& options) {
     server->Stop();
   });
   server->Run();
+  over = true;
   loading.join();
   if (ending.joinable()) ending.join();
   app->Join();

@@ -137,6 +137,7 @@ class ServerTest : public ::testing::Test {
     for (std::string& argument : all) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const std::string err = folder_.path() + "/stderr";
+    ::unlink(err.c_str());  // of a server before, which said where it listened
     pid_ = ::fork();
     if (pid_ == 0) {
       const int out = ::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);

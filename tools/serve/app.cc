@@ -31,7 +31,7 @@ double SecondsSince(Clock::time_point begin) {
 constexpr const char* kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
-    "'none'; frame-ancestors 'none'";
+    "'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 std::string Unescaped(std::string_view text) {
   std::string out;
