@@ -168,6 +168,8 @@ test('by keyboard alone', async () => {
       }
       assert.fail(`${key} never came to ${name}`);
     };
+    const messages = (count) => page.waitForFunction(
+      (wanted) => document.querySelectorAll('.message').length === wanted, count);
     assert.equal(await focused(), 'Message');
     await page.keyboard.type('first line');
     await page.keyboard.press('Shift+Enter');
@@ -218,11 +220,11 @@ test('by keyboard alone', async () => {
     // Delete, and take it back.
     await tabTo('Delete from here on', 'Shift+Tab');
     await page.keyboard.press('Enter');
-    assert.equal(await page.locator('.message').count(), 3);
+    await messages(3);
     assert.equal(await focused(), 'Message');
     await tabTo('Undo');
     await page.keyboard.press('Enter');
-    assert.equal(await page.locator('.message').count(), 4);
+    await messages(4);
   });
 });
 
@@ -235,10 +237,11 @@ test('screen readers hear what happens, not each token', async () => {
           .observe(status, {childList: true, characterData: true, subtree: true});
     });
     await answerWith(page, '# Title\n\nSome words.\n\n```py\nx\n```', 'hello');
-    await page.waitForFunction(() => globalThis.heard.length >= 2);
+    // What begins and is over at once is told once.
+    await page.waitForFunction(() => globalThis.heard.some((text) => text.startsWith('Answer: ')));
     const heard = await page.evaluate(() => globalThis.heard);
-    assert.equal(heard.length, 2, heard.join(' | '));
-    assert.match(heard[1], /^Answer: .*Some words/su);
+    assert.ok(heard.length <= 2, heard.join(' | '));
+    assert.match(heard.at(-1), /^Answer: .*Some words/su);
     assert.equal(await page.locator('#messages [aria-live], #messages [role=log]').count(), 0);
     // Headings lead from message to message; those of an answer lie below.
     assert.deepEqual(await page.locator('#main :is(h1, h2, h3, h4)').evaluateAll((all) => all.map((node) => node.localName)),
