@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "src/automata/regex.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
-#include "src/constrain/regex.h"
 #include "src/text/utf8.h"
 
 namespace gemma3 {

@@ -29,8 +29,8 @@
 #include <vector>
 
 #include "gemma3/error.h"
-#include "src/constrain/byte_dfa.h"
-#include "src/constrain/text_dfa.h"
+#include "src/automata/byte_dfa.h"
+#include "src/automata/text_dfa.h"
 
 namespace gemma3 {
 

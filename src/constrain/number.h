@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gemma3/error.h"
-#include "src/constrain/byte_dfa.h"
+#include "src/automata/byte_dfa.h"
 
 namespace gemma3 {
 

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/automata/regex.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "src/constrain/formats.h"
 #include "src/constrain/number.h"
-#include "src/constrain/regex.h"
 
 namespace gemma3 {
 namespace {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "src/automata/text_dfa.h"
 #include "src/base/ordered_json.h"
 #include "src/constrain/schema_document.h"
-#include "src/constrain/text_dfa.h"
 
 namespace gemma3 {
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <atomic>
 
+#include "src/automata/char_set.h"
+#include "src/automata/text_dfa.h"
 #include "src/base/vocabulary.h"
-#include "src/constrain/char_set.h"
-#include "src/constrain/text_dfa.h"
 
 namespace gemma3 {
 namespace {

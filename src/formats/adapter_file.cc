@@ -6,11 +6,11 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "src/automata/regex.h"
 #include "src/base/json.h"
 #include "src/base/ordered_json.h"
 #include "src/base/shown.h"
@@ -87,207 +87,13 @@ Key TakeApart(const std::string& name) {
   return key;
 }
 
-// ---- Regular expressions of patterns
-
-// A small backtracking matcher with a budget: patterns come from files.
-class PatternMatcher {
- public:
-  PatternMatcher(std::string_view pattern, std::string_view text)
-      : pattern_(pattern), text_(text) {}
-
-  // Whether the pattern matches text[begin, end of text).
-  bool Matches(size_t begin) { return Alternatives(0, pattern_.size(), begin, nullptr); }
-  bool unknown() const { return unknown_ || steps_ > kMaxSteps; }
-
- private:
-  using Next = std::function<bool(size_t)>;
-  static constexpr size_t kMaxSteps = 200000;
-  static constexpr size_t kMaxDepth = 2000;
-
-  // The end of the group or class that begins at `at`.
-  size_t EndOf(size_t at, char open, char close, size_t limit) {
-    size_t depth = 0;
-    for (size_t i = at; i < limit; ++i) {
-      if (pattern_[i] == '\\') {
-        ++i;
-      } else if (pattern_[i] == open) {
-        ++depth;
-      } else if (pattern_[i] == close && --depth == 0) {
-        return i;
-      }
-    }
-    unknown_ = true;
-    return limit;
-  }
-
-  size_t EndOfClass(size_t at, size_t limit) {
-    for (size_t i = at + 1; i < limit; ++i) {
-      if (pattern_[i] == '\\')
-        ++i;
-      else if (pattern_[i] == ']' && i > at + 1)
-        return i;
-    }
-    unknown_ = true;
-    return limit;
-  }
-
-  bool Alternatives(size_t begin, size_t end, size_t at, const Next* next) {
-    size_t from = begin;
-    int depth = 0;
-    for (size_t i = begin; i <= end; ++i) {
-      if (i < end && pattern_[i] == '\\') {
-        ++i;
-        continue;
-      }
-      if (i < end && pattern_[i] == '[') {
-        i = EndOfClass(i, end);
-        if (unknown_) return false;
-        continue;
-      }
-      if (i < end && pattern_[i] == '(') ++depth;
-      if (i < end && pattern_[i] == ')') --depth;
-      if (i < end && (pattern_[i] != '|' || depth > 0)) continue;
-      if (Sequence(from, i, at, next)) return true;
-      if (unknown()) return false;
-      from = i + 1;
-    }
-    return false;
-  }
-
-  bool Done(size_t at, const Next* next) { return next ? (*next)(at) : at == text_.size(); }
-
-  // Whether one item at pattern [item, item_end) takes the character.
-  bool Takes(size_t item, size_t item_end, char c) {
-    if (pattern_[item] == '.') return true;
-    const auto is_class = [&](char name) {
-      if (name == 'd') return c >= '0' && c <= '9';
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    };
-    if (pattern_[item] == '\\') {
-      const char name = pattern_[item + 1];
-      if (name == 'd' || name == 'w') return is_class(name);
-      if ((name >= 'a' && name <= 'z') || (name >= 'A' && name <= 'Z') ||
-          (name >= '0' && name <= '9')) {
-        unknown_ = true;
-      }
-      return c == name;
-    }
-    if (pattern_[item] != '[') return c == pattern_[item];
-    size_t i = item + 1;
-    const bool negated = pattern_[i] == '^';
-    if (negated) ++i;
-    bool found = false;
-    for (; i + 1 < item_end; ++i) {
-      if (pattern_[i] == '\\') {
-        const char name = pattern_[++i];
-        found |= name == 'd' || name == 'w' ? is_class(name) : c == name;
-      } else if (i + 3 < item_end && pattern_[i + 1] == '-') {
-        found |= c >= pattern_[i] && c <= pattern_[i + 2];
-        i += 2;
-      } else {
-        found |= c == pattern_[i];
-      }
-    }
-    return found != negated;
-  }
-
-  bool Sequence(size_t begin, size_t end, size_t at, const Next* next) {
-    if (++steps_ > kMaxSteps || depth_ > kMaxDepth) {
-      unknown_ = true;
-      return false;
-    }
-    if (begin == end) return Done(at, next);
-    const char c = pattern_[begin];
-    if (c == '^') return at == 0 && Sequence(begin + 1, end, at, next);
-    if (c == '$') return at == text_.size() && Sequence(begin + 1, end, at, next);
-    if (c == '*' || c == '+' || c == '?' || c == '{' || c == ')' || c == ']' || c == '}') {
-      unknown_ = true;
-      return false;
-    }
-    size_t item_end = begin + 1;
-    if (c == '\\') item_end = begin + 2;
-    if (c == '[') item_end = EndOfClass(begin, end) + 1;
-    if (c == '(') item_end = EndOf(begin, '(', ')', end) + 1;
-    if (unknown_ || item_end > end) {
-      unknown_ = true;
-      return false;
-    }
-    size_t least = 1, most = 1, rest = item_end;
-    if (rest < end && (pattern_[rest] == '*' || pattern_[rest] == '+' || pattern_[rest] == '?')) {
-      least = pattern_[rest] == '+' ? 1 : 0;
-      most = pattern_[rest] == '?' ? 1 : text_.size() + 1;
-      ++rest;
-    } else if (rest < end && pattern_[rest] == '{') {
-      const size_t close = pattern_.find('}', rest);
-      if (close == std::string_view::npos || close >= end ||
-          !Counts(rest + 1, close, &least, &most)) {
-        unknown_ = true;
-        return false;
-      }
-      rest = close + 1;
-    }
-    if (rest < end && (pattern_[rest] == '?' || pattern_[rest] == '+')) ++rest;  // lazy: the same
-    return Repeat(begin, item_end, rest, end, least, most, at, next);
-  }
-
-  bool Counts(size_t begin, size_t end, size_t* least, size_t* most) {
-    size_t numbers[2] = {0, 0}, which = 0, digits[2] = {0, 0};
-    for (size_t i = begin; i < end; ++i) {
-      if (pattern_[i] == ',' && which == 0) {
-        which = 1;
-      } else if (pattern_[i] >= '0' && pattern_[i] <= '9' && numbers[which] < 1000) {
-        numbers[which] = numbers[which] * 10 + static_cast<size_t>(pattern_[i] - '0');
-        ++digits[which];
-      } else {
-        return false;
-      }
-    }
-    if (digits[0] == 0 && digits[1] == 0) return false;
-    *least = numbers[0];
-    *most = which == 0 ? numbers[0] : digits[1] == 0 ? text_.size() + 1 : numbers[1];
-    return *least <= *most;
-  }
-
-  // The most first, as Python does; for a yes or no it makes no difference.
-  bool Repeat(size_t item, size_t item_end, size_t rest, size_t end, size_t least, size_t most,
-              size_t at, const Next* next) {
-    if (++steps_ > kMaxSteps || ++depth_ > kMaxDepth) {
-      unknown_ = true;
-      return false;
-    }
-    bool found = false;
-    if (most > 0 && pattern_[item] == '(') {
-      const Next again = [&](size_t behind) {
-        if (behind == at && least == 0) return false;  // nothing was taken: for ever
-        return Repeat(item, item_end, rest, end, least > 0 ? least - 1 : 0, most - 1, behind, next);
-      };
-      size_t inner = item + 1;
-      if (pattern_.substr(inner, 2) == "?:") inner += 2;
-      found = Alternatives(inner, item_end - 1, at, &again);
-    } else if (most > 0 && at < text_.size() && Takes(item, item_end, text_[at])) {
-      found = Repeat(item, item_end, rest, end, least > 0 ? least - 1 : 0, most - 1, at + 1, next);
-    }
-    if (!found && least == 0 && !unknown_) found = Sequence(rest, end, at, next);
-    --depth_;
-    return found;
-  }
-
-  const std::string_view pattern_, text_;
-  size_t steps_ = 0, depth_ = 0;
-  bool unknown_ = false;
-};
-
 // ---- PEFT
-
-struct Patterns {
-  std::vector<std::pair<std::string, double>> alphas;  // in the file's order: the first counts
-};
 
 struct PeftConfig {
   double alpha = 8;
   bool rslora = false, dora = false;
-  bool scales_embeddings = false;  // as versions from 0.18 on do, which say so
-  Patterns patterns;
+  bool scales_embeddings = false;                  // as versions from 0.18 on do, which say so
+  std::vector<std::pair<TextDfa, double>> alphas;  // of patterns, of which the first counts
 };
 
 // Settings of other computations: on where they are neither null, false, 0 nor empty.
@@ -359,7 +165,9 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
       const auto value = pattern->Find(key);
       if (!value) continue;
       GEMMA3_TRY(const double alpha, value->AsDouble());
-      peft.patterns.alphas.emplace_back(key, alpha);
+      auto modules = CompileModulePattern(key);
+      if (!modules) return Fail(modules.error().code, where, ": ", modules.error().message);
+      peft.alphas.emplace_back(*std::move(modules), alpha);
     }
   }
   // Rows of the embedding that were trained: ids, or ids for each module.
@@ -392,16 +200,10 @@ struct Halves {
   std::string a_key, b_key, full, magnitude_key;
 };
 
-Result<double> ScaleOf(const PeftConfig& config, const std::string& module, uint64_t rank,
-                       const std::string& where) {
-  double alpha = config.alpha;
-  for (const auto& [pattern, value] : config.patterns.alphas) {
-    const auto matches = MatchesPattern(pattern, module);
-    if (!matches) return Fail(matches.error().code, where, ": ", matches.error().message);
-    if (!*matches) continue;
-    alpha = value;
-    break;
-  }
+double ScaleOf(const PeftConfig& config, const std::string& module, uint64_t rank) {
+  const auto own = std::ranges::find_if(
+      config.alphas, [&](const auto& alpha) { return alpha.first.Matches(module); });
+  const double alpha = own == config.alphas.end() ? config.alpha : own->second;
   const auto r = static_cast<double>(rank);
   return alpha / (config.rslora ? std::sqrt(r) : r);
 }
@@ -455,7 +257,7 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
                   half.a ? "B" : "A", " beside it");
     }
     if (half.a->shape.size() != 2) return Unplaced(path, half.a_key, "is no matrix");
-    GEMMA3_TRY(const double scale, ScaleOf(config, half.full, half.a->shape[0], path));
+    const double scale = ScaleOf(config, half.full, half.a->shape[0]);
     file->factors[module] = {.a = *half.a,
                              .b = *half.b,
                              .scale = scale,
@@ -656,22 +458,11 @@ Result<AdapterFile> OpenFolder(const fs::path& folder, const std::string& weight
 
 }  // namespace
 
-Result<bool> MatchesPattern(const std::string& pattern, const std::string& module) {
-  constexpr size_t kMaxBytes = 1000;
-  const auto match = [&](size_t begin) -> Result<bool> {
-    PatternMatcher matcher(pattern, module);
-    const bool matches = pattern.size() <= kMaxBytes && matcher.Matches(begin);
-    if (pattern.size() <= kMaxBytes && !matcher.unknown()) return matches;
-    return Fail(ErrorCode::kUnsupported, "the pattern \"", Shown(pattern, 80),
-                "\" is not understood");
-  };
-  GEMMA3_TRY(const bool whole, match(0));
-  if (whole) return true;
-  for (size_t dot = module.find('.'); dot != std::string::npos; dot = module.find('.', dot + 1)) {
-    GEMMA3_TRY(const bool behind, match(dot + 1));
-    if (behind) return true;
-  }
-  return false;
+Result<TextDfa> CompileModulePattern(const std::string& pattern) {
+  auto modules = CompilePattern("^(?:.*\\.)?(?:" + pattern + ")$");
+  if (modules) return modules;
+  return Fail(ErrorCode::kUnsupported, "the pattern \"", Shown(pattern, 80),
+              "\" is not understood");
 }
 
 Result<AdapterFile> ReadAdapterTensors(const std::string& text, const std::string& config_name,

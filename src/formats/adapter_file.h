@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gemma3/error.h"
+#include "src/automata/text_dfa.h"
 #include "src/base/file_map.h"
 #include "src/base/remarks.h"
 #include "src/base/tensor.h"
@@ -66,9 +67,9 @@ Result<AdapterFile> OpenAdapterFile(const std::string& path);
 Result<AdapterFile> ReadAdapterTensors(const std::string& config, const std::string& config_name,
                                        TensorMap tensors, const std::string& tensors_name);
 
-// The pattern of a rank_pattern or alpha_pattern: a regular expression (Python's) that the whole
-// name of a module, or what is behind a point of it, has to be. Errors: kUnsupported for what is
-// not understood: letters and digits, ., classes, groups, |, *, +, ?, {m,n}, ^ and $ are.
-Result<bool> MatchesPattern(const std::string& pattern, const std::string& module);
+// The modules that a pattern of alpha_pattern means: those whose whole name it matches, or what is
+// behind a point of it. A regular expression of Python's, in as far as it means the same to
+// automata/regex.h. Errors: kUnsupported for what is not understood there.
+Result<TextDfa> CompileModulePattern(const std::string& pattern);
 
 }  // namespace gemma3

@@ -11,7 +11,7 @@ find include src ops tools tests \( -name '*.h' -o -name '*.cc' \) -type f | sor
 # A folder and its layer. Folders of one layer do not see each other. The tests may see everything.
 BEGIN {
   layer["include/gemma3"] = 0; layer["src/base"] = 0
-  layer["src/threading"] = 1
+  layer["src/threading"] = 1; layer["src/automata"] = 1
   layer["ops"] = 2; layer["src/formats"] = 2; layer["src/text"] = 2
   layer["src/stores"] = 2
   layer["src/weights"] = 3; layer["src/constrain"] = 3; layer["src/chat"] = 3; layer["src/decode"] = 3; layer["src/image"] = 3
@@ -32,10 +32,10 @@ BEGIN {
   defines["src/stores", "include/gemma3/model.h"] = 1  # FindModel
   defines["src/chat", "include/gemma3/classify.h"] = 1  # ShieldGemmaPolicies
   # Besides the public headers the program uses these (checked arithmetic and errors; the matcher,
-  # for `gemma3 schema`; tensors in
-  # files, for comparing logits).
+  # for `gemma3 schema`; tensors in files, for comparing logits; the marks that end an answer, for
+  # what clients of the server ask).
   program["include/gemma3"] = program["src/base"] = program["src/formats"] = 1
-  program["src/constrain"] = 1
+  program["src/constrain"] = program["src/chat"] = 1
   # Which folders may see a third-party library.
   sees["hwy"] = "ops src/threading"
   sees["sentencepiece"] = "src/text"

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "src/constrain/regex.h"
+#include "src/automata/regex.h"
 #include "src/text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -2,7 +2,7 @@
 # Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 """Writes unicode_categories.inc: the general category of every character, from Python's unicodedata.
 
-    python3 src/constrain/make_unicode_categories.py > src/constrain/unicode_categories.inc
+    python3 src/automata/make_unicode_categories.py > src/automata/unicode_categories.inc
 """
 import unicodedata
 

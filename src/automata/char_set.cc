@@ -1,6 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 
-#include "src/constrain/char_set.h"
+#include "src/automata/char_set.h"
 
 #include <algorithm>
 #include <string>
@@ -13,7 +13,7 @@ struct CategoryRun {
   char category[3];
 };
 constexpr CategoryRun kRuns[] = {
-#include "src/constrain/unicode_categories.inc"
+#include "src/automata/unicode_categories.inc"
 };
 
 constexpr struct {

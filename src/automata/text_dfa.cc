@@ -1,6 +1,6 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 
-#include "src/constrain/text_dfa.h"
+#include "src/automata/text_dfa.h"
 
 #include <algorithm>
 #include <map>

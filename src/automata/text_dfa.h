@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "gemma3/error.h"
-#include "src/constrain/char_set.h"
+#include "src/automata/char_set.h"
 
 namespace gemma3 {
 

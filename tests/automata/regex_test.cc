@@ -1,5 +1,5 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
-#include "src/constrain/regex.h"
+#include "src/automata/regex.h"
 
 #include <gtest/gtest.h>
 

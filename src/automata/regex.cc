@@ -2,7 +2,7 @@
 //
 // A parser to a tree, the tree to a nondeterministic automaton, that to a deterministic one by the
 // subset construction.
-#include "src/constrain/regex.h"
+#include "src/automata/regex.h"
 
 #include <algorithm>
 #include <map>

@@ -16,7 +16,7 @@
 #include <string_view>
 
 #include "gemma3/error.h"
-#include "src/constrain/text_dfa.h"
+#include "src/automata/text_dfa.h"
 
 namespace gemma3 {
 
