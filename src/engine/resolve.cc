@@ -21,7 +21,25 @@ Status OutOfRange(const char* option, const std::string& range, size_t value) {
 
 // The better of the cache types of 16 bits. The oldest processors have no conversions to f16: they
 // are emulated, slowly, and make numbers of infinities, which would hide a broken computation.
-KvType SmallType() { return SimdTargetName().starts_with("SSE") ? KvType::kBF16 : KvType::kF16; }
+KvCacheType SmallCache() {
+  return SimdTargetName().starts_with("SSE") ? KvCacheType::kBF16 : KvCacheType::kF16;
+}
+
+KvTypes TypesOf(KvCacheType type) {
+  switch (type) {
+    case KvCacheType::kF32:
+      return {KvType::kF32, KvType::kF32};
+    case KvCacheType::kBF16:
+      return {KvType::kBF16, KvType::kBF16};
+    case KvCacheType::kInt8:
+      // Windows are small; only what grows with the context is worth the loss.
+      return {TypesOf(SmallCache()).local, KvType::kInt8};
+    case KvCacheType::kF16:
+    case KvCacheType::kAuto:  // resolved before
+      break;
+  }
+  return {KvType::kF16, KvType::kF16};
+}
 
 }  // namespace
 
@@ -70,25 +88,10 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   // The soft tokens of a picture see each other, so they are computed in one batch.
   if (config.has_vision) out.max_batch = std::max(out.max_batch, config.vision.tokens_per_image);
   out.compute = options.compute == ComputeMode::kExact ? Compute::kExact : Compute::kFast;
-  switch (options.kv) {
-    case KvCacheType::kAuto:
-      out.kv.local = out.kv.global = out.compute == Compute::kExact ? KvType::kF32 : SmallType();
-      break;
-    case KvCacheType::kF32:
-      out.kv.local = out.kv.global = KvType::kF32;
-      break;
-    case KvCacheType::kF16:
-      out.kv.local = out.kv.global = KvType::kF16;
-      break;
-    case KvCacheType::kBF16:
-      out.kv.local = out.kv.global = KvType::kBF16;
-      break;
-    case KvCacheType::kInt8:
-      // Windows are small; only what grows with the context is worth the loss.
-      out.kv.local = SmallType();
-      out.kv.global = KvType::kInt8;
-      break;
+  if (out.session.kv == KvCacheType::kAuto) {
+    out.session.kv = out.compute == Compute::kExact ? KvCacheType::kF32 : SmallCache();
   }
+  out.kv = TypesOf(out.session.kv);
   constexpr size_t kMaxParallel = 1024;
   if (options.parallel == 0 || options.parallel > kMaxParallel) {
     GEMMA3_CHECK_OK(
@@ -107,12 +110,6 @@ Result<ResolvedOptions> Resolve(const ModelConfig& config, const SessionOptions&
   session.context = out.context;
   session.threads = out.threads;
   session.prefill_batch = std::min(options.prefill_batch, out.context);
-  if (session.kv == KvCacheType::kAuto) {
-    const bool f16 = out.kv.global == KvType::kF16;
-    session.kv = out.compute == Compute::kExact ? KvCacheType::kF32
-                 : f16                          ? KvCacheType::kF16
-                                                : KvCacheType::kBF16;
-  }
   if (session.pan_and_scan == PanAndScan::kAuto) {
     session.pan_and_scan = config.pan_and_scan.enabled ? PanAndScan::kOn : PanAndScan::kOff;
   }

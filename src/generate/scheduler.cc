@@ -340,89 +340,80 @@ void Scheduler::KeepCheckpoints(const Request& request, size_t begin) {
   }
 }
 
+// A row of the residual stream whose logits are wanted, and where they come to lie.
+struct Scheduler::LogitRow {
+  const Request::LogitsWanted* wanted;
+  const AdapterSet* adapters;
+  size_t row;
+  std::span<float> logits = {};  // [vocab], or none where no token's is wanted
+};
+
 void Scheduler::TakeLogits(Rows<const float> residual) {
-  const size_t vocab = config_.vocab_size, hidden = config_.hidden_size;
-  for (size_t begin = 0; begin < batch_.size();) {
+  for (size_t begin = 0, end = 0; begin < batch_.size(); begin = end) {
     // As many requests as their logits fit.
-    size_t end = begin, wanted = 0;
-    for (; end < batch_.size(); ++end) {
-      const size_t more = batch_[end]->request->wanted().size();
-      if (end > begin && wanted + more > kLogitRows) break;
-      wanted += more;
-    }
-    if (wanted > logit_rows_) {
-      normed_ = AlignedBuffer<float>(wanted * hidden);
-      logits_ = AlignedBuffer<float>(wanted * vocab);
-      logit_rows_ = wanted;
-    }
-    // Rows that need all logits come first, as one product reads the matrix for all of them.
-    struct LogitRow {
-      const Request::LogitsWanted* wanted;
-      size_t row;  // of the residual
-      const AdapterSet* adapters;
-      std::span<float> logits = {};
-    };
     std::vector<LogitRow> rows;
-    for (size_t i = begin; i < end; ++i) {
-      const auto& of = batch_[i]->request->wanted();
-      const size_t first = batch_[i]->first_row + batch_[i]->rows - of.size();
-      for (size_t k = 0; k < of.size(); ++k) {
-        rows.push_back({&of[k], first + k, batch_[i]->request->adapters.get()});
+    std::vector<size_t> first;  // of each request's rows
+    for (; end < batch_.size(); ++end) {
+      const Running& running = *batch_[end];
+      const auto wanted = running.request->wanted();
+      if (end > begin && rows.size() + wanted.size() > kLogitRows) break;
+      first.push_back(rows.size());
+      for (size_t k = 0; k < wanted.size(); ++k) {
+        rows.push_back({&wanted[k], running.request->adapters.get(),
+                        running.first_row + running.rows - wanted.size() + k});
       }
     }
-    size_t used = 0;
-    const auto take_row = [&](LogitRow& row) {
-      machine_.transformer.FinalNorm(residual.Slice(row.row, 1),
-                                     {normed_.data() + used * hidden, 1, hidden}, machine_.pool);
-      row.logits = {logits_.data() + used * vocab, vocab};
-      ++used;
-    };
-    std::vector<LogitsPart> parts;
-    for (LogitRow& row : rows) {
-      if (!row.wanted->all) continue;
-      take_row(row);
-      parts.push_back({1, row.adapters});
-    }
-    if (used > 0) {
-      machine_.transformer.Logits({normed_.data(), used, hidden}, parts,
-                                  {logits_.data(), used, vocab}, machine_.pool);
-    }
-    for (LogitRow& row : rows) {
-      const std::span<const TokenId> tokens = row.wanted->tokens;
-      if (row.wanted->all || tokens.empty()) continue;
-      take_row(row);
-      std::vector<float> listed(tokens.size());
-      float* const normed = normed_.data() + (used - 1) * hidden;
-      if (row.adapters && row.adapters->ChangesHead()) {
-        const LogitsPart part{1, row.adapters};
-        machine_.transformer.Logits({normed, 1, hidden}, {&part, 1}, {row.logits.data(), 1, vocab},
-                                    machine_.pool);
-        for (size_t i = 0; i < tokens.size(); ++i) {
-          listed[i] = row.logits[static_cast<size_t>(tokens[i])];
-        }
-      } else {
-        machine_.transformer.LogitsOf({normed, hidden}, tokens, listed, machine_.pool);
-      }
-      std::ranges::fill(row.logits, -std::numeric_limits<float>::infinity());
-      for (size_t i = 0; i < tokens.size(); ++i) {
-        row.logits[static_cast<size_t>(tokens[i])] = listed[i];
-      }
-    }
+    ComputeLogits(residual, rows);
     std::vector<std::span<float>> logits;
     for (const LogitRow& row : rows) logits.push_back(row.logits);
-    std::vector<size_t> first_of(end - begin, 0);
-    for (size_t i = begin; i + 1 < end; ++i) {
-      first_of[i + 1 - begin] = first_of[i - begin] + batch_[i]->request->wanted().size();
-    }
     machine_.pool.ParallelFor(end - begin, [&](size_t i, size_t) {
       Request& request = *batch_[begin + i]->request;
       const Status taken = Guarded("answer", "", [&]() -> Status {
-        request.Take(std::span(logits).subspan(first_of[i], request.wanted().size()));
+        request.Take(std::span(logits).subspan(first[i], request.wanted().size()));
         return {};
       });
       if (!taken) request.Fail(taken.error());
     });
-    begin = end;
+  }
+}
+
+// Rows that need all logits come first, as one product reads the matrix for all of them.
+void Scheduler::ComputeLogits(Rows<const float> residual, std::span<LogitRow> rows) {
+  const size_t vocab = config_.vocab_size, hidden = config_.hidden_size;
+  const Transformer& transformer = machine_.transformer;
+  if (rows.size() > logit_rows_) {
+    normed_ = AlignedBuffer<float>(rows.size() * hidden);
+    logits_ = AlignedBuffer<float>(rows.size() * vocab);
+    logit_rows_ = rows.size();
+  }
+  size_t used = 0;
+  const auto begin = [&](LogitRow& row) {
+    float* const normed = normed_.data() + used * hidden;
+    transformer.FinalNorm(residual.Slice(row.row, 1), {normed, 1, hidden}, machine_.pool);
+    row.logits = {logits_.data() + used * vocab, vocab};
+    ++used;
+    return std::span<const float>(normed, hidden);
+  };
+  std::vector<LogitsPart> whole;
+  for (LogitRow& row : rows) {
+    if (!row.wanted->all) continue;
+    begin(row);
+    whole.push_back({1, row.adapters});
+  }
+  if (!whole.empty()) {
+    transformer.Logits({normed_.data(), used, hidden}, whole, {logits_.data(), used, vocab},
+                       machine_.pool);
+  }
+  std::vector<float> some;
+  for (LogitRow& row : rows) {
+    const std::span<const TokenId> tokens = row.wanted->tokens;
+    if (row.wanted->all || tokens.empty()) continue;
+    some.resize(tokens.size());
+    transformer.LogitsOf(begin(row), tokens, row.adapters, some, machine_.pool);
+    std::ranges::fill(row.logits, -std::numeric_limits<float>::infinity());
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      row.logits[static_cast<size_t>(tokens[i])] = some[i];
+    }
   }
 }
 

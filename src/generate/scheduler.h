@@ -77,6 +77,8 @@ class Scheduler {
   void ComputeBatch(const std::function<void()>& on_tick);
   void KeepCheckpoints(const Request& request, size_t begin);
   void TakeLogits(Rows<const float> residual);
+  struct LogitRow;
+  void ComputeLogits(Rows<const float> residual, std::span<LogitRow> rows);
   void Remove(size_t index);
 
   Machine& machine_;

@@ -402,11 +402,6 @@ void Transformer::Logits(Rows<const float> normed, Rows<float> out, ThreadPool& 
   MatMul(normed, weights_.head, out, compute_, pool);
 }
 
-void Transformer::LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
-                           std::span<float> out, ThreadPool& pool) const {
-  MatMulListed(normed, weights_.head, tokens, out, compute_, pool);
-}
-
 void Transformer::Logits(Rows<const float> normed, std::span<const LogitsPart> parts,
                          Rows<float> out, ThreadPool& pool) const {
   const auto table_of = [&](const LogitsPart& part) {
@@ -446,6 +441,18 @@ void Transformer::Logits(Rows<const float> normed, std::span<const LogitsPart> p
       }
     }
   }
+}
+
+void Transformer::LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
+                           const AdapterSet* adapters, std::span<float> out,
+                           ThreadPool& pool) const {
+  if (!adapters || !adapters->ChangesHead()) {
+    return MatMulListed(normed, weights_.head, tokens, out, compute_, pool);
+  }
+  std::vector<float> all(config_.vocab_size);
+  const LogitsPart part{1, adapters};
+  Logits({normed.data(), 1, normed.size()}, {&part, 1}, {all.data(), 1, all.size()}, pool);
+  for (size_t i = 0; i < tokens.size(); ++i) out[i] = all[static_cast<size_t>(tokens[i])];
 }
 
 }  // namespace gemma3

@@ -80,13 +80,13 @@ class Transformer {
 
   // Logits of normalised states. normed: [rows, hidden], out: [rows, vocab].
   void Logits(Rows<const float> normed, Rows<float> out, ThreadPool& pool) const;
-  // Of one state the logits of these tokens alone, with the bits that they have above. normed:
-  // [hidden], tokens: ascending, out: [tokens.size()].
-  void LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
-                std::span<float> out, ThreadPool& pool) const;
   // The same, of the rows of several sequences, one after the other.
   void Logits(Rows<const float> normed, std::span<const LogitsPart> parts, Rows<float> out,
               ThreadPool& pool) const;
+  // Of one state the logits of these tokens alone, with the bits that they have above. normed:
+  // [hidden], tokens: ascending, out: [tokens.size()]. adapters: the sequence's, or null.
+  void LogitsOf(std::span<const float> normed, std::span<const TokenId> tokens,
+                const AdapterSet* adapters, std::span<float> out, ThreadPool& pool) const;
 
  private:
   struct Pass;  // what one call shares between its layers
