@@ -18,6 +18,7 @@
 #include "src/engine/loaded_model.h"
 #include "tests/support/adapter_writer.h"
 #include "tests/support/demo_model.h"
+#include "tests/support/load_model.h"
 #include "tests/support/reference.h"
 #include "tests/support/temp_folder.h"
 
@@ -26,15 +27,6 @@ namespace {
 
 std::string Data(const std::string& name) {
   return std::string(GEMMA3_SOURCE_DIR) + "/tests/data/" + name;
-}
-
-Model LoadAt(const std::string& path, const LoadOptions& options = {}) {
-  auto model = Model::Load(path, options);
-  if (!model) {
-    ADD_FAILURE() << model.error().message;
-    std::exit(1);
-  }
-  return *std::move(model);
 }
 
 Adapter AdapterAt(const Model& model, const std::string& path) {

@@ -18,6 +18,7 @@
 #include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
 #include "tests/support/embedding_model.h"
+#include "tests/support/load_model.h"
 #include "tests/support/temp_folder.h"
 
 namespace gemma3::testing {
@@ -37,15 +38,6 @@ std::vector<Case> Cases() {
     cases.push_back({item["prompt"], item["text"], item["ids"], item["vector"]});
   }
   return cases;
-}
-
-Model LoadAt(const std::string& path, const LoadOptions& options = {}) {
-  auto model = Model::Load(path, options);
-  if (!model) {
-    ADD_FAILURE() << model.error().message;
-    std::exit(1);
-  }
-  return *std::move(model);
 }
 
 Embedder EmbedderOf(const Model& model, const EmbedderOptions& options = {}) {

@@ -19,6 +19,7 @@
 #include "src/engine/loaded_model.h"
 #include "src/formats/dequantize.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/support/load_model.h"
 #include "tests/support/mlx_writer.h"
 #include "tests/support/model_writer.h"
 #include "tests/support/reference.h"
@@ -55,15 +56,6 @@ const std::vector<float>& Embedding() {
 const std::vector<uint64_t>& HeadShape() {
   static const std::vector<uint64_t> shape = {300, 32};
   return shape;
-}
-
-Model Load(const std::string& path, const LoadOptions& options = {}) {
-  auto model = Model::Load(path, options);
-  if (!model) {
-    ADD_FAILURE() << model.error().message;
-    std::exit(1);
-  }
-  return *std::move(model);
 }
 
 std::vector<float> Logits(const Model& model, ComputeMode compute = ComputeMode::kExact) {
@@ -119,7 +111,7 @@ class HeadFolder : public ::testing::Test {
 };
 
 TEST_F(HeadFolder, WhatIsStoredDecidesAndNotTheFlag) {
-  const Model plain = Load(Write());
+  const Model plain = LoadAt(Write());
   EXPECT_FALSE(HasOwnHead(plain));
   const std::vector<float> expected = Logits(plain);
   for (const std::optional<bool> tied :
@@ -127,21 +119,21 @@ TEST_F(HeadFolder, WhatIsStoredDecidesAndNotTheFlag) {
     for (const char* name :
          {"lm_head.weight", "model.lm_head.weight", "language_model.lm_head.weight",
           "model.language_model.lm_head.weight"}) {
-      const Model same = Load(Write(tied, Head(Embedding(), kStored, name)));
+      const Model same = LoadAt(Write(tied, Head(Embedding(), kStored, name)));
       EXPECT_EQ(Logits(same), expected);
       EXPECT_FALSE(HasOwnHead(same));
       EXPECT_TRUE(same.config().text.tie_word_embeddings);
       EXPECT_TRUE(same.warnings().empty());
       EXPECT_EQ(WeightBytes(same), WeightBytes(plain));
 
-      const Model other = Load(Write(tied, Head(Negated(Embedding()), kStored, name)));
+      const Model other = LoadAt(Write(tied, Head(Negated(Embedding()), kStored, name)));
       EXPECT_EQ(Logits(other), Negated(expected));
       EXPECT_TRUE(HasOwnHead(other));
       EXPECT_FALSE(other.config().text.tie_word_embeddings);
       EXPECT_TRUE(other.warnings().empty());
       EXPECT_EQ(WeightBytes(other), WeightBytes(plain) + 300 * 32 * 2);
     }
-    const Model none = Load(Write(tied));
+    const Model none = LoadAt(Write(tied));
     EXPECT_EQ(Logits(none), expected);
     ASSERT_EQ(none.warnings().size(), tied == false ? 1u : 0u);
     if (tied == false) {
@@ -155,7 +147,7 @@ TEST_F(HeadFolder, TheSmallestDifferenceIsSeen) {
   for (const size_t at : {size_t{0}, Embedding().size() - 1}) {
     std::vector<float> head = Embedding();
     head[at] += 1;
-    EXPECT_TRUE(HasOwnHead(Load(Write(std::nullopt, Head(head)))));
+    EXPECT_TRUE(HasOwnHead(LoadAt(Write(std::nullopt, Head(head)))));
   }
 }
 
@@ -163,11 +155,11 @@ TEST_F(HeadFolder, TheSmallestDifferenceIsSeen) {
 TEST_F(HeadFolder, HeadsOfAnotherType) {
   const TensorBank rounded = Head(Embedding());  // BF16
   const std::vector<float> stored = Floats(rounded.views().at("lm_head.weight"));
-  const std::vector<float> expected = Logits(Load(Write()));
-  const Model same = Load(Write(std::nullopt, Head(stored, TensorType::kF32)));
+  const std::vector<float> expected = Logits(LoadAt(Write()));
+  const Model same = LoadAt(Write(std::nullopt, Head(stored, TensorType::kF32)));
   EXPECT_FALSE(HasOwnHead(same));
   EXPECT_EQ(Logits(same), expected);
-  const Model finer = Load(Write(std::nullopt, Head(Embedding(), TensorType::kF32)));
+  const Model finer = LoadAt(Write(std::nullopt, Head(Embedding(), TensorType::kF32)));
   EXPECT_TRUE(HasOwnHead(finer));
   EXPECT_NE(Logits(finer), expected);
   EXPECT_LT(RelativeDistance(Logits(finer), expected), 0.05);
@@ -177,10 +169,10 @@ TEST_F(HeadFolder, EveryFormOfWeights) {
   const std::string plain = Write(), other = Write(true, Head(Negated(Embedding())));
   for (const WeightFormat weights :
        {WeightFormat::kAsStored, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4}) {
-    const Model model = Load(other, {.weights = weights});
+    const Model model = LoadAt(other, {.weights = weights});
     for (const ComputeMode compute : {ComputeMode::kExact, ComputeMode::kFast}) {
       EXPECT_EQ(Logits(model, compute),
-                Negated(Logits(Load(plain, {.weights = weights}), compute)));
+                Negated(Logits(LoadAt(plain, {.weights = weights}), compute)));
     }
     const auto& text = model.impl().weights.text;
     EXPECT_EQ(text.head.type, text.embedding.type);
@@ -195,13 +187,13 @@ TEST_F(HeadFolder, PackedFilesAndTheCacheKeepIt) {
   for (const bool own : {false, true}) {
     const std::string folder = Write(std::nullopt, Head(own ? Negated(Embedding()) : Embedding()));
     const LoadOptions options{.weights = WeightFormat::kInt8};
-    const std::vector<float> expected = Logits(Load(folder, options));
+    const std::vector<float> expected = Logits(LoadAt(folder, options));
     const std::string packed = folder + "/packed.gemma3";
     const Status converted = Convert(folder, packed, options);
     ASSERT_TRUE(converted) << converted.error().message;
     LoadOptions cached = options;
     cached.cache_folder = folder + "/cache";
-    for (const Model& model : {Load(packed), Load(folder, cached), Load(folder, cached)}) {
+    for (const Model& model : {LoadAt(packed), LoadAt(folder, cached), LoadAt(folder, cached)}) {
       EXPECT_EQ(Logits(model), expected);
       EXPECT_EQ(HasOwnHead(model), own);
       EXPECT_EQ(model.config().text.tie_word_embeddings, !own);
@@ -214,9 +206,9 @@ TEST_F(HeadFolder, ATokenReadsTheHead) {
   const auto decode_bytes = [](const Model& model) {
     return WorkOf(model, {})->decode_weight_bytes;
   };
-  const size_t tied = decode_bytes(Load(Write()));
+  const size_t tied = decode_bytes(LoadAt(Write()));
   // Twice as many bytes a weight as the embedding, which a token reads one row of.
-  const Model finer = Load(Write(std::nullopt, Head(Embedding(), TensorType::kF32)));
+  const Model finer = LoadAt(Write(std::nullopt, Head(Embedding(), TensorType::kF32)));
   EXPECT_EQ(decode_bytes(finer), tied + 300 * 32 * 2);
 }
 
@@ -241,10 +233,10 @@ TEST_F(HeadFolder, QuantisedHeadsOfMlx) {
   const auto [name, matrix] = mlx("lm_head", Embedding(), 4);
   TensorBank quantised;
   AddMlx(name, matrix, &quantised);
-  const Model own = Load(Write(std::nullopt, quantised, settings));
+  const Model own = LoadAt(Write(std::nullopt, quantised, settings));
   EXPECT_TRUE(HasOwnHead(own));
   EXPECT_EQ(Logits(own),
-            Logits(Load(Write(std::nullopt, Head(matrix.Values(), TensorType::kF32)))));
+            Logits(LoadAt(Write(std::nullopt, Head(matrix.Values(), TensorType::kF32)))));
 
   // Beside a quantised one: equal, other codes, other scales alone.
   for (const int change : {0, 1, 2}) {
@@ -264,7 +256,7 @@ TEST_F(HeadFolder, QuantisedHeadsOfMlx) {
     json.update(settings);
     std::ofstream(folder + "/config.json") << json.dump();
     ASSERT_TRUE(WriteSafetensors(folder + "/model.safetensors", tensors));
-    EXPECT_EQ(HasOwnHead(Load(folder)), change != 0);
+    EXPECT_EQ(HasOwnHead(LoadAt(folder)), change != 0);
   }
 }
 
@@ -294,7 +286,7 @@ class HeadGguf : public ::testing::Test {
     if (head_type) writer.Tensor("output.weight", *head_type, HeadShape(), Bytes(*head_type, head));
     const std::string path = folder_.path() + "/" + std::to_string(count_++) + ".gguf";
     EXPECT_TRUE(WriteGguf(path, writer));
-    return Load(path);
+    return LoadAt(path);
   }
   const TempFolder folder_;
   int count_ = 0;
@@ -340,7 +332,7 @@ TEST(HeadReference, TheFlagDoesNotMatter) {
     folder.Write("config.json", config.dump());
     std::filesystem::copy_file(source + "/model.safetensors", folder.path() + "/model.safetensors");
     auto evaluator = Evaluator::Create(
-        Load(folder.path()),
+        LoadAt(folder.path()),
         {.threads = 2, .compute = ComputeMode::kExact, .reference = ReferenceRounding::kBF16});
     ASSERT_TRUE(evaluator) << evaluator.error().message;
     const auto logits = evaluator->Logits({{ids.begin(), ids.end()}, {}});

@@ -144,54 +144,17 @@ std::string WriteHugeGguf(const TempFolder& folder, size_t* bytes) {
     vocabulary.pieces.push_back({"piece" + std::to_string(vocabulary.pieces.size()), 0});
   }
   GgufWriter writer;
-  writer.KeyString("general.architecture", "gemma3");
-  const auto put = [&](const char* key, size_t value) {
-    writer.Key(std::string("gemma3.") + key, static_cast<uint32_t>(value));
-  };
-  put("context_length", text.max_context);
-  put("embedding_length", text.hidden_size);
-  put("block_count", text.num_layers);
-  put("feed_forward_length", text.intermediate_size);
-  put("attention.head_count", text.num_heads);
-  put("attention.head_count_kv", text.num_kv_heads);
-  put("attention.key_length", text.head_dim);
-  put("attention.value_length", text.head_dim);
-  put("attention.sliding_window", text.sliding_window);
-  writer.KeyString("gemma3.rope.scaling.type", "linear");
-  writer.Key("gemma3.rope.scaling.factor", text.rope_factor_global);
+  AddTextKeys(text, "gemma3", text.sliding_window, &writer);
   AddVocabulary(vocabulary, &writer);
   uint64_t offset = 0;
-  const std::vector<std::pair<const char*, const char*>> parts = {
-      {"input_layernorm", "attn_norm"},
-      {"self_attn.q_proj", "attn_q"},
-      {"self_attn.k_proj", "attn_k"},
-      {"self_attn.v_proj", "attn_v"},
-      {"self_attn.o_proj", "attn_output"},
-      {"self_attn.q_norm", "attn_q_norm"},
-      {"self_attn.k_norm", "attn_k_norm"},
-      {"post_attention_layernorm", "post_attention_norm"},
-      {"pre_feedforward_layernorm", "ffn_norm"},
-      {"mlp.gate_proj", "ffn_gate"},
-      {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"},
-      {"post_feedforward_layernorm", "post_ffw_norm"}};
   for (const auto& [name, shape] : TextShapes(text)) {
-    std::string stored = name == "norm.weight" ? "output_norm.weight" : "token_embd.weight";
-    if (name.starts_with("layers.")) {
-      const size_t dot = name.find('.', 7), end = name.rfind('.');
-      for (const auto& [hf, gguf] : parts) {
-        if (name.substr(dot + 1, end - dot - 1) == hf) {
-          stored = "blk." + name.substr(7, dot - 7) + "." + gguf + ".weight";
-        }
-      }
-    }
     uint64_t elements = 1;
     for (const uint64_t n : shape) elements *= n;
     const bool matrix = shape.size() == 2;
     const TensorType type = matrix ? TensorType::kQ4_0 : TensorType::kF32;
     const TensorTypeInfo& info = InfoOf(type);
     std::vector<int64_t> ne(shape.rbegin(), shape.rend());
-    writer.TensorRaw(stored, ne, static_cast<int32_t>(GgufTypeId(type)), offset, 0);
+    writer.TensorRaw(GgufName(name), ne, static_cast<int32_t>(GgufTypeId(type)), offset, 0);
     offset += (elements / info.block_elems * info.block_bytes + 31) / 32 * 32;
   }
   const std::string header = writer.Finish();

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -71,19 +70,10 @@ inline std::string WriteEmbeddingGguf(const TempFolder& to, const std::string& n
   const TextConfig& text = checkpoint->config.text;
   GgufWriter writer;
   const std::string architecture = options.older ? "gemma3" : "gemma-embedding";
-  writer.KeyString("general.architecture", architecture);
+  AddTextKeys(text, architecture, (text.sliding_window - 1) * 2, &writer);
   const auto put = [&](const char* key, size_t value) {
     writer.Key(architecture + "." + key, static_cast<uint32_t>(value));
   };
-  put("context_length", text.max_context);
-  put("embedding_length", text.hidden_size);
-  put("block_count", text.num_layers);
-  put("feed_forward_length", text.intermediate_size);
-  put("attention.head_count", text.num_heads);
-  put("attention.head_count_kv", text.num_kv_heads);
-  put("attention.key_length", text.head_dim);
-  put("attention.value_length", text.head_dim);
-  put("attention.sliding_window", (text.sliding_window - 1) * 2);
   put("pooling_type", 1);
   writer.Key(architecture + ".attention.layer_norm_rms_epsilon", text.rms_norm_eps);
   writer.Key(architecture + ".rope.freq_base", text.rope_theta_global);
@@ -109,33 +99,11 @@ inline std::string WriteEmbeddingGguf(const TempFolder& to, const std::string& n
   writer.KeyBool("tokenizer.ggml.add_eos_token", true);
   if (options.add_keys) options.add_keys(writer);
 
-  static const std::map<std::string, std::string> kParts = {
-      {"input_layernorm", "attn_norm"},
-      {"self_attn.q_proj", "attn_q"},
-      {"self_attn.k_proj", "attn_k"},
-      {"self_attn.v_proj", "attn_v"},
-      {"self_attn.o_proj", "attn_output"},
-      {"self_attn.q_norm", "attn_q_norm"},
-      {"self_attn.k_norm", "attn_k_norm"},
-      {"post_attention_layernorm", "post_attention_norm"},
-      {"pre_feedforward_layernorm", "ffn_norm"},
-      {"mlp.gate_proj", "ffn_gate"},
-      {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"},
-      {"post_feedforward_layernorm", "post_ffw_norm"},
-  };
   for (const auto& [canonical, view] : checkpoint->tensors) {
-    std::string gguf;
-    if (canonical == "embed_tokens.weight") gguf = "token_embd.weight";
-    if (canonical == "norm.weight") gguf = "output_norm.weight";
-    if (canonical == "dense.0.weight") gguf = options.older ? canonical : "dense_2.weight";
-    if (canonical == "dense.1.weight") gguf = options.older ? canonical : "dense_3.weight";
     if (canonical.starts_with("dense.") && !options.dense) continue;
-    if (canonical.starts_with("layers.")) {
-      const size_t part = canonical.find('.', 7) + 1, end = canonical.rfind('.');
-      gguf = "blk." + canonical.substr(7, part - 7) +
-             kParts.at(canonical.substr(part, end - part)) + ".weight";
-    }
+    std::string gguf = GgufName(canonical);
+    if (canonical == "dense.0.weight" && !options.older) gguf = "dense_2.weight";
+    if (canonical == "dense.1.weight" && !options.older) gguf = "dense_3.weight";
     size_t count = 1;
     for (const uint64_t dim : view.shape) count *= dim;
     std::vector<float> values(count);

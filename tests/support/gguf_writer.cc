@@ -34,42 +34,7 @@ std::string Replace(std::string text, const std::string& from, const std::string
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
-// The name in a GGUF of llama.cpp's form.
-std::string GgufName(const std::string& canonical) {
-  static const std::pair<const char*, const char*> kRenames[] = {
-      {"vision.encoder.layers.", "v.blk."},
-      {"vision.embeddings.patch_embedding", "v.patch_embd"},
-      {"vision.embeddings.position_embedding", "v.position_embd"},
-      {"vision.post_layernorm", "v.post_ln"},
-      {"projector.mm_input_projection_weight", "mm.input_projection.weight"},
-      {"projector.mm_soft_emb_norm", "mm.soft_emb_norm"},
-      {"layers.", "blk."},
-      {"embed_tokens", "token_embd"},
-      {"input_layernorm", "attn_norm"},
-      {"post_attention_layernorm", "post_attention_norm"},
-      {"pre_feedforward_layernorm", "ffn_norm"},
-      {"post_feedforward_layernorm", "post_ffw_norm"},
-      {"self_attn.q_proj", "attn_q"},
-      {"self_attn.k_proj", "attn_k"},
-      {"self_attn.v_proj", "attn_v"},
-      {"self_attn.o_proj", "attn_output"},
-      {"self_attn.out_proj", "attn_out"},
-      {"self_attn.q_norm", "attn_q_norm"},
-      {"self_attn.k_norm", "attn_k_norm"},
-      {"mlp.gate_proj", "ffn_gate"},
-      {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"},
-      {"mlp.fc1", "ffn_up"},
-      {"mlp.fc2", "ffn_down"},
-      {"layer_norm", "ln"},
-  };
-  if (canonical == "norm.weight") return "output_norm.weight";
-  std::string name = canonical;
-  for (const auto& [from, to] : kRenames) name = Replace(std::move(name), from, to);
-  return name;
-}
-
-// And in Ollama's, where the tower differs.
+// GgufName in Ollama's form, where the tower differs.
 std::string OllamaName(const std::string& canonical) {
   if (canonical.find("mlp.fc") != std::string::npos ||
       canonical.find("layer_norm") != std::string::npos) {
@@ -457,6 +422,61 @@ SpmVocabulary TinyVocabulary(const ModelConfig& config) {
   return v;
 }
 
+std::string GgufName(const std::string& canonical) {
+  static const std::pair<const char*, const char*> kRenames[] = {
+      {"vision.encoder.layers.", "v.blk."},
+      {"vision.embeddings.patch_embedding", "v.patch_embd"},
+      {"vision.embeddings.position_embedding", "v.position_embd"},
+      {"vision.post_layernorm", "v.post_ln"},
+      {"projector.mm_input_projection_weight", "mm.input_projection.weight"},
+      {"projector.mm_soft_emb_norm", "mm.soft_emb_norm"},
+      {"layers.", "blk."},
+      {"embed_tokens", "token_embd"},
+      {"input_layernorm", "attn_norm"},
+      {"post_attention_layernorm", "post_attention_norm"},
+      {"pre_feedforward_layernorm", "ffn_norm"},
+      {"post_feedforward_layernorm", "post_ffw_norm"},
+      {"self_attn.q_proj", "attn_q"},
+      {"self_attn.k_proj", "attn_k"},
+      {"self_attn.v_proj", "attn_v"},
+      {"self_attn.o_proj", "attn_output"},
+      {"self_attn.out_proj", "attn_out"},
+      {"self_attn.q_norm", "attn_q_norm"},
+      {"self_attn.k_norm", "attn_k_norm"},
+      {"mlp.gate_proj", "ffn_gate"},
+      {"mlp.up_proj", "ffn_up"},
+      {"mlp.down_proj", "ffn_down"},
+      {"mlp.fc1", "ffn_up"},
+      {"mlp.fc2", "ffn_down"},
+      {"layer_norm", "ln"},
+  };
+  if (canonical == "norm.weight") return "output_norm.weight";
+  std::string name = canonical;
+  for (const auto& [from, to] : kRenames) name = Replace(std::move(name), from, to);
+  return name;
+}
+
+void AddTextKeys(const TextConfig& text, const std::string& architecture, size_t window,
+                 GgufWriter* writer) {
+  writer->KeyString("general.architecture", architecture);
+  const auto put = [&](const char* key, size_t value) {
+    writer->Key(architecture + "." + key, static_cast<uint32_t>(value));
+  };
+  put("context_length", text.max_context);
+  put("embedding_length", text.hidden_size);
+  put("block_count", text.num_layers);
+  put("feed_forward_length", text.intermediate_size);
+  put("attention.head_count", text.num_heads);
+  put("attention.head_count_kv", text.num_kv_heads);
+  put("attention.key_length", text.head_dim);
+  put("attention.value_length", text.head_dim);
+  put("attention.sliding_window", window);
+  if (text.rope_factor_global != 1) {
+    writer->KeyString(architecture + ".rope.scaling.type", "linear");
+    writer->Key(architecture + ".rope.scaling.factor", text.rope_factor_global);
+  }
+}
+
 void AddVocabulary(const SpmVocabulary& vocabulary, GgufWriter* writer) {
   std::vector<std::string> tokens;
   std::vector<float> scores;
@@ -498,31 +518,15 @@ void AddVocabulary(const SpmVocabulary& vocabulary, GgufWriter* writer) {
 GgufWriter MakeGguf(const ModelConfig& config, uint32_t seed, const GgufModelOptions& options) {
   const TextConfig& text = config.text;
   GgufWriter writer;
-  writer.KeyString("general.architecture", "gemma3");
-  const auto put = [&](const char* key, size_t value) {
-    writer.Key(std::string("gemma3.") + key, static_cast<uint32_t>(value));
-  };
-  put("context_length", text.max_context);
-  put("embedding_length", text.hidden_size);
-  put("block_count", text.num_layers);
-  put("feed_forward_length", text.intermediate_size);
-  put("attention.head_count", text.num_heads);
-  put("attention.head_count_kv", text.num_kv_heads);
-  put("attention.key_length", text.head_dim);
-  put("attention.value_length", text.head_dim);
-  put("attention.sliding_window", text.sliding_window);
+  AddTextKeys(text, "gemma3", text.sliding_window, &writer);
   writer.Key("gemma3.attention.layer_norm_rms_epsilon", text.rms_norm_eps);
   writer.Key("gemma3.rope.freq_base", text.rope_theta_global);
-  if (text.rope_factor_global != 1) {
-    writer.KeyString("gemma3.rope.scaling.type", "linear");
-    writer.Key("gemma3.rope.scaling.factor", text.rope_factor_global);
-  }
   ShapeTable table = TextShapes(text);
   if (!options.embedding) table.erase("embed_tokens.weight");
   const bool ollama = options.vision == GgufVision::kOllama;
   if (ollama) {
     AddVisionKeys(config.vision, "gemma3.vision.", &writer);
-    put("mm.tokens_per_image", config.vision.tokens_per_image);
+    writer.Key("gemma3.mm.tokens_per_image", static_cast<uint32_t>(config.vision.tokens_per_image));
     table.merge(VisionShapes(config.vision, text));
   }
   if (options.vocabulary) AddVocabulary(TinyVocabulary(config), &writer);

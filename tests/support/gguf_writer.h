@@ -108,6 +108,11 @@ struct GgufModelOptions {
 // The keys and tensors of a random model, as llama.cpp's converter writes them (norms + 1).
 GgufWriter MakeGguf(const ModelConfig& config, uint32_t seed, const GgufModelOptions& options = {});
 void AddVocabulary(const SpmVocabulary& vocabulary, GgufWriter* writer);
+// The architecture and the sizes of the language model. window: as the file says it.
+void AddTextKeys(const TextConfig& text, const std::string& architecture, size_t window,
+                 GgufWriter* writer);
+// The name of a tensor in llama.cpp's form.
+std::string GgufName(const std::string& canonical);
 
 // The vision part as a file of its own. `swap_mlp`: with the names of fc1 and fc2 exchanged.
 GgufWriter MakeMmproj(const ModelConfig& config, uint32_t seed, bool swap_mlp = false);
