@@ -3,9 +3,7 @@
 // gemma3 embed: vectors of texts, or texts by their nearness to a question.
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <charconv>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,22 +26,12 @@
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/text.h"
+#include "tools/vector_json.h"
 
 namespace gemma3::cli {
 namespace {
 
 constexpr size_t kTextsAtOnce = 1024;  // then their vectors are written
-
-std::string JsonOf(std::span<const float> vector) {
-  std::string text = "[";
-  for (const float value : vector) {
-    if (text.size() > 1) text += ',';
-    std::array<char, 32> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    text.append(digits.data(), end);
-  }
-  return text + "]";
-}
 
 // The header of a .npy file (NumPy, format 1.0) in front of [rows, cols] floats.
 std::string NpyHeader(size_t rows, size_t cols) {
@@ -77,7 +65,7 @@ class Sink {
     static_assert(std::endian::native == std::endian::little);  // as both formats are
     if (raw_) return file_->Append(std::as_bytes(std::span(embeddings.values)));
     std::string lines;
-    for (size_t i = 0; i < embeddings.size(); ++i) lines += JsonOf(embeddings.vector(i)) + "\n";
+    for (size_t i = 0; i < embeddings.size(); ++i) lines += VectorJson(embeddings.vector(i)) + "\n";
     if (file_) return Append(lines);
     out_.Write(lines);
     return {};

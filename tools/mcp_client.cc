@@ -12,6 +12,7 @@
 
 #include "gemma3/version.h"
 #include "src/base/status.h"
+#include "tools/base64.h"
 #include "tools/text.h"
 #include "tools/tool_text.h"
 
@@ -85,30 +86,13 @@ bool IsToolName(std::string_view name) {
   });
 }
 
-// Nothing for what is not base64.
-std::optional<std::vector<uint8_t>> DecodeBase64(std::string_view text) {
-  std::vector<uint8_t> bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  uint32_t bits = 0;
-  int count = 0;
-  while (text.ends_with('=')) text.remove_suffix(1);
-  for (const char c : text) {
-    constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(digit);
-    if ((count += 6) >= 8) bytes.push_back(static_cast<uint8_t>(bits >> (count -= 8)));
-  }
-  return bytes;
-}
-
 // The picture of a piece of a result, or null where it holds none that can be read.
 std::shared_ptr<const Image> PictureOf(const Json& content) {
   constexpr ImageOptions kLimits = {.max_pixels = 50'000'000};
   const auto bytes = DecodeBase64(StringOf(content, "data"));
   if (!bytes) return nullptr;
-  auto image = DecodeImage(*bytes, kLimits);
+  auto image =
+      DecodeImage({reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()}, kLimits);
   return image ? std::make_shared<const Image>(*std::move(image)) : nullptr;
 }
 

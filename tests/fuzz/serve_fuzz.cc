@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "src/base/json.h"
+#include "tools/base64.h"
 #include "tools/serve/google.h"
 #include "tools/serve/http_head.h"
 #include "tools/serve/ollama.h"
@@ -57,8 +58,8 @@ void CheckAsk(Api<Ask> ask) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   CheckHeads(text);
-  if (const auto bytes = DecodeBase64(text)) {
-    if (DecodeBase64(EncodeBase64(*bytes)) != bytes) std::abort();
+  if (const auto bytes = cli::DecodeBase64(text)) {
+    if (cli::DecodeBase64(cli::EncodeBase64(*bytes)) != bytes) std::abort();
   }
   const auto body = JsonIn::ParseObject(text);
   if (!body) return 0;

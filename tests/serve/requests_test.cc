@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tools/base64.h"
 #include "tools/serve/conversation.h"
 #include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
@@ -122,15 +123,15 @@ TEST(JsonInTest, NumbersAreCheckedBeforeTheyAreUsed) {
 }
 
 TEST(PicturesTest, Base64IsStrict) {
-  EXPECT_EQ(DecodeBase64("aGVsbG8="), "hello");
-  EXPECT_EQ(DecodeBase64("aGVs\n bG8="), "hello");
-  EXPECT_EQ(DecodeBase64(""), "");
+  EXPECT_EQ(cli::DecodeBase64("aGVsbG8="), "hello");
+  EXPECT_EQ(cli::DecodeBase64("aGVs\n bG8="), "hello");
+  EXPECT_EQ(cli::DecodeBase64(""), "");
   for (const char* bad : {"aGVsbG8", "aGVsbG8==", "aGV=bG8=", "aGVsbG9=", "a",
                           "====", "aGVsb-8=", "aGVsbG8=aGVsbG8=", "=aaa"}) {
-    EXPECT_EQ(DecodeBase64(bad), std::nullopt) << bad;
+    EXPECT_EQ(cli::DecodeBase64(bad), std::nullopt) << bad;
   }
   for (const std::string bytes : {"", "a", "ab", "abc", "\xff\xfe\x00"}) {
-    EXPECT_EQ(DecodeBase64(EncodeBase64(bytes)), bytes);
+    EXPECT_EQ(cli::DecodeBase64(cli::EncodeBase64(bytes)), bytes);
   }
 }
 

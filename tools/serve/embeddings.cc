@@ -1,16 +1,14 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "tools/serve/embeddings.h"
 
-#include <array>
 #include <bit>
-#include <charconv>
-#include <cstring>
-#include <limits>
 #include <numeric>
 #include <utility>
 
+#include "tools/base64.h"
 #include "tools/serve/json_out.h"
-#include "tools/serve/picture_in.h"
+#include "tools/serve/openai_fields.h"
+#include "tools/vector_json.h"
 
 namespace gemma3::serve {
 namespace {
@@ -18,17 +16,9 @@ namespace {
 constexpr size_t kMaxTexts = 2048;
 constexpr int64_t kMostDimensions = 1 << 20;  // the model says what it has
 
-bool IsTokens(const JsonIn& value) {
-  return value.IsArray() && value.size() > 0 && value.At(0).IsNumber();
-}
-
 Api<std::string> ReadText(const JsonIn& value, const ModelView& model) {
-  if (IsTokens(value)) {
-    std::vector<TokenId> ids;
-    for (size_t i = 0; i < value.size(); ++i) {
-      GEMMA3_TRY(const int64_t id, value.At(i).Integer(0, std::numeric_limits<TokenId>::max()));
-      ids.push_back(static_cast<TokenId>(id));
-    }
+  if (AreTokens(value)) {
+    GEMMA3_TRY(const std::vector<TokenId> ids, ReadTokens(value));
     const std::string text = model.decode ? model.decode(ids) : "";
     if (text.empty()) return value.Wrong("these tokens are no text of this model");
     return text;
@@ -40,7 +30,7 @@ Api<std::string> ReadText(const JsonIn& value, const ModelView& model) {
 
 Api<std::vector<std::string>> ReadTexts(const JsonIn& input, const ModelView& model) {
   std::vector<std::string> texts;
-  if (!input.IsArray() || IsTokens(input)) {
+  if (!input.IsArray() || AreTokens(input)) {
     GEMMA3_TRY(std::string text, ReadText(input, model));
     texts.push_back(std::move(text));
     return texts;
@@ -60,18 +50,6 @@ Api<void> ReadDimensions(const JsonIn& body, EmbedOptions& options) {
   GEMMA3_TRY(const auto dimensions, body.FindInteger("dimensions", 1, kMostDimensions));
   if (dimensions) options.dimensions = static_cast<size_t>(*dimensions);
   return {};
-}
-
-// Numbers in as few digits as give the same float again.
-void AppendVector(std::span<const float> vector, std::string& out) {
-  out += '[';
-  for (size_t i = 0; i < vector.size(); ++i) {
-    if (i > 0) out += ',';
-    std::array<char, 32> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), vector[i]).ptr;
-    out.append(digits.data(), end);
-  }
-  out += ']';
 }
 
 size_t TokensOf(const Embeddings& embeddings) {
@@ -124,9 +102,9 @@ std::string EmbeddingsJson(const EmbedAsk& ask, const Embeddings& embeddings,
     if (ask.base64) {
       const std::string_view bytes(reinterpret_cast<const char*>(vector.data()),
                                    vector.size_bytes());
-      out += '"' + EncodeBase64(bytes) + '"';
+      out += '"' + cli::EncodeBase64(bytes) + '"';
     } else {
-      AppendVector(vector, out);
+      out += cli::VectorJson(vector);
     }
     out += '}';
   }
@@ -140,13 +118,13 @@ std::string OllamaEmbedJson(const EmbedAsk& ask, const Embeddings& embeddings,
   std::string out;
   if (ask.single) {
     out = R"({"embedding":)";
-    AppendVector(embeddings.size() > 0 ? embeddings.vector(0) : std::span<const float>(), out);
+    out += cli::VectorJson(embeddings.size() > 0 ? embeddings.vector(0) : std::span<const float>());
     return out + "}";
   }
   out = R"({"model":)" + Dump(model) + R"(,"embeddings":[)";
   for (size_t i = 0; i < embeddings.size(); ++i) {
     if (i > 0) out += ',';
-    AppendVector(embeddings.vector(i), out);
+    out += cli::VectorJson(embeddings.vector(i));
   }
   return out + R"(],"total_duration":)" + std::to_string(static_cast<int64_t>(seconds * 1e9) + 1) +
          R"(,"load_duration":1,"prompt_eval_count":)" + std::to_string(TokensOf(embeddings)) + "}";

@@ -14,23 +14,10 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-
 // Members have names in two spellings.
 std::optional<JsonIn> Find(const JsonIn& object, std::string_view camel, std::string_view snake) {
   auto found = object.Find(camel);
   return found ? found : object.Find(snake);
-}
-
-// An object as text, with one more member.
-std::string WithMember(std::string object, std::string_view name, std::string_view value) {
-  object.pop_back();
-  if (object.size() > 1) object += ',';
-  object += '"';
-  object += name;
-  object += "\":";
-  object += value;
-  return object += '}';
 }
 
 class GoogleTelling : public Telling {
@@ -249,13 +236,13 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
   GEMMA3_TRY(const auto top_k, config.FindInteger("topK", 0, std::numeric_limits<int>::max()));
   if (top_k) options.top_k = static_cast<int>(*top_k);
   GEMMA3_TRY(const auto seed,
-             config.FindInteger("seed", std::numeric_limits<int64_t>::min(), kMost));
+             config.FindInteger("seed", std::numeric_limits<int64_t>::min(), JsonIn::kMost));
   if (seed) options.seed = static_cast<uint64_t>(*seed);
   GEMMA3_TRY(const auto presence, config.FindNumber("presencePenalty", -2, 2));
   if (presence) options.presence_penalty = static_cast<float>(*presence);
   GEMMA3_TRY(const auto frequency, config.FindNumber("frequencyPenalty", -2, 2));
   if (frequency) options.frequency_penalty = static_cast<float>(*frequency);
-  GEMMA3_TRY(const auto tokens, config.FindInteger("maxOutputTokens", 1, kMost));
+  GEMMA3_TRY(const auto tokens, config.FindInteger("maxOutputTokens", 1, JsonIn::kMost));
   LimitTokens(tokens, defaults, options);
   GEMMA3_TRY(const auto n,
              config.FindInteger("candidateCount", 1, static_cast<int64_t>(defaults.max_n)));

@@ -23,6 +23,7 @@ class JsonIn {
   static constexpr size_t kMaxDepth = 64;
   static constexpr size_t kMaxValues = 1'000'000;
   static constexpr size_t kMaxBytes = size_t{256} << 20;
+  static constexpr int64_t kMost = std::numeric_limits<int64_t>::max();  // no bound on an integer
 
   // Errors: 400 for what is no JSON object.
   static Api<JsonIn> ParseObject(std::string_view text);

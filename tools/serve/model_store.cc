@@ -10,6 +10,7 @@
 #include "src/base/bytes_text.h"
 #include "src/base/hash.h"
 #include "src/base/status.h"
+#include "src/chat/answer_marks.h"
 #include "tools/models.h"
 #include "tools/text.h"
 
@@ -47,13 +48,7 @@ int64_t ModifiedAt(const std::string& path) {
 }
 
 std::vector<TokenId> EndTokens(const Model& model, const Tokenizer& tokenizer) {
-  std::vector<TokenId> ids = model.config().generation.stop_tokens;
-  for (const char* piece : {"<end_of_turn>", "<eos>", "<start_of_turn>"}) {
-    if (const TokenId id = tokenizer.Find(piece); id >= 0) ids.push_back(id);
-  }
-  std::ranges::sort(ids);
-  const auto twice = std::ranges::unique(ids);
-  ids.erase(twice.begin(), twice.end());
+  std::vector<TokenId> ids = ChatAnswerMarks(model.config(), tokenizer).stop;
   std::erase_if(
       ids, [&](TokenId id) { return id < 0 || static_cast<size_t>(id) >= tokenizer.vocab_size(); });
   return ids;

@@ -17,19 +17,7 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 using Clock = std::chrono::steady_clock;
-
-// A member behind the others of an object that is text already.
-std::string WithMember(std::string object, std::string_view name, std::string_view value) {
-  object.pop_back();
-  if (object.size() > 1) object += ',';
-  object += '"';
-  object += name;
-  object += "\":";
-  object += value;
-  return object += '}';
-}
 
 // Never 0, since clients divide by it.
 int64_t Nanoseconds(double seconds) {
@@ -121,8 +109,9 @@ Api<void> ReadCommon(const JsonIn& body, const ModelView& model, const AskDefaul
   if (const auto options = body.Find("options")) {
     if (!options->IsObject()) return options->Wrong("expected an object");
     GEMMA3_CHECK_OK(ReadSampling(*options, model, ask.options));
-    GEMMA3_TRY(const auto tokens,
-               options->FindInteger("num_predict", std::numeric_limits<int32_t>::min(), kMost));
+    GEMMA3_TRY(
+        const auto tokens,
+        options->FindInteger("num_predict", std::numeric_limits<int32_t>::min(), JsonIn::kMost));
     if (tokens && *tokens > 0) LimitTokens(tokens, defaults, ask.options);
   }
   GEMMA3_TRY(ask.stream, body.FindBool("stream", true));

@@ -12,8 +12,6 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-
 Api<Part> ReadPart(const JsonIn& part, PictureReader& pictures) {
   if (part.IsString()) {
     GEMMA3_TRY(const std::string text, part.String());
@@ -370,7 +368,7 @@ Api<Ask> ReadChat(const JsonIn& body, const ModelView& model, const AskDefaults&
 
   std::optional<int64_t> tokens;
   for (const char* name : {"max_tokens", "max_completion_tokens"}) {
-    GEMMA3_TRY(const auto wanted, body.FindInteger(name, -1, kMost));
+    GEMMA3_TRY(const auto wanted, body.FindInteger(name, -1, JsonIn::kMost));
     if (wanted && *wanted == 0) {
       return Refuse(400, std::string(name) + " must be at least 1", name, "invalid_value");
     }

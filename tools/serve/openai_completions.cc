@@ -12,7 +12,6 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr int64_t kDefaultTokens = 16;  // OpenAI's
 
 // One prompt: what is asked for, and its text for `echo`.
@@ -20,11 +19,6 @@ struct TextPrompt {
   std::string text;
   Prompt prompt;
 };
-
-bool IsTokens(const JsonIn& value) {
-  if (!value.IsArray() || value.size() == 0) return false;
-  return value.At(0).IsNumber();
-}
 
 Api<TextPrompt> ReadPrompt(const JsonIn& value, const ModelView& model) {
   TextPrompt out;
@@ -34,10 +28,7 @@ Api<TextPrompt> ReadPrompt(const JsonIn& value, const ModelView& model) {
     return out;
   }
   if (!value.IsArray()) return value.Wrong("expected a string or a list of token ids");
-  for (size_t i = 0; i < value.size(); ++i) {
-    GEMMA3_TRY(const int64_t id, value.At(i).Integer(0, std::numeric_limits<TokenId>::max()));
-    out.prompt.ids.push_back(static_cast<TokenId>(id));
-  }
+  GEMMA3_TRY(out.prompt.ids, ReadTokens(value));
   if (model.decode) out.text = model.decode(out.prompt.ids);
   return out;
 }
@@ -211,12 +202,12 @@ Api<Ask> ReadCompletion(const JsonIn& body, const ModelView& model, const AskDef
   ask.options = defaults.options;
   CompletionTelling::Form form;
   GEMMA3_CHECK_OK(ReadSampling(body, model, ask.options));
-  GEMMA3_TRY(const auto tokens, body.FindInteger("max_tokens", -1, kMost));
+  GEMMA3_TRY(const auto tokens, body.FindInteger("max_tokens", -1, JsonIn::kMost));
   form.drop_answer = tokens == 0;
   LimitTokens(form.drop_answer ? 1 : tokens.value_or(kDefaultTokens), defaults, ask.options);
   GEMMA3_TRY(const auto n, body.FindInteger("n", 1, static_cast<int64_t>(defaults.max_n)));
   ask.n = form.n = static_cast<size_t>(n.value_or(1));
-  GEMMA3_TRY(const auto best_of, body.FindInteger("best_of", 1, kMost));
+  GEMMA3_TRY(const auto best_of, body.FindInteger("best_of", 1, JsonIn::kMost));
   if (best_of && *best_of != static_cast<int64_t>(ask.n)) {
     return Refuse(400, "best_of other than n is not supported", "best_of", "unsupported_value");
   }
@@ -254,7 +245,7 @@ Api<Ask> ReadCompletion(const JsonIn& body, const ModelView& model, const AskDef
     ask.prompts.push_back(std::move(one.prompt));
     return {};
   };
-  if (prompt.IsString() || IsTokens(prompt)) {
+  if (prompt.IsString() || AreTokens(prompt)) {
     GEMMA3_CHECK_OK(add(prompt));
   } else {
     if (!prompt.IsArray() || prompt.size() == 0) {

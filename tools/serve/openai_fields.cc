@@ -8,7 +8,6 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr size_t kMaxStops = 64;
 constexpr size_t kMaxBiases = 1024;
 
@@ -63,7 +62,7 @@ Api<void> ReadPenalties(const JsonIn& body, GenerationOptions& options) {
     GEMMA3_TRY(const auto penalty, body.FindNumber(name, 1e-3, 1e3));
     if (penalty) options.repeat_penalty = static_cast<float>(*penalty);
   }
-  GEMMA3_TRY(const auto last, body.FindInteger("repeat_last_n", -1, kMost));
+  GEMMA3_TRY(const auto last, body.FindInteger("repeat_last_n", -1, JsonIn::kMost));
   if (last) {
     options.repeat_last_n =
         *last < 0 ? std::numeric_limits<size_t>::max() : static_cast<size_t>(*last);
@@ -82,17 +81,16 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
   if (min_p) options.min_p = static_cast<float>(*min_p);
   GEMMA3_TRY(const auto top_k, body.FindInteger("top_k", -1, std::numeric_limits<int>::max()));
   if (top_k) options.top_k = static_cast<int>(*top_k < 0 ? 0 : *top_k);
-  GEMMA3_TRY(const auto seed, body.FindInteger("seed", std::numeric_limits<int64_t>::min(), kMost));
+  GEMMA3_TRY(const auto seed,
+             body.FindInteger("seed", std::numeric_limits<int64_t>::min(), JsonIn::kMost));
   if (seed) options.seed = static_cast<uint64_t>(*seed);
   GEMMA3_CHECK_OK(ReadPenalties(body, options));
   GEMMA3_CHECK_OK(ReadStop(body, options));
   GEMMA3_CHECK_OK(ReadBias(body, options));
   if (const auto ids = body.Find("stop_token_ids")) {
     if (!ids->IsArray() || ids->size() > kMaxStops) return ids->Wrong("expected a few token ids");
-    for (size_t i = 0; i < ids->size(); ++i) {
-      GEMMA3_TRY(const int64_t id, ids->At(i).Integer(0, std::numeric_limits<TokenId>::max()));
-      options.stop_tokens.push_back(static_cast<TokenId>(id));
-    }
+    GEMMA3_TRY(const std::vector<TokenId> stops, ReadTokens(*ids));
+    options.stop_tokens.insert(options.stop_tokens.end(), stops.begin(), stops.end());
   }
   GEMMA3_TRY(const bool ignore_eos, body.FindBool("ignore_eos", false));
   if (ignore_eos) {
@@ -101,7 +99,7 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
       options.logit_bias.emplace_back(id, -std::numeric_limits<float>::infinity());
     }
   }
-  GEMMA3_TRY(const auto min_tokens, body.FindInteger("min_tokens", 0, kMost));
+  GEMMA3_TRY(const auto min_tokens, body.FindInteger("min_tokens", 0, JsonIn::kMost));
   if (min_tokens && *min_tokens > 0) {
     return Refuse(400, "min_tokens is not supported here", "min_tokens", "unsupported_value");
   }
@@ -251,6 +249,19 @@ Api<std::string> ArgumentsOf(const JsonIn& value) {
   }
   if (value.IsObject()) return value.Text();
   return value.Wrong("expected an object, or a string with one");
+}
+
+bool AreTokens(const JsonIn& value) {
+  return value.IsArray() && value.size() > 0 && value.At(0).IsNumber();
+}
+
+Api<std::vector<TokenId>> ReadTokens(const JsonIn& value) {
+  std::vector<TokenId> ids;
+  for (size_t i = 0; i < value.size(); ++i) {
+    GEMMA3_TRY(const int64_t id, value.At(i).Integer(0, std::numeric_limits<TokenId>::max()));
+    ids.push_back(static_cast<TokenId>(id));
+  }
+  return ids;
 }
 
 }  // namespace gemma3::serve

@@ -40,6 +40,10 @@ Api<ToolChoice> ReadToolChoice(const JsonIn& choice);
 // A text, or a list of text parts, joined as they are.
 Api<std::string> TextOf(const JsonIn& content);
 
+// Whether a value is a list of token ids, and these; whose they are is for the engine to say.
+bool AreTokens(const JsonIn& value);
+Api<std::vector<TokenId>> ReadTokens(const JsonIn& value);
+
 // What a member says that holds JSON: a text with it, or the value itself. For arguments.
 Api<std::string> ArgumentsOf(const JsonIn& value);
 

@@ -12,8 +12,6 @@
 namespace gemma3::serve {
 namespace {
 
-constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-
 // What is echoed of a request.
 struct Echo {
   bool parallel = true;
@@ -278,7 +276,7 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
   if (background) {
     return Refuse(400, "background is not supported", "background", "unsupported_value");
   }
-  GEMMA3_TRY(const auto tokens, body.FindInteger("max_output_tokens", 1, kMost));
+  GEMMA3_TRY(const auto tokens, body.FindInteger("max_output_tokens", 1, JsonIn::kMost));
   LimitTokens(tokens, defaults, ask.options);
   if (tokens) echo.max_output_tokens = *tokens;
   GEMMA3_TRY(ask.stream, body.FindBool("stream", false));

@@ -14,10 +14,6 @@
 
 namespace gemma3::serve {
 
-// RFC 4648 with padding; ASCII white space is skipped. Nothing for anything else.
-std::optional<std::string> DecodeBase64(std::string_view text);
-std::string EncodeBase64(std::string_view bytes);
-
 // Bounds of what one request may bring, counted over all of its pictures.
 struct PictureBudget {
   size_t pictures = 32;

@@ -1,0 +1,149 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Routes that no model answers: what is said of the server and its models, and the page.
+#include <utility>
+#include <vector>
+
+#include "gemma3/version.h"
+#include "tools/serve/app_work.h"
+#include "tools/serve/google.h"
+#include "tools/serve/json_out.h"
+#include "tools/serve/metrics.h"
+#include "tools/serve/ollama.h"
+#include "tools/serve/page_files.h"
+
+namespace gemma3::serve {
+namespace {
+
+// What the page may do: load what lies beside it, and ask this server.
+constexpr const char* kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
+    "'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+}  // namespace
+
+void App::Root(Work& work) {
+  Reply(work, {.content_type = "text/plain; charset=utf-8", .body = "Ollama is running"});
+}
+
+void App::Version(Work& work) { ReplyJson(work, Dump({{"version", kOllamaVersion}})); }
+void App::Tags(Work& work) { ReplyJson(work, Dump(OllamaTags(store_.List()))); }
+void App::Running(Work& work) { ReplyJson(work, Dump(OllamaRunning(store_.List()))); }
+
+void App::Show(Work& work) {
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  std::string name;
+  for (const char* key : {"name", "model"}) {
+    const auto given = body->FindString(key);
+    if (!given) return ReplyError(work, given.error());
+    if (*given && !(*given)->empty()) name = **given;
+  }
+  if (name.empty()) return ReplyError(work, ApiError(400, "model is required", "model"));
+  const auto index = store_.Find(name);
+  if (!index) {
+    return ReplyError(work, ApiError(404, "model '" + name.substr(0, 200) + "' not found"));
+  }
+  ReplyJson(work, Dump(OllamaShow(store_.List()[*index])));
+}
+
+void App::NotStored(Work& work) {
+  ReplyError(work, ApiError(501, work.request().path +
+                                     " is not supported: models are given when the server starts"));
+}
+
+void App::GoogleList(Work& work) { ReplyJson(work, Dump(GoogleModels(store_.List()))); }
+
+void App::Health(Work& work) {
+  if (ready_ && !draining_) return ReplyJson(work, R"({"status":"ok"})");
+  HttpResponse response{.status = 503};
+  response.body = Dump({{"error",
+                         {{"code", 503},
+                          {"message", draining_ ? "Shutting down" : "Loading model"},
+                          {"type", "unavailable_error"}}}});
+  Reply(work, std::move(response));
+}
+
+void App::Live(Work& work) { ReplyJson(work, R"({"status":"ok"})"); }
+
+void App::Metrics(Work& work) {
+  std::vector<ModelFigures> models = store_.Figures();
+  if (!models.empty()) models.front().waiting = admission_.waiting();
+  ServerFigures server;
+  if (server_ != nullptr) server.connections = server_->connections();
+  {
+    const std::scoped_lock lock(mutex_);
+    server.responses = responses_;
+    server.refused = refused_;
+  }
+  Reply(work, {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+               .body = MetricsText(models, server)});
+}
+
+namespace {
+
+Json OpenAiModel(const ListedModel& model, int64_t started) {
+  Json inputs = Json::array({"text"});
+  if (model.config.has_vision) inputs.push_back("image");
+  return {
+      {"id", model.id},
+      {"object", "model"},
+      {"created", model.modified != 0 ? model.modified : started},
+      {"owned_by", "gemma3.cpp"},
+      {"max_model_len", model.context},
+      {"meta",
+       {{"n_vocab", model.config.text.vocab_size},
+        {"n_ctx", model.context},
+        {"n_ctx_train", model.config.text.max_context},
+        {"n_embd", model.config.text.hidden_size},
+        {"n_params", model.parameters},
+        {"size", model.file_bytes}}},
+      {"architecture",
+       {{"input_modalities", std::move(inputs)}, {"output_modalities", Json::array({"text"})}}}};
+}
+
+}  // namespace
+
+void App::Models(Work& work) {
+  Json list = Json::array();
+  for (const ListedModel& model : store_.List()) {
+    list.push_back(OpenAiModel(model, started_));
+    for (const std::string& adapter : model.adapters) {
+      list.push_back(OpenAiModel(model, started_));
+      list.back()["id"] = adapter;
+      list.back()["parent"] = model.id;
+    }
+  }
+  ReplyJson(work, Dump({{"object", "list"}, {"data", std::move(list)}}));
+}
+
+void App::OneModel(Work& work) {
+  const std::string name = Unescaped(
+      std::string_view(work.request().path).substr(std::string_view("/v1/models/").size()));
+  const auto index = store_.Find(name);
+  if (!index || name.empty()) {
+    return ReplyError(
+        work, ApiError(404, "the model \"" + name.substr(0, 200) + "\" is not served here", "model",
+                       "model_not_found"));
+  }
+  ReplyJson(work, Dump(OpenAiModel(store_.List()[*index], started_)));
+}
+
+void App::Page(Work& work) {
+  const std::string_view path =
+      work.request().path == "/" ? "/index.html" : std::string_view(work.request().path);
+  for (const PageFile& file : PageFiles()) {
+    if (file.path != path) continue;
+    return Reply(work, {.content_type = std::string(file.content_type),
+                        .body = std::string(file.bytes),
+                        .headers = {{"Content-Security-Policy", kPagePolicy},
+                                    {"Referrer-Policy", "no-referrer"},
+                                    {"Cross-Origin-Opener-Policy", "same-origin"},
+                                    {"Cross-Origin-Resource-Policy", "same-origin"},
+                                    {"Cache-Control", "no-cache"}}});
+  }
+  ReplyError(work, ApiError(404, "there is no page here"));
+}
+
+}  // namespace gemma3::serve

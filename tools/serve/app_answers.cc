@@ -1,0 +1,330 @@
+// Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
+//
+// Routes that models answer: texts in the words of every API, and vectors.
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "src/base/stopwatch.h"
+#include "tools/serve/app_work.h"
+#include "tools/serve/embeddings.h"
+#include "tools/serve/google.h"
+#include "tools/serve/metrics.h"
+#include "tools/serve/ollama.h"
+#include "tools/serve/openai_chat.h"
+#include "tools/serve/openai_completions.h"
+#include "tools/serve/openai_responses.h"
+
+namespace gemma3::serve {
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+ApiError GeneratesNothing(const ServedModel& model) {
+  return {400, model.view.id + " is an embedding model: it makes vectors of texts (/v1/embeddings)",
+          "model", "model_not_supported"};
+}
+
+}  // namespace
+
+std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, size_t* index) {
+  auto model = store_.Get(name, work.exchange->gone());
+  if (!model) {
+    ReplyError(work, model.error());
+    return nullptr;
+  }
+  *index = *store_.Find(name);
+  work.log.model = (*model)->view.id;
+  // Pictures are decoded by those whose turn it is, so that few are held at a time.
+  if (!work.seat->WaitForTurn(work.exchange->gone())) {
+    store_.metrics(*index).CountEnd("abort");
+    work.log.finish = "gone";
+    return nullptr;
+  }
+  store_.metrics(*index).queued.Add(SecondsSince(work.begin));
+  return *std::move(model);
+}
+
+GenerationOptions App::OptionsOf(const Work& work, GenerationOptions options) const {
+  options.cancel = work.exchange->gone();
+  if (work.key != 0 || !options.cache_salt.empty()) {
+    options.cache_salt = "key " + std::to_string(work.key) + "\n" + options.cache_salt;
+  }
+  if (options_.answer_time.count() > 0) options.deadline = work.begin + options_.answer_time;
+  return options;
+}
+
+void App::Answer(Work& work, const Reader& read) {
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  const auto name = body->FindString("model");
+  if (!name) return ReplyError(work, name.error());
+  Answer(work, *body, name->value_or(""), read);
+}
+
+void App::Answer(Work& work, const JsonIn& body, const std::string& name, const Reader& read) {
+  size_t index = 0;
+  const auto model = Begin(work, name, &index);
+  if (!model) return;
+  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
+  ModelView view = model->view;
+  const auto adapter = store_.FindAdapter(name);
+  if (adapter) view.id = name;
+  auto ask = read(body, view, options_.defaults);
+  if (!ask) return ReplyError(work, ask.error());
+  if (adapter) ask->options.adapters = {model->adapters[*adapter]};
+  if (const auto chosen = ChooseAdapters(body, *model, ask->options); !chosen) {
+    return ReplyError(work, chosen.error());
+  }
+  AnswerAsk(work, index, *model, *std::move(ask));
+}
+
+// "lora": [{"id": 0 or "name", "scale": 0.5}, ...]: these and no others, as llama-server has it.
+Api<void> App::ChooseAdapters(const JsonIn& body, const ServedModel& model,
+                              GenerationOptions& options) const {
+  const auto lora = body.Find("lora");
+  if (!lora) return {};
+  if (!lora->IsArray()) return lora->Wrong("expected a list of {\"id\", \"scale\"}");
+  std::vector<AdapterUse> uses;
+  for (size_t i = 0; i < lora->size(); ++i) {
+    const JsonIn one = lora->At(i);
+    if (!one.IsObject()) return one.Wrong("expected {\"id\", \"scale\"}");
+    GEMMA3_TRY(const JsonIn id, one.Need("id"));
+    size_t place = model.adapters.size();
+    if (id.IsString()) {
+      GEMMA3_TRY(const std::string name, id.String());
+      place = store_.FindAdapter(name).value_or(place);
+    } else if (!model.adapters.empty()) {
+      GEMMA3_TRY(place, id.Integer(0, static_cast<int64_t>(model.adapters.size()) - 1));
+    }
+    if (place >= model.adapters.size()) return id.Wrong("no adapter is called so (--lora)");
+    GEMMA3_TRY(const auto scale, one.FindNumber("scale", -1e6, 1e6));
+    uses.push_back(model.adapters[place]);
+    if (scale) uses.back().scale = static_cast<float>(*scale);
+  }
+  options.adapters = std::move(uses);
+  return {};
+}
+
+void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
+  Exchange& exchange = *work.exchange;
+  ModelMetrics& metrics = store_.metrics(index);
+  const GenerationOptions options = OptionsOf(work, std::move(ask.options));
+
+  HttpResponse head{.content_type = ask.telling->stream_type(),
+                    .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
+  Finish(head, work.request());
+  const auto fail = [&](const Error& error) {
+    if (error.code == ErrorCode::kCancelled && exchange.gone().cancelled()) {
+      metrics.CountEnd("abort");
+      work.log.finish = "gone";
+      return;
+    }
+    metrics.CountEnd("error");
+    ApiError told = error;
+    if (error.code == ErrorCode::kContextTooLong) {
+      told.message = "This model's maximum context length is " +
+                     std::to_string(model.view.context) + " tokens. However, " + error.message;
+      told.param = "messages";
+    }
+    if (!exchange.begun()) return ReplyError(work, told);
+    work.log.finish = "error";
+    exchange.Write(ask.telling->Failed(told));
+    exchange.End();
+  };
+
+  std::vector<Ticket> tickets;
+  for (const Prompt& prompt : ask.prompts) {
+    auto some = model.engine->Submit(prompt, options, ask.n);
+    if (!some) return fail(some.error());
+    std::ranges::move(*some, std::back_inserter(tickets));
+  }
+  ask.prompts.clear();
+  const std::string ping = ask.telling->ping();
+  if (ask.stream && !ping.empty()) exchange.KeepAlive(head, ping, options_.ping);
+
+  bool told = false;  // how the stream begins
+  const auto begin = [&] {
+    if (std::exchange(told, true)) return true;
+    return exchange.Begin(head) && exchange.Write(ask.telling->Begin());
+  };
+  std::vector<GenerationResult> results;
+  std::optional<Clock::time_point> last;
+  for (size_t i = 0; i < tickets.size(); ++i) {
+    size_t tokens = 0;
+    const auto on_step = [&](const AnswerStep& step) {
+      const auto now = Clock::now();
+      if (!last) {
+        metrics.first_token.Add(std::chrono::duration<double>(now - work.begin).count());
+        work.log.first_seconds = SecondsSince(work.begin);
+      } else if (step.tokens > tokens) {
+        const double gap = std::chrono::duration<double>(now - *last).count();
+        metrics.between_tokens.Add(gap / static_cast<double>(step.tokens - tokens));
+      }
+      last = now;
+      tokens = step.tokens;
+      if (!ask.stream) return true;
+      return begin() && exchange.Write(ask.telling->Step(i, step));
+    };
+    auto result = tickets[i].WaitSteps(on_step);
+    if (!result) return fail(result.error());
+    if (exchange.gone().cancelled()) return fail({ErrorCode::kCancelled, "the client has gone"});
+    if (i % ask.n == 0) {
+      work.log.prompt_tokens += result->prompt_tokens;
+      work.log.cached_tokens += result->cached_tokens;
+    }
+    work.log.tokens += result->tokens;
+    work.log.finish = FinishReason(*result);
+    metrics.CountEnd(work.log.finish);
+    if (ask.stream && !(begin() && exchange.Write(ask.telling->Done(i, *result)))) {
+      return fail({ErrorCode::kCancelled, "the client has gone"});
+    }
+    results.push_back(*std::move(result));
+  }
+  metrics.whole.Add(SecondsSince(work.begin));
+  if (!ask.stream) {
+    return Reply(
+        work, {.content_type = ask.telling->content_type(), .body = ask.telling->Whole(results)});
+  }
+  exchange.Write(ask.telling->End(results));
+  exchange.End();
+}
+
+// ---- Routes
+
+void App::Chat(Work& work) { Answer(work, ReadChat); }
+void App::Completions(Work& work) { Answer(work, ReadCompletion); }
+void App::Responses(Work& work) { Answer(work, ReadResponses); }
+
+// Of all three routes for vectors.
+void App::Embed(Work& work) {
+  const bool openai = work.request().path == "/v1/embeddings";
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  const auto name = body->FindString("model");
+  if (!name) return ReplyError(work, name.error());
+  size_t index = 0;
+  const auto model = Begin(work, name->value_or(""), &index);
+  if (!model) return;
+  if (!model->embedder) {
+    return ReplyError(
+        work, ApiError(400,
+                       model->view.id + " generates text and makes no vectors; an embedding model "
+                                        "does, such as embeddinggemma-300m",
+                       "model", "model_not_supported"));
+  }
+  auto ask = openai ? ReadEmbeddings(*body, model->view)
+                    : ReadOllamaEmbed(*body, work.request().path == "/api/embeddings");
+  if (!ask) return ReplyError(work, ask.error());
+  ask->options.cancel = work.exchange->gone();
+  const auto embeddings = model->embedder->Embed(ask->texts, ask->options);
+  ModelMetrics& metrics = store_.metrics(index);
+  if (!embeddings) {
+    const bool gone = work.exchange->gone().cancelled();
+    metrics.CountEnd(gone ? "abort" : "error");
+    if (gone) return;
+    ApiError told = embeddings.error();
+    if (openai) told.param = "input";
+    return ReplyError(work, told);
+  }
+  for (const size_t tokens : embeddings->tokens) work.log.prompt_tokens += tokens;
+  metrics.CountEnd("stop");
+  metrics.whole.Add(SecondsSince(work.begin));
+  ReplyJson(work,
+            openai ? EmbeddingsJson(*ask, *embeddings, model->view.id)
+                   : OllamaEmbedJson(*ask, *embeddings, model->view.id, SecondsSince(work.begin)));
+}
+
+// Vertex AI's frame: {"instances": [...], "parameters": {...}} with chats or prompts in it, or
+// either of these alone.
+void App::Predict(Work& work) {
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  const auto reader_of = [](const JsonIn& one) -> Reader {
+    return one.Find("messages") ? Reader(ReadChat) : Reader(ReadCompletion);
+  };
+  const auto instances = body->Find("instances");
+  if (!instances) return Answer(work, reader_of(*body));
+  if (!instances->IsArray() || instances->size() == 0 ||
+      instances->size() > options_.defaults.max_prompts) {
+    return ReplyError(work, ApiError(400, "instances must be a list of some requests", "instances",
+                                     "invalid_value"));
+  }
+  size_t index = 0;
+  const auto model = Begin(work, "", &index);
+  if (!model) return;
+  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
+  std::string predictions;
+  for (size_t i = 0; i < instances->size(); ++i) {
+    const JsonIn one = instances->At(i);
+    if (!one.IsObject()) {
+      return ReplyError(work, ApiError(400, one.path() + ": expected an object", one.path()));
+    }
+    auto ask = reader_of(one)(one, model->view, options_.defaults);
+    if (!ask) return ReplyError(work, ask.error());
+    const GenerationOptions options = OptionsOf(work, std::move(ask->options));
+    std::vector<GenerationResult> results;
+    for (const Prompt& prompt : ask->prompts) {
+      auto tickets = model->engine->Submit(prompt, options, ask->n);
+      if (!tickets) return ReplyError(work, tickets.error());
+      for (Ticket& ticket : *tickets) {
+        auto result = ticket.Wait();
+        if (!result) return ReplyError(work, result.error());
+        results.push_back(*std::move(result));
+      }
+    }
+    predictions += (i > 0 ? "," : "") + ask->telling->Whole(results);
+  }
+  ReplyJson(work, "{\"predictions\":[" + predictions + "]}");
+}
+
+void App::OllamaAnswer(Work& work) {
+  const bool chat = work.request().path == "/api/chat";
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  const auto name = body->FindString("model");
+  if (!name) return ReplyError(work, name.error());
+  if (name->value_or("").empty()) return ReplyError(work, ApiError(400, "model is required"));
+  const bool unload = WantsUnload(*body);
+  if (!OnlyLoads(*body, chat)) {
+    Answer(work, *body, **name, chat ? ReadOllamaChat : ReadOllamaGenerate);
+    if (const auto index = store_.Find(**name); unload && index) store_.Unload(*index);
+    return;
+  }
+  const auto index = store_.Find(**name);
+  if (!unload || !index) {
+    const auto model = store_.Get(**name, work.exchange->gone());
+    if (!model) return ReplyError(work, model.error());
+  } else {
+    store_.Unload(*index);
+  }
+  ReplyJson(work, LoadedJson(**name, chat, unload));
+}
+
+void App::GoogleAnswer(Work& work) {
+  const std::string& path = work.request().path;
+  std::string name = Unescaped(path.substr(path.find("/models/") + 8));
+  const size_t colon = name.rfind(':');
+  const std::string method = colon == std::string::npos ? "" : name.substr(colon + 1);
+  if (method != "generateContent" && method != "streamGenerateContent") {
+    return ReplyError(work, ApiError(404,
+                                     "what may be asked of models here is generateContent and "
+                                     "streamGenerateContent"));
+  }
+  name.resize(colon);
+  GoogleForm form = GoogleForm::kWhole;
+  if (method == "streamGenerateContent") {
+    const bool events = ("&" + work.request().query + "&").find("&alt=sse&") != std::string::npos;
+    form = events ? GoogleForm::kEvents : GoogleForm::kList;
+  }
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  Answer(work, *body, name,
+         [form](const JsonIn& json, const ModelView& model, const AskDefaults& defaults) {
+           return ReadGoogle(json, model, defaults, form);
+         });
+}
+
+}  // namespace gemma3::serve
