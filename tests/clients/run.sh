@@ -11,21 +11,8 @@ GEMMA3_PROGRAM=$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")
 GEMMA3_SOURCE_DIR=$(cd "$here/../.." && pwd -P)
 export GEMMA3_PROGRAM GEMMA3_SOURCE_DIR
 
-skip() {
-  echo "client tests skipped: $*" >&2
-  exit 77
-}
-command -v node >/dev/null || skip "there is no node"
-command -v npm >/dev/null || skip "there is no npm"
-[[ $(node -p 'process.versions.node.split(".")[0] >= 20') == true ]] || skip "node is older than 20"
-
-mkdir -p "$2"
-cd "$2"
-if ! cmp -s "$here/package-lock.json" package-lock.json || [[ ! -f .installed ]]; then
-  rm -f .installed
-  cp "$here/package.json" "$here/package-lock.json" .
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error || skip "npm could not install the packages"
-  touch .installed
-fi
-cp "$here"/*.mjs .
-exec node --test --test-concurrency=1 ./*.test.mjs
+what="client tests"
+# shellcheck source=node.sh
+. "$here/node.sh"
+require_node
+run_tests "$2" "$here"/*.mjs

@@ -4,9 +4,9 @@
 // policy, ask nobody but its own server, and raise no error: withPage() checks that each time.
 
 import assert from 'node:assert/strict';
-import {spawn} from 'node:child_process';
 import {join} from 'node:path';
 import {chromium} from 'playwright-core';
+import {startServer} from './server.mjs';
 
 export const kPatience = Number(process.env.GEMMA3_PATIENCE_MS ?? 60000);  // of a machine that does other things as well
 
@@ -92,26 +92,8 @@ export async function picture(page, name) {
   await page.screenshot({path: join(process.env.GEMMA3_PICTURES, `${name}.png`)});
 }
 
-// `gemma3 serve demo` at a free port.
-export async function startServer(args = []) {
-  const child = spawn(process.env.GEMMA3_PROGRAM, ['serve', 'demo', '--port', '0', '--threads', '2', ...args],
-                      {stdio: ['ignore', 'ignore', 'pipe']});
-  let log = '';
-  const url = await new Promise((resolve, reject) => {
-    child.stderr.setEncoding('utf8');
-    child.stderr.on('data', (text) => {
-      log += text;
-      const found = log.match(/listening on (\S+)\n/u);
-      if (found) resolve(found[1]);
-    });
-    child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
-  });
-  const ended = new Promise((resolve) => child.on('exit', resolve));
-  return {
-    url: url.endsWith('/') ? url : `${url}/`,
-    async stop() {
-      child.kill('SIGTERM');
-      assert.equal(await ended, 0, log);
-    },
-  };
+// `gemma3 serve demo`, at the address of its page.
+export async function startDemo() {
+  const server = await startServer();
+  return {...server, url: `${server.url}/`};
 }

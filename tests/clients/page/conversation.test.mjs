@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {act, answers, ask, closeBrowser, done, kPatience, openBrowser, picture, picturePath, ready, said, send,
-        startServer, withPage, writing} from './browser.mjs';
+        startDemo, withPage, writing} from './browser.mjs';
 import {startMock} from './mock.mjs';
 
 const real = Boolean(process.env.GEMMA3_PROGRAM);
 let server;
 
 before(async () => {
-  server = real ? await startServer() : await startMock();
+  server = real ? await startDemo() : await startMock();
   await openBrowser();
 });
 after(async () => {

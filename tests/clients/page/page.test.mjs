@@ -328,6 +328,7 @@ test('editing, deleting and undoing', async () => {
     await page.click('.toast button');
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 6);
     await act(page, 4, 'delete');
+    await page.waitForFunction(() => /2 messages were deleted/u.test(document.getElementById('toasts').textContent));
     await page.reload();
     await ready(page);
     assert.deepEqual(await said(page), ['one', 'two']);

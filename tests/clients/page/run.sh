@@ -12,14 +12,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 GEMMA3_SOURCE_DIR=$(cd "$here/../../.." && pwd -P)
 export GEMMA3_SOURCE_DIR
 
-skip() {
-  echo "page tests skipped: $*" >&2
-  exit 77
-}
+what="page tests"
+# shellcheck source=../node.sh
+. "$here/../node.sh"
 (($# >= 2)) || { sed -n '4,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-command -v node >/dev/null || skip "there is no node"
-command -v npm >/dev/null || skip "there is no npm"
-[[ $(node -p 'process.versions.node.split(".")[0] >= 20') == true ]] || skip "node is older than 20"
+require_node
 if [[ -z ${GEMMA3_CHROMIUM:-} ]]; then
   GEMMA3_CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
   [[ -n $GEMMA3_CHROMIUM ]] || skip "there is no chromium (Debian's package chromium)"
@@ -39,14 +36,4 @@ if [[ -n ${3:-} ]]; then
   export GEMMA3_PICTURES
 fi
 
-mkdir -p "$2"
-folder=$(cd "$2" && pwd -P)
-cd "$folder"
-if ! cmp -s "$here/package-lock.json" package-lock.json || [[ ! -f .installed ]]; then
-  rm -f .installed
-  cp "$here/package.json" "$here/package-lock.json" .
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error || skip "npm could not install the packages"
-  touch .installed
-fi
-cp "$here"/*.mjs .
-exec node --test --test-concurrency=1 ./*.test.mjs
+run_tests "$2" "$here"/*.mjs "$here/../server.mjs"

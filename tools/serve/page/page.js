@@ -65,7 +65,7 @@ function lastSettings() {
   }
 }
 
-// Pictures of this session do not depend on whether they could be stored.
+// Pictures that were just taken do not depend on whether they could be stored.
 async function pictureOf(id) {
   return newPictures.get(id) ?? store.picture(id);
 }
@@ -594,6 +594,8 @@ async function removeFrom(message) {
   const conversation = current;
   const gone = conversation.subtree(message);
   conversation.remove(gone);
+  showMessages();
+  composer.focus();
   const used = new Set([...conversation.messages.values()].flatMap(({pictures}) => pictures));
   const pictureIds = [...new Set(gone.flatMap(({pictures}) => pictures))].filter((id) => !used.has(id));
   const pictures = (await Promise.all(pictureIds.map(pictureOf))).filter(Boolean);
@@ -601,8 +603,6 @@ async function removeFrom(message) {
     put: {conversations: [conversation.record]},
     remove: {messages: gone.map(({id}) => id), pictures: pictureIds},
   });
-  showMessages();
-  composer.focus();
   toast(gone.length === 1 ? 'The message was deleted.' : `${gone.length} messages were deleted.`, {
     label: 'Undo',
     run: async () => {
