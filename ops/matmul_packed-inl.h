@@ -39,9 +39,13 @@ namespace HWY_NAMESPACE {
 inline namespace GEMMA3_ISA {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Registers for integer sums: with 32, beside as many float sums, a vector of each unit and one of
-// x; with 16 the float sums, touched once a block, live in memory.
-#if HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON
+// Registers for integer sums: with 32, those of a tile for a few rows of x (8 by 2 units), or of
+// one for many beside as many float sums; what has no register, as with 16, are the float sums,
+// touched once a block.
+#if HWY_TARGET <= HWY_AVX3
+inline constexpr size_t kPackedSumVectors = 16;
+inline constexpr size_t kPackedTileRows = 6;  // of x, in a tile
+#elif HWY_TARGET_IS_NEON
 inline constexpr size_t kPackedSumVectors = 12;
 inline constexpr size_t kPackedTileRows = 6;  // of x, in a tile
 #elif defined(GEMMA3_AVX_VNNI)
@@ -56,6 +60,10 @@ inline constexpr size_t kPackedTileUnits = 2;  // of W, in a tile
 // The part of kPackedTileRows rows of x that is used over and over while W streams past, in inputs:
 // 27 KiB of records, for a first-level cache of 32 KiB or more.
 inline constexpr size_t kPackedSpanInputs = 18 * 1024 / kPackedTileRows;
+
+// The rows of x that are used over and over while W streams past a tile at a time, in bytes: they
+// stay in the second-level cache, of 512 KiB or more.
+inline constexpr size_t kPackedWholeBytes = 384 * 1024;
 
 // With fewer rows of x the processor follows the stream of weights by itself, and requests only
 // cost: a seventh of the speed with one row (ops/EXPERIMENTS.md).
@@ -483,15 +491,35 @@ HWY_INLINE void PackedPanel(const MatMulBlock& b, const PackedSpan& span, size_t
   }
 }
 
+// For as many rows of x as kPackedWholeBytes allows: each tile of W is requested while the first
+// panel of x uses it, and the others find it in the cache. So reading W and computing overlap.
+template <WeightType kType>
+HWY_INLINE void RunPackedTiles(const MatMulBlock& b, const PackedSpan& all) {
+  constexpr size_t kOutputs =
+      HWY_MAX(PackedStreamUnits<kType>(kStreamRows) * HWY_MAX_LANES_D(PF), kPackedGroupRows);
+  // The first panel, which waits for memory, takes what the others leave.
+  const size_t others = hwy::DivCeil(b.x_rows - kStreamRows, kPackedTileRows);
+  const size_t first = b.x_rows - others * kPackedTileRows;
+  MatMulBlock tile = b;
+  for (size_t output = 0; output < b.w_rows; output += kOutputs) {
+    tile.w = b.w + output / kPackedGroupRows * b.w_stride;
+    tile.w_rows = HWY_MIN(kOutputs, b.w_rows - output);
+    tile.out = b.out + output;
+    if (b.bias != nullptr) tile.bias = b.bias + output;
+    PackedPanel<kType, true>(tile, all, 0, first);
+    for (size_t row = first; row < b.x_rows; row += kPackedTileRows) {
+      PackedPanel<kType, false>(tile, all, row, kPackedTileRows);
+    }
+  }
+}
+
 // MatMulKernels::run for packed weights.
 template <WeightType kType>
 void RunPackedBlock(const MatMulBlock& b, std::byte* /*scratch*/) {
   const size_t chunks = PackedChunks(kType, b.cols);
-  if (b.x_rows <= kStreamRows) {
-    PackedPanel<kType, true>(b, {.begin = 0, .end = chunks, .first = true, .last = true}, 0,
-                             b.x_rows);
-    return;
-  }
+  const PackedSpan all{.begin = 0, .end = chunks, .first = true, .last = true};
+  if (b.x_rows <= kStreamRows) return PackedPanel<kType, true>(b, all, 0, b.x_rows);
+  if (b.x_rows * b.x_stride <= kPackedWholeBytes) return RunPackedTiles<kType>(b, all);
   // Panels and spans of even size: 8 rows are 4 + 4 rather than 6 + 2.
   const size_t panels = hwy::DivCeil(b.x_rows, kPackedTileRows);
   const size_t spans = hwy::DivCeil(b.cols, kPackedSpanInputs);
