@@ -160,7 +160,7 @@ TEST(EngineTest, RandomUseFromSeveralThreads) {
                                        Ask(Document() + "Say a"), Ask(Document() + "Say b")};
   std::vector<GenerationResult> alone;
   for (const Prompt& prompt : prompts) alone.push_back(Fresh(prompt.messages, Greedy(20)));
-  std::atomic<size_t> answered = 0;
+  std::atomic<size_t> answered = 0, not_stopped = 0;
   std::vector<std::thread> threads;
   for (size_t t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -176,6 +176,7 @@ TEST(EngineTest, RandomUseFromSeveralThreads) {
         if (what == 0) continue;  // dropped
         if (what == 1) options.cancel->Cancel();
         if (what == 2) engine.Forget();
+        if (what != 1 && what != 3) ++not_stopped;
         size_t pieces = random() % 10;
         const auto result =
             ticket->Wait([&](std::string_view) { return what != 3 || pieces-- > 0; });
@@ -191,7 +192,8 @@ TEST(EngineTest, RandomUseFromSeveralThreads) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GT(answered, 10u);
+  EXPECT_GT(not_stopped, 0u);
+  EXPECT_GE(answered, not_stopped);
   engine.Forget();
   const EngineUsage usage = engine.usage();
   EXPECT_EQ(usage.waiting + usage.running, 0u);
