@@ -83,6 +83,20 @@ void GrammarBuilder::SetAlt(NodeId node, const std::vector<NodeId>& nodes) {
       .kind = NodeKind::kAlt, .a = first, .num = static_cast<uint32_t>(nodes.size())};
 }
 
+NodeId GrammarBuilder::Needs(const std::vector<uint32_t>& rules, uint32_t count, NodeId next) {
+  if (count == 0) return next;
+  std::vector<NodeId> ways;
+  const NodeId end = Return();
+  for (const uint32_t rule : rules) ways.push_back(Call(rule, end));
+  const auto first = static_cast<uint32_t>(grammar_->alternatives.size());
+  grammar_->alternatives.insert(grammar_->alternatives.end(), ways.begin(), ways.end());
+  return AddNode({.kind = NodeKind::kNeeds,
+                  .a = first,
+                  .next = next,
+                  .num = static_cast<uint32_t>(ways.size()),
+                  .also = count});
+}
+
 uint32_t GrammarBuilder::Bytes(ByteDfa dfa) {
   const uint64_t hash = dfa.Hash();
   const auto [begin, end] = known_bytes_.equal_range(hash);
@@ -278,7 +292,9 @@ std::shared_ptr<const CompiledGrammar> GrammarBuilder::Finish(uint32_t root, Gra
       case NodeKind::kReturn:
         break;
       case NodeKind::kAlt:
+      case NodeKind::kNeeds:
         for (uint32_t i = 0; i < node.num; ++i) fn(g.alternatives[node.a + i]);
+        if (node.kind == NodeKind::kNeeds) fn(node.next);
         break;
       case NodeKind::kTerminal:
         if (g.terminals[node.a].kind == GrammarTerminal::Kind::kKeys) {
@@ -334,6 +350,19 @@ std::shared_ptr<const CompiledGrammar> GrammarBuilder::Finish(uint32_t root, Gra
         const auto& callee = g.rule_height[node.a];
         const auto& rest = g.node_height[node.next];
         for (size_t k = 0; k < kNumDepthKinds; ++k) height[k] = std::max(callee[k], rest[k]);
+        break;
+      }
+      case NodeKind::kNeeds: {
+        height = g.node_height[node.next];
+        for (size_t k = 0; k < kNumDepthKinds; ++k) {
+          std::vector<uint32_t> ways;
+          for (uint32_t i = 0; i < node.num; ++i) {
+            ways.push_back(g.node_height[g.alternatives[node.a + i]][k]);
+          }
+          std::sort(ways.begin(), ways.end());
+          const uint32_t need = node.also <= ways.size() ? ways[node.also - 1] : kNoLimit;
+          height[k] = std::max(height[k], need);
+        }
         break;
       }
       default:

@@ -15,6 +15,8 @@
 //   kTake           `next`, where bit `a` of the counter is not set, with that bit set
 //   kTakenBelow     `next`, where fewer than `a` bits are set; kTakenAtLeast: at least `a`
 //   kMissingAtMost  `next`, where at most num of the bits `a` are not set
+//   kNeeds          `next`; what comes then writes `also` of the num ways at `a`, each once. It is
+//                   not begun where fewer of them can be finished.
 #pragma once
 
 #include <algorithm>
@@ -51,14 +53,16 @@ enum class NodeKind : uint8_t {
   kTakenBelow,
   kTakenAtLeast,
   kMissingAtMost,
+  kNeeds,
 };
 
 struct GrammarNode {
   NodeKind kind = NodeKind::kFail;
   uint32_t a = 0;
   NodeId next = kNoNode;
-  uint32_t num = 0;       // kAlt, kMissingAtMost
-  NodeId also = kNoNode;  // kTerminal of keys: the node of the keys behind the first one
+  uint32_t num = 0;  // kAlt, kMissingAtMost, kNeeds
+  // kTerminal of keys: the node of the keys behind the first one. kNeeds: a number.
+  NodeId also = kNoNode;
 };
 
 // What nesting a rule adds to; each kind has its own limit.
@@ -185,6 +189,8 @@ class GrammarBuilder {
   NodeId Count(NodeKind kind, uint32_t a, NodeId next) {
     return AddNode({.kind = kind, .a = a, .next = next});
   }
+  // `next`, behind which calls of `count` of these rules are written.
+  NodeId Needs(const std::vector<uint32_t>& rules, uint32_t count, NodeId next);
 
   // Terminals that are equal become one.
   uint32_t Bytes(ByteDfa dfa);

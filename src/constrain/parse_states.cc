@@ -145,6 +145,9 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
           push(node.next, frame);
         }
         break;
+      case NodeKind::kNeeds:
+        push(node.next, frame);
+        break;
       case NodeKind::kTakenAtLeast:
         if (std::popcount(frames_[frame].counter) >= static_cast<int>(node.a)) {
           push(node.next, frame);

@@ -83,6 +83,10 @@ Status SchemaCompiler::AddArray(const SchemaCase& c, NodeId end, std::vector<Nod
         further.push_back(next);
       }
       if (!first.empty()) begin[phase] = builder_.Alt(first);
+      // Where there may not be as many as that of the one kind, the other is needed as well.
+      if (some.most != kNoLimit && has_some && least > top - phase) {
+        begin[phase] = builder_.Needs({items.back().rule}, 1, begin[phase]);
+      }
       if (missing(phase) == 0) {
         further.insert(further.begin(),
                        least > 0 ? builder_.Count(NodeKind::kCountAtLeast, least, close) : close);

@@ -201,6 +201,37 @@ bool SchemaCases::Contradicts(SchemaCase& c) {
   return c.types == 0;
 }
 
+// `A and not B`, where what is known of the branch leaves no value that meets A and B, is A: what
+// stands beside a oneOf often makes its schemas exclude each other.
+std::vector<SchemaLiteral> SchemaCases::WithoutImplied(const Branch& branch,
+                                                       const std::vector<SchemaLiteral>& literals) {
+  std::vector<SchemaLiteral> positive, left;
+  for (const SchemaLiteral literal : literals) {
+    if ((literal & 1) == 0) positive.push_back(literal);
+  }
+  if (positive.empty() || positive.size() == literals.size()) return literals;
+  // A value of another type meets a schema that only speaks about objects.
+  const bool infer = std::exchange(infer_, false);
+  for (const SchemaLiteral literal : literals) {
+    if ((literal & 1) == 0 || literal == kNever) {
+      left.push_back(literal);
+      continue;
+    }
+    // Without the other choices there are more values and never fewer.
+    Branch both = branch;
+    both.choices.clear();
+    both.c.broken.clear();
+    both.pending = positive;
+    both.pending.push_back(literal ^ 1);
+    std::vector<SchemaCase> cases;
+    const bool known = Expand(std::move(both), cases).has_value();
+    const auto is_empty = [&](const SchemaCase& c) { return IsEmpty(c, kLookDepth); };
+    if (!known || !std::ranges::all_of(cases, is_empty)) left.push_back(literal);
+  }
+  infer_ = infer;
+  return left;
+}
+
 Status SchemaCases::Expand(Branch branch, std::vector<SchemaCase>& cases) {
   if (++branches_ > kMaxBranches || cases.size() >= kMaxCases) {
     const uint32_t place =
@@ -232,9 +263,9 @@ Status SchemaCases::Expand(Branch branch, std::vector<SchemaCase>& cases) {
   const std::shared_ptr<const Choice> choice = *least;
   branch.choices.erase(least);
   for (const Alternative& alternative : *choice) {
+    const std::vector<SchemaLiteral> literals = WithoutImplied(branch, alternative.literals);
     Branch way = branch;
-    way.pending.insert(way.pending.end(), alternative.literals.rbegin(),
-                       alternative.literals.rend());
+    way.pending.insert(way.pending.end(), literals.rbegin(), literals.rend());
     if (alternative.apply) alternative.apply(way.c);
     if (Contradicts(way.c)) continue;
     GEMMA3_CHECK_OK(Expand(std::move(way), cases));

@@ -117,6 +117,8 @@ class SchemaCases {
   static constexpr size_t kMaxCases = 1024;
   static constexpr size_t kMaxBranches = 20000;
   static constexpr uint32_t kMaxSomeItems = 32;  // SchemaCase::some_items, each
+  // How deep members are looked into to find that two schemas exclude each other.
+  static constexpr int kLookDepth = 3;
 
   SchemaCases(const SchemaDocument& document, PatternCache& patterns, bool lenient)
       : document_(document),
@@ -169,6 +171,8 @@ class SchemaCases {
   };
 
   Status Expand(Branch branch, std::vector<SchemaCase>& cases);
+  std::vector<SchemaLiteral> WithoutImplied(const Branch& branch,
+                                            const std::vector<SchemaLiteral>& literals);
   // False: the branch contradicts itself.
   Result<bool> Apply(Branch& branch, SchemaLiteral literal);
   Status ApplySchema(Branch& branch, uint32_t schema);

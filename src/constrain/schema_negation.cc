@@ -12,8 +12,6 @@ namespace {
 
 using Kind = OrderedJson::Kind;
 constexpr uint32_t kNone = OrderedJson::kNone;
-// How deep members are looked into to find that two schemas exclude each other.
-constexpr int kLookDepth = 3;
 
 std::vector<SchemaLiteral> All(const std::vector<uint32_t>& nodes, bool negated) {
   std::vector<SchemaLiteral> literals;

@@ -282,6 +282,18 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
     return builder_.AddNode(
         {.kind = NodeKind::kMissingAtMost, .a = loose_required, .next = next, .num = most});
   };
+  // What is written behind the listed names, as far as minProperties counts it.
+  std::vector<uint32_t> countable, needed;
+  for (uint32_t i = 0; i < loose.size(); ++i) {
+    countable.push_back(loose[i].rule);
+    if ((loose_required >> i & 1) != 0) needed.push_back(loose[i].rule);
+  }
+  if (once) {
+    std::vector<NodeId> values;
+    for (const uint32_t value : extra_rules) values.push_back(builder_.Call(value, done));
+    countable.push_back(builder_.AddRule());
+    builder_.SetEntry(countable.back(), builder_.Alt(values));
+  }
   const NodeId more = once ? builder_.Reserve(size_t{top} + 1) : kNoNode;
   NodeId first_names = kNoNode;
   for (uint32_t written = 0; written <= top; ++written) {
@@ -312,7 +324,10 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
     };
     const bool can_reach_least =
         (!extras.empty() && !once) || written + loose.size() + (once ? 1 : 0) >= min_members;
-    const NodeId others = may_write && can_reach_least ? others_of(false) : kNoNode;
+    NodeId others = may_write && can_reach_least ? others_of(false) : kNoNode;
+    if (others != kNoNode && written + 1 < min_members) {
+      others = builder_.Needs(countable, min_members - written, others);
+    }
     if (once && written > 0) {
       std::vector<NodeId> choice;
       if (written >= min_members) {
@@ -357,7 +372,8 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
       if (!choice.empty()) builder_.SetAlt(behind_of(k, written), choice);
     }
   }
-  builder_.SetEntry(rule, builder_.Terminal(brackets.open, first_names));
+  builder_.SetEntry(rule, builder_.Needs(needed, static_cast<uint32_t>(needed.size()),
+                                         builder_.Terminal(brackets.open, first_names)));
   ways.push_back(builder_.Call(rule, end));
   return {};
 }

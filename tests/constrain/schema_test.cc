@@ -231,6 +231,90 @@ TEST(JsonSchema, CountsFreeNamesAsOne) {
   EXPECT_TRUE(lenient->relaxed());
 }
 
+// Members and items that no value can meet, or none that is not nested too deep, are not begun;
+// what cannot do without them has no value at all.
+TEST(JsonSchema, BeginsNothingThatCannotBeFinished) {
+  constexpr char kRecursive[] = R"({"$ref":"#"})";
+  for (const std::string& schema : {
+           std::string(R"({"type":"object","required":["a"],"additionalProperties":false})"),
+           R"({"type":"object","required":["a"],"additionalProperties":)" +
+               std::string(kRecursive) + "}",
+           R"({"type":"object","properties":{"x":{}},"required":["a","x"],"patternProperties":)"
+           R"({"^a$":)" +
+               std::string(kRecursive) + "}}",
+           std::string(R"({"type":"object","minProperties":2,"additionalProperties":false,)"
+                       R"("patternProperties":{"^[ab]$":false,"^c$":true}})"),
+           std::string(R"({"type":"object","minProperties":2,"properties":{"a":{}},)"
+                       R"("additionalProperties":{"type":"string","enum":[1]}})"),
+           std::string(R"({"type":"array","minItems":3,"maxContains":2,"contains":{"const":1},)"
+                       R"("items":{"enum":[1]}})"),
+       }) {
+    EXPECT_NE(ErrorOf(schema, ErrorCode::kInvalidArgument).find("no value can meet"),
+              std::string::npos)
+        << schema;
+  }
+  CheckVectors({
+      {R"({"type":["object","null"],"required":["a"],"propertyNames":{"const":"b"}})",
+       {"null"},
+       {"{", R"({"b":1})"}},
+      {R"({"type":["object","null"],"minProperties":2,"additionalProperties":false,)"
+       R"("patternProperties":{"^[ab]$":{"type":"null"},"^[cd]$":{"type":"string","enum":[1]}}})",
+       {"null", R"({"a":null,"b":null})", R"({"b":null,"a":null})"},
+       {R"({"a":null})", R"({"c")"}},
+      {R"({"type":["array","null"],"minItems":3,"maxContains":2,"contains":{"const":1},)"
+       R"("items":{"enum":[1]}})",
+       {"null"},
+       {"["}},
+      {R"({"type":"array","minItems":3,"maxContains":2,"contains":{"const":1},)"
+       R"("items":{"enum":[1,2]}})",
+       {"[1,1,2]", "[2,1,2,1]"},
+       {"[1,2]", "[1,1,1]", "[2,2,2]"}},
+  });
+  // Nested as deep as may be, the object that needs another one in it is not begun.
+  const auto deep =
+      JsonSchema::Compile(R"({"type":"object","required":["a"],"additionalProperties":)"
+                          R"({"anyOf":[{"$ref":"#"},{"type":"object","maxProperties":0}]}})",
+                          {.form = {.max_recursion = 3}});
+  ASSERT_TRUE(deep.has_value()) << deep.error().message;
+  EXPECT_TRUE(Accepts(*deep, R"({"a":{"a":{}}})"));
+  for (int levels = 1; levels < 8; ++levels) {
+    ConstraintMatcher matcher(*deep, nullptr);
+    ASSERT_TRUE(matcher.AcceptBytes(Repeat(R"({"a":)", levels)).has_value());
+    // Where it stands now, it can be closed.
+    ASSERT_TRUE(matcher.AcceptBytes("{").has_value());
+    ASSERT_TRUE(matcher.AcceptBytes(Repeat("}", levels + 1)).has_value());
+    EXPECT_TRUE(matcher.MayEnd()) << levels;
+  }
+}
+
+// What stands beside a oneOf may make its schemas exclude each other. (Twelve members in each:
+// their negations would multiply to more than the limit.)
+TEST(JsonSchema, ReadsOneOfInItsPlace) {
+  std::string branches;
+  for (const char* kind : {"a", "b", "c", "d"}) {
+    std::string members;
+    for (int i = 0; i < 12; ++i) {
+      members += (i > 0 ? ",\"" : "\"") + std::string(kind) + std::to_string(i) +
+                 R"(":{"type":"string","minLength":1})";
+    }
+    branches += (branches.empty() ? R"({"properties":{"kind":{"enum":[")"
+                                  : R"(,{"properties":{"kind":{"enum":[")") +
+                std::string(kind) +
+                R"("]},"of":{"type":"object","additionalProperties":false,"properties":{)" +
+                members + "}}}}";
+  }
+  const std::string one_of =
+      R"({"type":"object","properties":{"kind":{}},"oneOf":[)" + branches + "]";
+  CheckVectors(
+      {{(one_of + R"(,"required":["kind"]})").c_str(),
+        {R"({"kind":"a","of":{"a3":"x"}})", R"({"kind":"d"})", R"({"kind":"b","of":{},"x":1})"},
+        {R"({"kind":"a","of":{"b3":"x"}})", R"({"of":{}})", R"({"kind":"e"})", "{}"}}});
+  // A schema that says nothing of a type is met by values of that type.
+  CheckVectors({{R"({"oneOf":[{"minLength":2},{"maximum":3}]})",
+                 {R"("a")", "4"},
+                 {R"("ab")", "3", "null"}}});
+}
+
 TEST(JsonSchema, TellsClosedObjectsApart) {
   CheckVectors({
       {R"({"oneOf":[{"type":"object","properties":{"a":{"type":"integer"}},

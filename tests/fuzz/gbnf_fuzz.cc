@@ -8,6 +8,7 @@
 
 #include "gemma3/constraint.h"
 #include "src/constrain/matcher.h"
+#include "tests/fuzz/walk.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;
@@ -22,5 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   forced += text.substr(0, 200);
   const auto read = matcher.AcceptBytes(forced);
   if (read && *read > forced.size()) std::abort();
+  for (const std::string& choices : {std::string(), text}) {
+    ConstraintMatcher walker(*grammar, nullptr);
+    WalkOn(walker, choices, 60);
+  }
   return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "gemma3/constraint.h"
 #include "src/constrain/matcher.h"
+#include "tests/fuzz/walk.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gemma3;
@@ -24,6 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (!read) continue;
       if (*read > instance.size()) std::abort();
       if (matcher.ForcedBytes().empty() && matcher.MustEnd() && !matcher.MayEnd()) std::abort();
+    }
+    for (const std::string& choices :
+         {std::string(), text, std::string(text.rbegin(), text.rend())}) {
+      ConstraintMatcher matcher(*schema, nullptr);
+      WalkOn(matcher, choices, 60);
     }
   }
   return 0;
