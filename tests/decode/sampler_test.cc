@@ -289,6 +289,35 @@ TEST(SamplerTest, PenaltyLooksAtTheLatestTokensOnly) {
   EXPECT_EQ(SampleOnce(options, logits, {0, 0, 0}), 0);
 }
 
+// OpenAI's penalties: of what the answer has so far, and by how often.
+TEST(SamplerTest, PresenceAndFrequencyCountTheAnswerAlone) {
+  const auto chosen = [](float presence, float frequency, const std::vector<TokenId>& history,
+                         size_t place) {
+    GenerationOptions options = Greedy();
+    options.presence_penalty = presence;
+    options.frequency_penalty = frequency;
+    std::vector<float> logits = {5.0f, 4.5f, 4.0f, 0.0f};
+    return Make(options, logits.size()).Sample(logits, history, place);
+  };
+  // The prompt's tokens do not count.
+  EXPECT_EQ(chosen(2, 2, {0, 0, 0, 3}, 0), 0);
+  EXPECT_EQ(chosen(2, 2, {0, 0, 0, 3}, 1), 0);
+  // Presence counts once, however often: 5 - 0.75 < 4.5.
+  EXPECT_EQ(chosen(0.75f, 0, {0, 0, 0, 0}, 4), 1);
+  EXPECT_EQ(chosen(0.4f, 0, {0, 0, 0, 0}, 4), 0);
+  // Frequency counts each: 5 - 1 * 0.3, 5 - 2 * 0.3 < 4.5.
+  EXPECT_EQ(chosen(0, 0.3f, {0, 3, 3}, 3), 0);
+  EXPECT_EQ(chosen(0, 0.3f, {0, 0, 3}, 3), 1);
+  EXPECT_EQ(chosen(0, 0.3f, {0, 0, 3}, 2), 0);  // of which the first is the prompt's
+  // Both together, of several tokens: 5 - 1.4, 4.5 - 0.9, 4.
+  EXPECT_EQ(chosen(0.4f, 0.5f, {0, 0, 1}, 3), 2);
+  // A negative one draws what was said before: 4 + 2 * 0.6 > 5.
+  EXPECT_EQ(chosen(0, -0.6f, {2, 2}, 2), 2);
+  EXPECT_EQ(chosen(-1.5f, 0, {2, 2}, 2), 2);
+  // Ids that are no tokens of the vocabulary are skipped.
+  EXPECT_EQ(chosen(2, 2, {-1, 77}, 2), 0);
+}
+
 TEST(SamplerTest, DrawsWhatTheReferenceDraws) {
   // Vocabularies below and above the sizes at which the sampler looks at more candidates.
   for (const size_t vocab : {1, 5, 100, 300, 5000}) {

@@ -3,6 +3,7 @@
 // What requests are read as, and how answers are told: functions of values, without a server.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -193,6 +194,38 @@ TEST(ConversationTest, CallsAndResultsFollowEachOther) {
   EXPECT_EQ(ErrorOf({{"messages", until_calls}}).param, "messages");
 }
 
+// Ollama's and Google's results say whose they are by name, in any order.
+TEST(ConversationTest, ResultsWithoutIdsFindTheirCallByName) {
+  const auto calls_of = [](const std::vector<std::string>& names,
+                           const std::vector<std::pair<std::string, std::string>>& results) {
+    Conversation conversation;
+    conversation.User({Part::Text("A")});
+    std::vector<ToolCall> calls;
+    for (const std::string& name : names) calls.push_back({"", name, "{}"});
+    conversation.Model({}, std::move(calls));
+    for (const auto& [name, text] : results) conversation.Result("", name, {Part::Text(text)});
+    auto prompt = std::move(conversation).Finish("", "messages");
+    EXPECT_TRUE(prompt);
+    std::string shown;
+    for (size_t i = 2; i < prompt->messages.size(); ++i) {
+      const Message& result = prompt->messages[i];
+      const auto& made = prompt->messages[1].calls;
+      const auto call = std::ranges::find(made, result.call_id, &ToolCall::id);
+      shown += result.parts[0].text + "=" +
+               (result.call_id.empty() || call == made.end()
+                    ? "?"
+                    : call->name + std::to_string(call - made.begin())) +
+               " ";
+    }
+    return shown;
+  };
+  EXPECT_EQ(calls_of({"f", "g"}, {{"g", "1"}, {"f", "2"}}), "1=g1 2=f0 ");
+  EXPECT_EQ(calls_of({"f", "g", "f"}, {{"f", "1"}, {"f", "2"}, {"g", "3"}}), "1=f0 2=f2 3=g1 ");
+  // The engine takes those without a name in order.
+  EXPECT_EQ(calls_of({"f", "g"}, {{"", "1"}, {"h", "2"}}), "1=? 2=? ");
+  EXPECT_EQ(calls_of({"f"}, {{"f", "1"}, {"f", "2"}}), "1=f0 2=? ");
+}
+
 TEST(ChatRequestTest, WrongTypesAndRangesNameTheField) {
   const std::vector<std::pair<Json, const char*>> cases = {
       {{{"temperature", "1"}}, "temperature"},
@@ -374,6 +407,29 @@ std::vector<Json> EventsOf(const std::string& stream) {
   return events;
 }
 
+// A call that is required is no JSON of a schema: OpenAI's servers call as well.
+TEST(ChatRequestTest, ACallThatIsRequiredWinsOverAFormat) {
+  const Json tools = Json::parse(R"([{"type": "function", "function": {"name": "f"}}])");
+  const Json format = {{"type", "json_object"}};
+  EXPECT_TRUE(Read(Body({{"response_format", format}, {"tools", tools}})).options.constraint);
+  const Json named = {{"type", "function"}, {"function", {{"name", "f"}}}};
+  for (const Json& choice : {Json("required"), named}) {
+    const Ask ask =
+        Read(Body({{"response_format", format}, {"tools", tools}, {"tool_choice", choice}}));
+    EXPECT_FALSE(ask.options.constraint) << choice;
+    EXPECT_EQ(Shown(ask.prompts.at(0)), "user: Hi");  // nor a word of the format
+  }
+  EXPECT_FALSE(
+      Read(Body({{"grammar", "root ::= \"a\""}, {"tools", tools}, {"tool_choice", "required"}}))
+          .options.constraint);
+  // What is wrong with the format is said all the same.
+  EXPECT_EQ(ErrorOf(Body({{"response_format", {{"type", "xml"}}},
+                          {"tools", tools},
+                          {"tool_choice", "required"}}))
+                .param,
+            "response_format.type");
+}
+
 TEST(ChatTellingTest, WholeAnswersHaveTheStatedForm) {
   const Ask ask = Read(Body({{"n", 2}}));
   GenerationResult called = Result("");
@@ -494,6 +550,13 @@ TEST(ResponsesRequestTest, ItemsBecomeTurns) {
       ReadResponses(In({{"input", "A"}, {"previous_response_id", "resp_1"}}), View(), {});
   ASSERT_FALSE(stored);
   EXPECT_EQ(stored.error().param, "previous_response_id");
+  for (const auto& [name, value] :
+       {std::pair("text", Json("x")), std::pair("include", Json("x")),
+        std::pair("text", Json({{"format", "json_schema"}})), std::pair("tools", Json("x"))}) {
+    const auto wrong = ReadResponses(In({{"input", "A"}, {name, value}}), View(), {});
+    ASSERT_FALSE(wrong) << name;
+    EXPECT_TRUE(wrong.error().param.starts_with(name)) << wrong.error().param;
+  }
 }
 
 TEST(ResponsesTellingTest, EventsComeInOrderAndNumbered) {
@@ -521,6 +584,22 @@ TEST(ResponsesTellingTest, EventsComeInOrderAndNumbered) {
   EXPECT_EQ(response["output"][0]["content"][0]["text"], "Hi");
   EXPECT_EQ(response["output"][1]["call_id"], "call_1");
   EXPECT_EQ(response["usage"]["total_tokens"], 14);
+}
+
+TEST(ResponsesTellingTest, AnAnswerThatIsCutIsIncompleteInEachEvent) {
+  auto ask = ReadResponses(In({{"input", "A"}, {"stream", true}}), View(), {});
+  ASSERT_TRUE(ask);
+  const GenerationResult result = Result("Hi", StopReason::kMaxTokens);
+  std::string stream = ask->telling->Begin();
+  stream += ask->telling->Step(0, {"Hi", 1, {}});
+  stream += ask->telling->Done(0, result);
+  stream += ask->telling->End(std::span(&result, 1));
+  const std::vector<Json> events = EventsOf(stream);
+  const Json& item = events[events.size() - 2];
+  EXPECT_EQ(item["type"], "response.output_item.done");
+  EXPECT_EQ(item["item"]["status"], "incomplete");
+  EXPECT_EQ(events.back()["type"], "response.incomplete");
+  EXPECT_EQ(events.back()["response"]["output"][0]["status"], "incomplete");
 }
 
 TEST(OllamaRequestTest, FormsAndTimes) {
@@ -602,7 +681,9 @@ TEST(GuardTest, HostsOriginsAndKeys) {
     EXPECT_TRUE(guard.HostAllowed(host)) << host;
   }
   for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
-                           "10.0.0.1", "mybox.evil", "127.evil.0.1"}) {
+                           "10.0.0.1", "mybox.evil", "127.evil.0.1", "[::1].evil.example",
+                           "[::1]evil:80", "[::1", "localhost:80.evil", "localhost:x", "127...1",
+                           "127.0.0.", "localhost@evil.example", ":80", "local host"}) {
     EXPECT_FALSE(guard.HostAllowed(host)) << host;
   }
   for (const char* origin : {"http://localhost:3000", "https://127.0.0.1", "http://[::1]:5",
@@ -610,8 +691,10 @@ TEST(GuardTest, HostsOriginsAndKeys) {
     EXPECT_TRUE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
   }
   EXPECT_TRUE(guard.OriginAllowed("http://mybox:8080", "mybox:8080"));  // the page's own
-  for (const char* origin : {"https://evil.example", "null", "file://", "http://localhost.evil",
-                             "http://chat.example", "https://chat.example.evil"}) {
+  for (const char* origin :
+       {"https://evil.example", "null", "file://", "http://localhost.evil", "http://chat.example",
+        "https://chat.example.evil", "http://[::1].evil", "http://localhost:80.evil",
+        "http://localhost@evil.example"}) {
     EXPECT_FALSE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
   }
   const auto key_of = [&](std::string name, std::string value) {
@@ -716,6 +799,40 @@ TEST(EmbeddingRequests, WhatIsWrongIsNamed) {
     EXPECT_EQ(ask.error().status, 400);
     EXPECT_EQ(ask.error().param, param) << body.dump().substr(0, 100);
   }
+}
+
+// Ids of another vocabulary are ids of this one, too: only how a text is spelled tells them apart.
+TEST(EmbeddingRequests, TokensMustBeThoseOfAText) {
+  ModelView view = View();
+  // Letters from 10, "ab" in one token, 2 and 1 around a text.
+  view.decode = [](std::span<const TokenId> ids) {
+    std::string text;
+    for (const TokenId id : ids) {
+      if (id == 99) text += "ab";
+      if (id >= 10 && id < 36) text += static_cast<char>('a' + id - 10);
+    }
+    return text;
+  };
+  view.encode = [](std::string_view text) {
+    std::vector<TokenId> ids;
+    for (size_t i = 0; i < text.size(); ++i) {
+      const bool pair = text.substr(i, 2) == "ab";
+      ids.push_back(pair ? 99 : text[i] - 'a' + 10);
+      if (pair) ++i;
+    }
+    return ids;
+  };
+  const auto texts = [&](const Json& input) {
+    const auto ask = ReadEmbeddings(In({{"input", input}}), view);
+    return ask ? ask->texts : std::vector<std::string>{"error: " + ask.error().param};
+  };
+  EXPECT_EQ(texts({12, 99}), (std::vector<std::string>{"cab"}));
+  EXPECT_EQ(texts({2, 12, 99, 1}), (std::vector<std::string>{"cab"}));
+  EXPECT_EQ(texts({{12}, {99, 13}}), (std::vector<std::string>{"c", "abd"}));
+  EXPECT_EQ(texts({12, 10, 11}), (std::vector<std::string>{"error: input"}));  // "ab" is one
+  EXPECT_EQ(texts({12, 2, 13}), (std::vector<std::string>{"error: input"}));
+  EXPECT_EQ(texts({2, 1}), (std::vector<std::string>{"error: input"}));
+  EXPECT_EQ(texts({{12}, {11, 10, 11, 2, 3}}), (std::vector<std::string>{"error: input[1]"}));
 }
 
 TEST(EmbeddingRequests, VectorsAreToldExactly) {

@@ -167,6 +167,15 @@ TEST_F(ServeTest, AnEmbeddingModelMakesVectors) {
   EXPECT_EQ(ollama.json()["embeddings"][1], data[1]["embedding"]);
   EXPECT_EQ(Post("/api/embeddings", {{"model", "tiny"}, {"prompt", "one"}}).json()["embedding"],
             data[0]["embedding"]);
+  // As tokens, too; those of another vocabulary are refused.
+  const std::vector<TokenId> ids = *(*DemoModel().tokenizer())->Encode("two words");
+  ASSERT_GT(ids.size(), 1u);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", ids}}).json()["data"][0]["embedding"],
+            data[1]["embedding"]);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", {ids, ids}}}).json()["data"][1]["embedding"],
+            data[1]["embedding"]);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", {3923, 374, 279, 6864, 315, 9822}}}).status, 400);
+  EXPECT_EQ(Post("/v1/embeddings", {{"input", {100000000}}}).status, 400);
   EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}, {"dimensions", 100000}}).status, 400);
   EXPECT_EQ(Post("/v1/embeddings", {{"input", "a"}, {"prompt_name", "none such"}}).status, 400);
   std::string text;
@@ -293,6 +302,7 @@ TEST_F(ServeTest, PagesOfOthersMayNotAsk) {
 TEST_F(ServeTest, ClientsThatLeaveGiveTheirPlaceBack) {
   Start({"--parallel", "1", "--queue", "4"});
   WaitUntil([&] { return Ask("GET", "/health").status == 200; }, kPatience);
+  std::string log;
   for (const char* when : {"decode", "prefill"}) {
     Connection connection = Connect();
     std::string text = kStory;
@@ -310,6 +320,15 @@ TEST_F(ServeTest, ClientsThatLeaveGiveTheirPlaceBack) {
     connection.Close();
     WaitUntil([&] { return Metric("gemma3_requests_running") == 0; }, kPatience);
     EXPECT_LT(Clock::now() - left, std::chrono::seconds(kSanitized ? 20 : 1)) << when;
+    // The log has what was computed for it.
+    const size_t logged = log.size();
+    WaitUntil([&] { return (log = Errors()).find(" gone\n", logged) != std::string::npos; },
+              kPatience);
+    const size_t end = log.find(" gone\n", logged);
+    const size_t begin = log.rfind('\n', end) + 1;
+    const std::string line = log.substr(begin, end - begin);
+    const bool none = line.find(" answer 0 ") != std::string::npos;
+    EXPECT_EQ(none, std::string_view(when) == "prefill") << line;
   }
   // In the queue: two run, one waits and leaves, and is never computed.
   std::vector<Connection> running;

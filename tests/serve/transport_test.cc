@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "tests/serve/server_run.h"
+#include "tools/serve/http_chunks.h"
 #include "tools/serve/http_head.h"
 
 namespace gemma3::testing {
@@ -74,6 +75,78 @@ TEST(HttpHeadTest, HeadsAreBounded) {
   EXPECT_EQ(StatusOf("GET /" + std::string(9'000, 'y') + " HTTP/1.1\r\nHost: a\r\n\r\n"), 414);
 }
 
+// The body, "..." for one that has not ended, or the status of what is wrong. Byte by byte, and as
+// a whole: the same.
+std::string Dechunked(const std::string& bytes, std::string* behind = nullptr) {
+  std::string results[2];
+  for (const size_t step : {size_t{1}, bytes.size()}) {
+    serve::ChunkReader reader(1000, {});
+    std::string in, result;
+    for (size_t i = 0; i < bytes.size() && result.empty(); i += step) {
+      in += bytes.substr(i, step);
+      if (const auto fault = reader.Take(in)) result = std::to_string(fault->status);
+    }
+    if (behind != nullptr) *behind = in;
+    if (result.empty()) result = reader.body() + (reader.done() ? "" : "...");
+    results[step == 1 ? 0 : 1] = result;
+  }
+  EXPECT_EQ(results[0], results[1]) << bytes;
+  return results[0];
+}
+
+TEST(ChunkReaderTest, ChunksAreReadAsOneReaderWould) {
+  std::string behind;
+  EXPECT_EQ(Dechunked("3\r\nabc\r\n0\r\n\r\nGET", &behind), "abc");
+  EXPECT_EQ(behind, "GET");
+  EXPECT_EQ(Dechunked("A\r\n0123456789\r\n00a;x=\"y\"\r\n\r\n0123456\n\r\n0;z\r\nT: u\r\n\r\n"),
+            "0123456789\r\n0123456\n");
+  EXPECT_EQ(Dechunked("0\r\n\r\n"), "");
+  EXPECT_EQ(Dechunked("3\r\nab"), "ab...");
+  EXPECT_EQ(Dechunked("0\r\nT: u\r\n"), "...");
+  for (const char* bad : {"+3\r\nabc\r\n0\r\n\r\n",
+                          "-3\r\nabc\r\n0\r\n\r\n",
+                          "0x3\r\nabc\r\n0\r\n\r\n",
+                          " 3\r\nabc\r\n0\r\n\r\n",
+                          "3 \r\nabc\r\n0\r\n\r\n",
+                          "3 ;a\r\nabc\r\n0\r\n\r\n",
+                          "3\t\r\nabc\r\n0\r\n\r\n",
+                          "\r\nabc\r\n0\r\n\r\n",
+                          ";a\r\nabc\r\n0\r\n\r\n",
+                          "3\nabc\n0\n\n",
+                          "3\r\nabc\n0\r\n\r\n",
+                          "3\rabc\r\n0\r\n\r\n",
+                          "3\r\nabcd\r\n0\r\n\r\n",
+                          "3\r\nabc0\r\n\r\n",
+                          "3;a\nb\r\nabc\r\n0\r\n\r\n",
+                          "3;a\rb\r\nabc\r\n0\r\n\r\n",
+                          "3;a=\"\x01\"\r\nabc\r\n0\r\n\r\n",
+                          "g\r\nabc\r\n0\r\n\r\n",
+                          "00000000000000003\r\nabc\r\n0\r\n\r\n",
+                          "10000000000000003\r\nabc\r\n0\r\n\r\n",
+                          "0\r\nContent-Length: 3\r\n\r\n",
+                          "0\r\ntransfer-encoding: chunked\r\n\r\n",
+                          "0\r\nHost: x\r\n\r\n",
+                          "0\r\nT : u\r\n\r\n",
+                          "0\r\nT: u\r\n v\r\n\r\n",
+                          "0\r\nno colon\r\n\r\n",
+                          "0\r\nT: u\n\r\n\r\n",
+                          "0\n\n"}) {
+    EXPECT_EQ(Dechunked(bad), "400") << bad;
+  }
+  EXPECT_EQ(Dechunked(std::string("0\r\nT: \0\r\n\r\n", 13)), "400");
+  // Bounds: of the data, and of what stands around it.
+  EXPECT_EQ(Dechunked("3e9\r\n"), "413");
+  EXPECT_EQ(Dechunked("ffffffffffffffff\r\n"), "413");
+  EXPECT_EQ(Dechunked("3e8\r\n" + std::string(1000, 'a') + "\r\n1\r\n"), "413");
+  std::string lines = "0\r\n";
+  for (int i = 0; i < 101; ++i) lines += "T: u\r\n";
+  EXPECT_EQ(Dechunked(lines), "431");
+  std::string extensions;
+  for (int i = 0; i < 300; ++i) extensions += "1;" + std::string(60, 'x') + "\r\na\r\n";
+  EXPECT_EQ(Dechunked(extensions), "400");
+  EXPECT_EQ(Dechunked("1;" + std::string(20'000, 'x')), "400");
+}
+
 class TransportTest : public ServerTest {};
 
 TEST_F(TransportTest, SmugglingEndsTheConnectionWithAnError) {
@@ -92,6 +165,9 @@ TEST_F(TransportTest, SmugglingEndsTheConnectionWithAnError) {
            post + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\na\r\n0\r\n\r\n" + inner,
            post + "Transfer-Encoding: chunked\r\n\r\n1\na\n0\n\n" + inner,
            post + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n1;a=\"\x01\"\r\na\r\n0\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n z\r\n\r\n" + inner,
+           post + "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n" + inner,
            "GET /health HTTP/1.1\nHost: localhost\n\n" + inner,
            "GET /health HTTP/1.1\r\nHost: localhost\rX: y\r\n\r\n" + inner,
            "GET /health HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n" + inner,

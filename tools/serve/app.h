@@ -95,7 +95,9 @@ class App {
   void Show(Work& work);
   void OllamaAnswer(Work& work);
   void NotStored(Work& work);
+  void Pull(Work& work);
   void GoogleList(Work& work);
+  void GoogleOne(Work& work);
   void GoogleAnswer(Work& work);
   void Page(Work& work);
 

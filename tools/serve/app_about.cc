@@ -1,16 +1,19 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
 // Routes that no model answers: what is said of the server and its models, and the page.
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "gemma3/version.h"
+#include "src/base/hash.h"
 #include "tools/serve/app_work.h"
 #include "tools/serve/google.h"
 #include "tools/serve/json_out.h"
 #include "tools/serve/metrics.h"
 #include "tools/serve/ollama.h"
 #include "tools/serve/page_files.h"
+#include "tools/text.h"
 
 namespace gemma3::serve {
 namespace {
@@ -20,6 +23,19 @@ constexpr const char* kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
     "'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+// What a file is known by: browsers ask each time whether theirs is still the one.
+std::string TagOf(std::string_view bytes) {
+  const Hash128 hash =
+      SipHash128({1, 0}, std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+  return cli::Format("\"%016llx%016llx\"", static_cast<unsigned long long>(hash.high),
+                     static_cast<unsigned long long>(hash.low));
+}
+
+// Whether If-None-Match names the tag; that a proxy made it a weak one says nothing.
+bool IsKnown(std::string_view if_none_match, std::string_view tag) {
+  return if_none_match == "*" || if_none_match.find(tag) != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -51,6 +67,34 @@ void App::Show(Work& work) {
 void App::NotStored(Work& work) {
   ReplyError(work, ApiError(501, work.request().path +
                                      " is not supported: models are given when the server starts"));
+}
+
+// What is here is had already; nothing is fetched.
+void App::Pull(Work& work) {
+  const auto body = JsonIn::ParseObject(work.request().body);
+  if (!body) return ReplyError(work, body.error());
+  std::string name;
+  for (const char* key : {"name", "model"}) {
+    const auto given = body->FindString(key);
+    if (!given) return ReplyError(work, given.error());
+    if (*given && !(*given)->empty()) name = **given;
+  }
+  const auto stream = body->FindBool("stream", true);
+  if (!stream) return ReplyError(work, stream.error());
+  if (name.empty() || !store_.Find(name)) return NotStored(work);
+  Reply(work, {.content_type = *stream ? "application/x-ndjson" : "application/json",
+               .body = "{\"status\":\"success\"}\n"});
+}
+
+void App::GoogleOne(Work& work) {
+  const std::string name = Unescaped(
+      std::string_view(work.request().path).substr(std::string_view("/v1beta/models/").size()));
+  const auto index = store_.Find(name);
+  if (!index) {
+    return ReplyError(
+        work, ApiError(404, "the model \"" + name.substr(0, 200) + "\" is not served here"));
+  }
+  ReplyJson(work, Dump(GoogleModel(store_.List()[*index])));
 }
 
 void App::GoogleList(Work& work) { ReplyJson(work, Dump(GoogleModels(store_.List()))); }
@@ -127,7 +171,12 @@ void App::OneModel(Work& work) {
         work, ApiError(404, "the model \"" + name.substr(0, 200) + "\" is not served here", "model",
                        "model_not_found"));
   }
-  ReplyJson(work, Dump(OpenAiModel(store_.List()[*index], started_)));
+  Json model = OpenAiModel(store_.List()[*index], started_);
+  if (store_.FindAdapter(name)) {
+    model["parent"] = model["id"];
+    model["id"] = name;
+  }
+  ReplyJson(work, Dump(model));
 }
 
 void App::Page(Work& work) {
@@ -135,9 +184,14 @@ void App::Page(Work& work) {
       work.request().path == "/" ? "/index.html" : std::string_view(work.request().path);
   for (const PageFile& file : PageFiles()) {
     if (file.path != path) continue;
-    return Reply(work, {.content_type = std::string(file.content_type),
-                        .body = std::string(file.bytes),
-                        .headers = {{"Content-Security-Policy", kPagePolicy},
+    const std::string tag = TagOf(file.bytes);
+    const bool known = IsKnown(work.request().Header("if-none-match"), tag);
+    return Reply(work, {.status = known ? 304 : 200,
+                        .content_type = std::string(file.content_type),
+                        .body = known ? "" : std::string(file.bytes),
+                        .headers = {{"ETag", tag},
+                                    {"Vary", "Accept"},
+                                    {"Content-Security-Policy", kPagePolicy},
                                     {"Referrer-Policy", "no-referrer"},
                                     {"Cross-Origin-Opener-Policy", "same-origin"},
                                     {"Cross-Origin-Resource-Policy", "same-origin"},

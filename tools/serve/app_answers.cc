@@ -116,10 +116,12 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
   HttpResponse head{.content_type = ask.telling->stream_type(),
                     .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
   Finish(head, work.request());
+  size_t tokens = 0;  // that have come of the answer that is waited for
   const auto fail = [&](const Error& error) {
     if (error.code == ErrorCode::kCancelled && exchange.gone().cancelled()) {
       metrics.CountEnd("abort");
       work.log.finish = "gone";
+      work.log.tokens += tokens;
       return;
     }
     metrics.CountEnd("error");
@@ -153,7 +155,7 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
   std::vector<GenerationResult> results;
   std::optional<Clock::time_point> last;
   for (size_t i = 0; i < tickets.size(); ++i) {
-    size_t tokens = 0;
+    tokens = 0;
     const auto on_step = [&](const AnswerStep& step) {
       const auto now = Clock::now();
       if (!last) {
@@ -170,12 +172,13 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
     };
     auto result = tickets[i].WaitSteps(on_step);
     if (!result) return fail(result.error());
+    tokens = result->tokens;
     if (exchange.gone().cancelled()) return fail({ErrorCode::kCancelled, "the client has gone"});
     if (i % ask.n == 0) {
       work.log.prompt_tokens += result->prompt_tokens;
       work.log.cached_tokens += result->cached_tokens;
     }
-    work.log.tokens += result->tokens;
+    work.log.tokens += std::exchange(tokens, 0);
     work.log.finish = FinishReason(*result);
     metrics.CountEnd(work.log.finish);
     if (ask.stream && !(begin() && exchange.Write(ask.telling->Done(i, *result)))) {

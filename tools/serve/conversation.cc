@@ -1,7 +1,9 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "tools/serve/conversation.h"
 
+#include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 namespace gemma3::serve {
@@ -39,10 +41,31 @@ void Conversation::Model(std::vector<Part> parts, std::vector<ToolCall> calls) {
   message.calls = std::move(calls);
 }
 
-void Conversation::Result(std::string_view call_id, std::vector<Part> parts) {
+// The id of the first call of this name in the model's last turn that has no result; empty: none.
+std::string Conversation::OpenCall(std::string_view name) {
+  size_t turn = messages_.size();
+  while (turn > 0 && messages_[turn - 1].role == Role::kTool) --turn;
+  if (turn == 0) return {};
+  const std::span results = std::span(messages_).subspan(turn);
+  std::vector<ToolCall>& calls = messages_[turn - 1].calls;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    if (calls[i].name != name) continue;
+    // Ollama's and Google's calls may have none; no client's id has a blank.
+    if (calls[i].id.empty()) calls[i].id = "call " + std::to_string(i);
+    if (std::ranges::find(results, calls[i].id, &Message::call_id) == results.end()) {
+      return calls[i].id;
+    }
+  }
+  return {};
+}
+
+void Conversation::Result(std::string_view call_id, std::string_view name,
+                          std::vector<Part> parts) {
+  std::string id(call_id);
+  if (id.empty() && !name.empty()) id = OpenCall(name);
   Message& message = messages_.emplace_back();
   message.role = Role::kTool;
-  message.call_id = call_id;
+  message.call_id = std::move(id);
   message.parts = std::move(parts);
 }
 

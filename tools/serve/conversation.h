@@ -22,8 +22,9 @@ class Conversation {
   void System(std::string_view text);
   void User(std::vector<Part> parts);
   void Model(std::vector<Part> parts, std::vector<ToolCall> calls);
-  // call_id may be empty: the first call without a result.
-  void Result(std::string_view call_id, std::vector<Part> parts);
+  // Without call_id it is of the first call of this name that has no result yet; without a name,
+  // too, of the first that has none.
+  void Result(std::string_view call_id, std::string_view name, std::vector<Part> parts);
   bool empty() const { return messages_.empty() && system_.empty(); }
 
   // default_system: where the client gave none. Errors: 400 for a conversation that cannot be
@@ -32,6 +33,7 @@ class Conversation {
 
  private:
   Message& Turn(Role role);
+  std::string OpenCall(std::string_view name);
 
   std::vector<std::string> system_;
   std::vector<Message> messages_;

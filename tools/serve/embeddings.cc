@@ -1,8 +1,10 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 #include "tools/serve/embeddings.h"
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "tools/base64.h"
@@ -19,8 +21,21 @@ constexpr int64_t kMostDimensions = 1 << 20;  // the model says what it has
 Api<std::string> ReadText(const JsonIn& value, const ModelView& model) {
   if (AreTokens(value)) {
     GEMMA3_TRY(const std::vector<TokenId> ids, ReadTokens(value));
-    const std::string text = model.decode ? model.decode(ids) : "";
-    if (text.empty()) return value.Wrong("these tokens are no text of this model");
+    // Control tokens decode to nothing: those that tokenizers put around a text are left out.
+    std::span<const TokenId> inner = ids;
+    while (!inner.empty() && model.decode && model.decode(inner.first(1)).empty()) {
+      inner = inner.subspan(1);
+    }
+    while (!inner.empty() && model.decode && model.decode(inner.last(1)).empty()) {
+      inner = inner.first(inner.size() - 1);
+    }
+    const std::string text = model.decode ? model.decode(inner) : "";
+    // Ids of another vocabulary are ids of this one as well, but hardly as it spells a text.
+    if (text.empty() || !model.encode || !std::ranges::equal(model.encode(text), inner)) {
+      return value.Wrong(
+          "these are not the tokens of a text in the vocabulary of this model; send the text "
+          "itself");
+    }
     return text;
   }
   GEMMA3_TRY(std::string text, value.String());

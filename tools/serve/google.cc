@@ -164,8 +164,10 @@ Api<void> ReadContent(const JsonIn& content, PictureReader& pictures, Conversati
     } else if (const auto result = serve::Find(part, "functionResponse", "function_response")) {
       if (!result->IsObject()) return result->Wrong("expected an object");
       GEMMA3_TRY(const auto id, result->FindString("id"));
+      GEMMA3_TRY(const auto name, result->FindString("name"));
       const auto response = result->Find("response");
-      conversation.Result(id.value_or(""), {Part::Text(response ? response->Text() : "{}")});
+      conversation.Result(id.value_or(""), name.value_or(""),
+                          {Part::Text(response ? response->Text() : "{}")});
       results = true;
     } else {
       return part.Wrong("only text, inlineData, functionCall and functionResponse are supported",
@@ -276,12 +278,13 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
         own ? JsonSchema::Compile(JsonSchemaOf(*own), {.closed_objects = true, .lenient = true})
             : JsonSchema::Compile(standard->Text(), {.lenient = true});
     if (!compiled) return (own ? *own : *standard).Wrong(compiled.error().message);
+    if (CallsOnly(options)) return {};
     if (defaults.schema_prompt) *words = SchemaWords(*compiled);
     options.constraint = *std::move(compiled);
-  } else if (type == "application/json") {
+  } else if (type == "application/json" && !CallsOnly(options)) {
     GEMMA3_TRY(options.constraint, JsonSchema::AnyObject());
     if (defaults.schema_prompt) *words = kObjectWords;
-  } else if (type && *type != "text/plain") {
+  } else if (type && *type != "text/plain" && *type != "application/json") {
     return config.Find("responseMimeType")
         ->Wrong("expected text/plain or application/json", "unsupported_value");
   }
@@ -396,16 +399,19 @@ Api<Ask> ReadGoogle(const JsonIn& body, const ModelView& model, const AskDefault
   return ask;
 }
 
+Json GoogleModel(const ListedModel& model) {
+  Json methods = Json::array();
+  if (!model.config.embedding) methods = {"generateContent", "streamGenerateContent"};
+  return {{"name", "models/" + model.id},
+          {"displayName", model.id},
+          {"inputTokenLimit", model.context},
+          {"outputTokenLimit", model.context},
+          {"supportedGenerationMethods", std::move(methods)}};
+}
+
 Json GoogleModels(std::span<const ListedModel> models) {
   Json list = Json::array();
-  for (const ListedModel& model : models) {
-    list.push_back({{"name", "models/" + model.id},
-                    {"displayName", model.id},
-                    {"inputTokenLimit", model.context},
-                    {"outputTokenLimit", model.context},
-                    {"supportedGenerationMethods",
-                     Json::array({"generateContent", "streamGenerateContent"})}});
-  }
+  for (const ListedModel& model : models) list.push_back(GoogleModel(model));
   return {{"models", std::move(list)}};
 }
 

@@ -23,6 +23,7 @@ Api<Ask> ReadGoogle(const JsonIn& body, const ModelView& model, const AskDefault
 // JSON Schema.
 std::string JsonSchemaOf(const JsonIn& schema);
 
+Json GoogleModel(const ListedModel& model);
 Json GoogleModels(std::span<const ListedModel> models);
 
 }  // namespace gemma3::serve

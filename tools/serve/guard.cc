@@ -11,15 +11,20 @@
 namespace gemma3::serve {
 namespace {
 
-// "example.org:8080" or "[::1]:80" without the port, in lower case.
+// "example.org:8080" or "[::1]:80" without the port, in lower case. Empty: neither.
 std::string NameOf(std::string_view host) {
   size_t end = host.size();
   if (host.starts_with('[')) {
     const size_t bracket = host.find(']');
-    if (bracket != std::string_view::npos) end = bracket + 1;
+    if (bracket == std::string_view::npos) return {};
+    end = bracket + 1;
   } else {
     end = std::min(host.find(':'), host.size());
   }
+  const std::string_view port = host.substr(end);
+  const bool digits = std::ranges::all_of(port.substr(std::min<size_t>(1, port.size())),
+                                          [](char c) { return c >= '0' && c <= '9'; });
+  if (!port.empty() && (port[0] != ':' || !digits)) return {};
   std::string name = AsciiLower(host.substr(0, end));
   if (name.ends_with('.')) name.pop_back();
   return name;
@@ -27,8 +32,8 @@ std::string NameOf(std::string_view host) {
 
 // 127.0.0.0/8 in its usual spelling.
 bool IsLoopbackV4(std::string_view name) {
-  if (!name.starts_with("127.")) return false;
-  return std::ranges::count(name, '.') == 3 &&
+  if (!name.starts_with("127.") || std::ranges::count(name, '.') != 3) return false;
+  return name.find("..") == std::string_view::npos && name.back() != '.' &&
          std::ranges::all_of(name, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
 }
 
@@ -53,6 +58,7 @@ bool Guard::HostAllowed(std::string_view host) const {
   if (!options_.check_host && options_.hosts.empty()) return true;
   if (host.empty()) return true;  // HTTP/1.0, which no browser speaks
   const std::string name = NameOf(host);
+  if (name.empty()) return false;
   const auto is = [&name](const std::string& known) { return NameOf(known) == name; };
   return IsLocal(name) || std::ranges::any_of(options_.own_names, is) ||
          std::ranges::any_of(options_.hosts, is);

@@ -70,18 +70,9 @@ std::optional<HeadFault> CheckHead(std::string_view head, const HeadLimits& limi
       continue;
     }
     if (lines > limits.lines) return HeadFault{431, "too many header lines"};
-    const size_t colon = line.find(':');
-    const std::string_view name = line.substr(0, colon);
-    if (colon == std::string_view::npos || name.empty() ||
-        !std::ranges::all_of(name, IsTokenChar)) {
-      return Bad("a header line is not NAME: VALUE");  // a folded one neither
-    }
-    const std::string_view value = TrimBlanks(line.substr(colon + 1));
-    for (const char c : value) {
-      if ((static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f') {
-        return Bad("a control code in a header");
-      }
-    }
+    std::string_view name, value;
+    if (auto fault = SplitField(line, &name, &value)) return fault;
+    if (auto fault = CheckLine(value)) return fault;
     const std::string lower = AsciiLower(name);
     if (lower == "content-length") {
       ++lengths;
@@ -100,6 +91,27 @@ std::optional<HeadFault> CheckHead(std::string_view head, const HeadLimits& limi
   if (lengths + encodings > 1) return Bad("both Content-Length and Transfer-Encoding");
   if (encodings > 0 && http10) return Bad("HTTP/1.0 has no Transfer-Encoding");
   if (hosts > 1 || (hosts == 0 && !http10)) return Bad("there must be one Host header");
+  return std::nullopt;
+}
+
+std::optional<HeadFault> CheckLine(std::string_view line) {
+  for (const char c : line) {
+    if ((static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f') {
+      return Bad("a control code in a line");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<HeadFault> SplitField(std::string_view line, std::string_view* name,
+                                    std::string_view* value) {
+  const size_t colon = line.find(':');
+  *name = line.substr(0, colon);
+  if (colon == std::string_view::npos || name->empty() ||
+      !std::ranges::all_of(*name, IsTokenChar)) {
+    return Bad("a header line is not NAME: VALUE");
+  }
+  *value = TrimBlanks(line.substr(colon + 1));
   return std::nullopt;
 }
 

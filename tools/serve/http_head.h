@@ -30,6 +30,13 @@ std::optional<HeadFault> CheckHead(std::string_view head, const HeadLimits& limi
 // Whether what has come so far cannot become a head: a fault to be told at once.
 std::optional<HeadFault> CheckPartOfHead(std::string_view part, const HeadLimits& limits);
 
+// A line of a head, without its end: no control code but tabs.
+std::optional<HeadFault> CheckLine(std::string_view line);
+
+// "NAME: VALUE", the value without the blanks around it. A folded line is none.
+std::optional<HeadFault> SplitField(std::string_view line, std::string_view* name,
+                                    std::string_view* value);
+
 // Whether a value that a client chose may stand in a header of ours.
 bool IsPlainId(std::string_view text);
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The only file that knows Boost. Beast reads heads and bodies behind CheckHead; sockets, time and
-// signals are Asio's; answers are written by hand.
+// The only file that knows Boost. Beast reads heads behind CheckHead, and bodies that have a
+// length; sockets, time and signals are Asio's; answers are written by hand.
 //
 // A connection always has a read under way, also while its request is computed: so it learns at
 // once that its client has left, and what a client sends ahead waits in `in_`, up to a bound.
@@ -26,6 +26,7 @@
 
 #include "src/base/ascii.h"
 #include "src/base/status.h"
+#include "tools/serve/http_chunks.h"
 
 namespace gemma3::serve {
 namespace {
@@ -222,6 +223,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Clock::time_point deadline_, body_begin_;
   std::optional<Clock::time_point> write_deadline_;
   std::unique_ptr<Parser> parser_;
+  std::optional<ChunkReader> chunks_;  // of a body that comes in chunks
   HttpRequest request_;
   bool http11_ = true, keep_alive_ = true;
   std::shared_ptr<ExchangeImpl> exchange_;
@@ -249,10 +251,11 @@ std::string ExchangeImpl::Head(HttpResponse& response, bool whole) {
   if (!whole && !http11_) close_ = true;
   std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " +
                      std::string(ReasonOf(response.status)) + "\r\nDate: " + DateNow() + "\r\n";
-  if (!response.content_type.empty() && response.status != 204) {
+  const bool bodiless = response.status == 204 || response.status == 304;
+  if (!response.content_type.empty() && !bodiless) {
     head += "Content-Type: " + response.content_type + "\r\n";
   }
-  if (whole && response.status != 204) {
+  if (whole && !bodiless) {
     head += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
   }
   if (chunked_) head += "Transfer-Encoding: chunked\r\n";
@@ -291,7 +294,9 @@ void ExchangeImpl::Reply(HttpResponse response) {
   const std::scoped_lock lock(mutex_);
   if (status_ != 0) return;
   std::string bytes = Head(response, /*whole=*/true);
-  if (request_.method != "HEAD" && response.status != 204) bytes += response.body;
+  const bool bodiless =
+      request_.method == "HEAD" || response.status == 204 || response.status == 304;
+  if (!bodiless) bytes += response.body;
   ended_ = true;
   if (!Add(std::move(bytes), false)) Post();
 }
@@ -445,6 +450,8 @@ bool Connection::ReadHead() {
     }
     if (in_.empty() && http11_) Send("HTTP/1.1 100 Continue\r\n\r\n");
   }
+  chunks_.reset();
+  if (parser_->chunked()) chunks_.emplace(server_->limits.body_bytes, server_->limits.head);
   state_ = State::kBody;
   body_begin_ = Clock::now();
   body_bytes_ = 0;
@@ -454,35 +461,32 @@ bool Connection::ReadHead() {
 }
 
 bool Connection::ReadBody() {
-  while (!parser_->is_done() && !in_.empty()) {
+  const size_t before = in_.size();
+  if (chunks_) {
+    if (auto fault = chunks_->Take(in_)) {
+      Fault(fault->status, fault->message);
+      return false;
+    }
+  }
+  while (!chunks_ && !parser_->is_done() && !in_.empty()) {
     error_code error;
     const size_t used = parser_->put(asio::buffer(in_), error);
     in_.erase(0, used);
-    body_bytes_ += used;
-    if (error == http::error::need_more) {
-      // An extension of a chunk, or a trailer, that does not end.
-      if (in_.size() > server_->limits.head.bytes) Fault(400, "a line of the body is too long");
-      break;
-    }
-    if (error == http::error::body_limit) {
-      Fault(413,
-            "the body is larger than " + std::to_string(server_->limits.body_bytes) + " bytes");
-      return false;
-    }
-    if (error) {
+    if (error && error != http::error::need_more) {
       Fault(400, "the body cannot be read: " + error.message());
       return false;
     }
     if (used == 0) break;
   }
-  if (state_ != State::kBody) return false;
-  if (!parser_->is_done()) {
+  body_bytes_ += before - in_.size();
+  if (!(chunks_ ? chunks_->done() : parser_->is_done())) {
     const auto seconds = std::chrono::seconds(body_bytes_ / 1024);
     deadline_ = body_begin_ + server_->limits.body_time + seconds;
     return false;
   }
-  request_.body = std::move(parser_->get().body());
+  request_.body = std::move(chunks_ ? chunks_->body() : parser_->get().body());
   parser_.reset();
+  chunks_.reset();
   BeginExchange();
   server_->handlers.handle(std::shared_ptr<Exchange>(
       exchange_.get(), [exchange = exchange_](Exchange*) { exchange->Abandon(); }));

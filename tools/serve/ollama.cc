@@ -109,6 +109,7 @@ Api<void> ReadCommon(const JsonIn& body, const ModelView& model, const AskDefaul
   if (const auto options = body.Find("options")) {
     if (!options->IsObject()) return options->Wrong("expected an object");
     GEMMA3_CHECK_OK(ReadSampling(*options, model, ask.options));
+    if (ask.options.seed == static_cast<uint64_t>(-1)) ask.options.seed.reset();  // any, there
     GEMMA3_TRY(
         const auto tokens,
         options->FindInteger("num_predict", std::numeric_limits<int32_t>::min(), JsonIn::kMost));
@@ -176,6 +177,7 @@ Api<Ask> ReadOllamaChat(const JsonIn& body, const ModelView& model, const AskDef
   std::string words;
   GEMMA3_CHECK_OK(ReadCommon(body, model, defaults, ask, &words));
   GEMMA3_CHECK_OK(ReadTools(body, ask.options));
+  if (!ask.options.constraint) words.clear();  // a call is asked for instead
   PictureReader pictures(defaults.images, defaults.pictures);
   Conversation conversation;
   GEMMA3_TRY(const JsonIn messages, body.Need("messages"));

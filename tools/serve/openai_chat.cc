@@ -124,7 +124,12 @@ Api<void> ReadMessage(const JsonIn& message, PictureReader& pictures, Conversati
       return {};
     }
     GEMMA3_TRY(const auto id, message.FindString("tool_call_id"));
-    conversation.Result(id.value_or(""), std::move(parts));
+    std::optional<std::string> name;
+    for (const char* key : {"name", "tool_name"}) {
+      GEMMA3_TRY(auto given, message.FindString(key));
+      if (given) name = std::move(given);
+    }
+    conversation.Result(id.value_or(""), name.value_or(""), std::move(parts));
     return {};
   }
   return role_of.Wrong("expected system, developer, user, assistant or tool, not \"" +
@@ -357,6 +362,7 @@ Api<void> ReadTools(const JsonIn& body, GenerationOptions& options) {
     out.choice = {};
   }
   GEMMA3_TRY(out.parallel_tool_calls, body.FindBool("parallel_tool_calls", true));
+  if (CallsOnly(options)) options.constraint.reset();  // a grammar's
   return {};
 }
 

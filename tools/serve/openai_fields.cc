@@ -122,6 +122,10 @@ void LimitTokens(std::optional<int64_t> tokens, const AskDefaults& defaults,
   options.max_tokens = most == 0 ? wanted : std::min(most, wanted);
 }
 
+bool CallsOnly(const GenerationOptions& options) {
+  return options.tools.choice.mode == ToolChoice::Mode::kRequired;
+}
+
 Api<Constraint> CompileSchema(const JsonIn& schema, bool strict) {
   if (!schema.IsObject() && !schema.IsBool()) return schema.Wrong("expected a JSON Schema");
   auto compiled = JsonSchema::Compile(schema.Text());
@@ -158,10 +162,12 @@ Api<void> ReadResponseFormat(const JsonIn& format, bool schema_prompt, Generatio
   }
   if (schema) {
     GEMMA3_TRY(Constraint constraint, CompileSchema(*schema, strict));
+    if (CallsOnly(options)) return {};
     if (schema_prompt) *words = SchemaWords(constraint);
     options.constraint = std::move(constraint);
     return {};
   }
+  if (CallsOnly(options)) return {};
   GEMMA3_TRY(options.constraint, JsonSchema::AnyObject());
   if (schema_prompt) *words = kObjectWords;
   return {};

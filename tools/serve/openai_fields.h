@@ -23,6 +23,9 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
 void LimitTokens(std::optional<int64_t> tokens, const AskDefaults& defaults,
                  GenerationOptions& options);
 
+// Whether the answer must be a call: then no format of answers holds.
+bool CallsOnly(const GenerationOptions& options);
+
 // The schema of {"type": "text" | "json_object" | "json_schema", ...} as a constraint, and the
 // words that tell the model of it (empty: none).
 Api<void> ReadResponseFormat(const JsonIn& format, bool schema_prompt, GenerationOptions& options,

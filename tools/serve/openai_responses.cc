@@ -61,8 +61,9 @@ class ResponsesTelling : public Telling {
       Json part = Place();
       part["part"] = TextPart(result.text, nullptr);
       events += Emit("response.content_part.done", std::move(part));
+      const char* const status = IsCut(result) ? "incomplete" : "completed";
       events += Emit("response.output_item.done",
-                     {{"output_index", 0}, {"item", MessageItem(&result, "completed")}});
+                     {{"output_index", 0}, {"item", MessageItem(&result, status)}});
       ++index;
     }
     for (const ToolCall& call : result.calls) {
@@ -216,7 +217,7 @@ Api<void> ReadItem(const JsonIn& item, PictureReader& pictures, Conversation& co
     GEMMA3_TRY(const std::string id, id_of.String());
     GEMMA3_TRY(const JsonIn output, item.Need("output"));
     GEMMA3_TRY(const std::string text, TextOf(output));
-    conversation.Result(id, {Part::Text(text)});
+    conversation.Result(id, "", {Part::Text(text)});
     return {};
   }
   if (type == "reasoning") return {};  // of other models
@@ -299,9 +300,11 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
   }
   GEMMA3_TRY(ask.options.tools.parallel_tool_calls, body.FindBool("parallel_tool_calls", true));
   echo.parallel = ask.options.tools.parallel_tool_calls;
+  if (CallsOnly(ask.options)) ask.options.constraint.reset();  // a grammar's
 
   bool logprobs = false;
-  if (const auto include = body.Find("include"); include && include->IsArray()) {
+  if (const auto include = body.Find("include")) {
+    if (!include->IsArray()) return include->Wrong("expected a list");
     for (size_t i = 0; i < include->size(); ++i) {
       logprobs = logprobs || (include->At(i).IsString() &&
                               *include->At(i).String() == "message.output_text.logprobs");
@@ -314,8 +317,10 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
   Conversation conversation;
   GEMMA3_CHECK_OK(ReadInput(body, pictures, conversation));
   GEMMA3_TRY(Prompt prompt, std::move(conversation).Finish(model.system, "input"));
-  if (const auto text = body.Find("text"); text && text->IsObject()) {
-    if (const auto format = text->Find("format"); format && format->IsObject()) {
+  if (const auto text = body.Find("text")) {
+    if (!text->IsObject()) return text->Wrong("expected an object");
+    if (const auto format = text->Find("format")) {
+      if (!format->IsObject()) return format->Wrong("expected an object");
       std::string words;
       GEMMA3_CHECK_OK(ReadResponseFormat(*format, defaults.schema_prompt, ask.options, &words));
       if (!words.empty()) AddToLastUser(prompt, words);

@@ -57,6 +57,19 @@ export async function withPage(url, {failing = false, ...options}, test) {
   assert.deepEqual(faults, []);
 }
 
+// The page does its work behind a click or a key: `check` is tried until it holds.
+export async function soon(check) {
+  const late = Date.now() + kPatience;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > late) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
 export const ready = (page) => page.waitForSelector('html[data-ready]', {state: 'attached'});
 
 export const answers = (page) => page.locator('.message.assistant .markdown').allTextContents();
@@ -66,6 +79,12 @@ export const writing = (page) => page.waitForFunction(
 // No answer is being computed, and the last one was.
 export const done = (page) => page.waitForFunction(() => !document.querySelector('[aria-busy=true]') &&
     document.querySelector('.message.assistant .foot:not([hidden])') && !document.querySelector('.send.stop'));
+
+// What is shown becomes `expected`: `what` is answers or said.
+export const becomes = (what, page, expected) =>
+    soon(async () => assert.deepEqual(await what(page), expected));
+export const count = (page, selector, expected) =>
+    soon(async () => assert.equal(await page.locator(selector).count(), expected, selector));
 
 export async function send(page, text) {
   const before = await page.locator('.message.user').count();

@@ -4,8 +4,8 @@
 
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {act, answers, ask, closeBrowser, done, kPatience, openBrowser, picture, picturePath, ready, said, send,
-        startDemo, withPage, writing} from './browser.mjs';
+import {act, answers, ask, becomes, closeBrowser, done, kPatience, openBrowser, picture, picturePath, ready, said, send,
+        soon, startDemo, withPage, writing} from './browser.mjs';
 import {startMock} from './mock.mjs';
 
 const real = Boolean(process.env.GEMMA3_PROGRAM);
@@ -63,30 +63,32 @@ test('a picture, a second question, again, an edit, a reload', {timeout: 4 * kPa
     assert.match(await page.locator('.message.last .stats').textContent(), /\d+ tokens?$/u);
     await picture(page, 'conversation');
 
+    const shown = (version) => soon(async () =>
+      assert.equal(await page.locator('.message.last .count').textContent(), version));
     // Again: greedy, so the same words, beside the ones before.
     await act(page, -1, 'again');
     await done(page);
-    assert.deepEqual(await answers(page), [first, second]);
-    assert.equal(await page.locator('.message.last .count').textContent(), '2/2');
+    await becomes(answers, page, [first, second]);
+    await shown('2/2');
     await act(page, -1, 'before');
-    assert.equal(await page.locator('.message.last .count').textContent(), '1/2');
+    await shown('1/2');
 
     // An edited question stands beside the old one, which is not lost.
     await act(page, 2, 'edit');
     await page.fill('.composer.edit textarea', 'How many shapes are there?');
     await page.click('.composer.edit .primary');
     await done(page);
-    assert.deepEqual(await said(page), ['What is in the picture?', 'How many shapes are there?']);
+    await becomes(said, page, ['What is in the picture?', 'How many shapes are there?']);
     if (real) assert.match((await answers(page))[1], /there are 3 shapes/u);
 
     await page.reload();
     await ready(page);
-    assert.deepEqual(await said(page), ['What is in the picture?', 'How many shapes are there?']);
-    assert.equal((await answers(page))[0], first);
+    await becomes(said, page, ['What is in the picture?', 'How many shapes are there?']);
+    await soon(async () => assert.equal((await answers(page))[0], first));
     await page.waitForSelector('.pictures img');
     assert.ok(await page.locator('.pictures img').evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
     await act(page, 2, 'before');
-    assert.deepEqual(await said(page), ['What is in the picture?', 'What color is the star?']);
+    await becomes(said, page, ['What is in the picture?', 'What color is the star?']);
     // It goes on from what was kept.
     await ask(page, 'How many shapes are there?');
     assert.equal((await said(page)).length, 3);

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {act, answers, ask, closeBrowser, done, openBrowser, picture, ready, said, send, withPage, writing} from './browser.mjs';
+import {act, answers, ask, becomes, closeBrowser, done, openBrowser, picture, ready, said, send, soon, withPage, writing} from './browser.mjs';
 import {startMock} from './mock.mjs';
 
 let mock;
@@ -31,21 +31,21 @@ for (const {say, shown, kept} of [
   test(`fault: ${say}`, async () => {
     await withPage(mock.url, {failing: true}, async (page) => {
       await ask(page, say);
-      assert.match(await fault(page), shown);
-      assert.equal((await answers(page))[0], kept);
+      await soon(async () => assert.match(await fault(page), shown));
+      await soon(async () => assert.equal((await answers(page))[0], kept));
       await picture(page, `fault-${say.replaceAll(' ', '-')}`);
       // All of it survives a reload, and can be tried again.
       await page.reload();
       await ready(page);
-      assert.deepEqual(await said(page), [say]);
-      assert.match(await fault(page), shown);
-      assert.equal((await answers(page))[0], kept);
+      await becomes(said, page, [say]);
+      await soon(async () => assert.match(await fault(page), shown));
+      await soon(async () => assert.equal((await answers(page))[0], kept));
       mock.fixed = 'All is well.';
       await page.click(kept === '' ? '.fault [data-act=retry]' : '.fault [data-act=again]');
       await done(page);
       mock.fixed = null;
-      assert.equal((await answers(page))[0], 'All is well.');
-      assert.equal(await page.locator('.message.last .fault').isVisible(), false);
+      await soon(async () => assert.equal((await answers(page))[0], 'All is well.'));
+      await page.waitForSelector('.message.last .fault', {state: 'hidden'});
       // What came before is still there, beside it; an answer without a word is not.
       assert.equal(await page.locator('.message.last .versions').isVisible(), kept !== '');
     });
@@ -57,7 +57,7 @@ test('an answer that was cut goes on', async () => {
     await ask(page, 'cut off');
     await page.click('.fault [data-act=continue]');
     await done(page);
-    assert.deepEqual(await answers(page), ['This is cut and goes on.']);
+    await becomes(answers, page, ['This is cut and goes on.']);
     assert.deepEqual(mock.requests.at(-1).messages.at(-1), {role: 'assistant', content: 'This is cut'});
   });
 });
@@ -69,14 +69,14 @@ test('a busy server is asked again, and waiting can be stopped', async () => {
     await page.waitForFunction(() => /busy/u.test(document.querySelector('.last .waiting')?.textContent));
     await picture(page, 'busy');
     await done(page);
-    assert.deepEqual(await answers(page), ['You said: hello']);
+    await becomes(answers, page, ['You said: hello']);
     mock.busy = 100;
     await send(page, 'hello again');
     await page.waitForFunction(() => /busy/u.test(document.querySelector('.last .waiting')?.textContent));
     await page.keyboard.press('Escape');
     await done(page);
     mock.busy = 0;
-    assert.match(await fault(page), /Stopped/u);
+    await soon(async () => assert.match(await fault(page), /Stopped/u));
   });
 });
 
@@ -86,11 +86,11 @@ test('a server that is gone, at the start and later', async () => {
     const port = Number(new URL(own.url).port);
     await own.stop();
     await ask(page, 'are you there?');
-    assert.match(await fault(page), /does not answer/u);
+    await soon(async () => assert.match(await fault(page), /does not answer/u));
     const again = await startMock({port});
     await page.click('.fault [data-act=retry]');
     await done(page);
-    assert.deepEqual(await answers(page), ['You said: are you there?']);
+    await becomes(answers, page, ['You said: are you there?']);
     await again.stop();
   });
 });
@@ -108,13 +108,19 @@ test('closing the page or stopping ends the request', async () => {
     // What was written before a reload in the middle is kept as well.
     await send(page, 'slow');
     await writing(page);
-    await page.waitForTimeout(2500);
+    await page.waitForFunction(async () => {
+      const all = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+      const database = await all(indexedDB.open('gemma3'));
+      const messages = await all(database.transaction('messages').objectStore('messages').getAll());
+      database.close();
+      return messages.filter(({role, text}) => role === 'assistant' && text !== '').length === 2;
+    });
     await page.reload();
     await ready(page);
     const kept = await answers(page);
     assert.equal(kept[0], partial);
     assert.notEqual(kept[1], '');
-    assert.match(await fault(page), /not complete/u);
+    await soon(async () => assert.match(await fault(page), /not complete/u));
   });
 });
 
@@ -157,11 +163,11 @@ test('storage that is full says so, and the conversation goes on', async () => {
       globalThis.full = true;
     });
     await ask(page, 'hello');
-    assert.deepEqual(await answers(page), ['You said: hello']);
-    assert.match(await page.locator('#notice').textContent(), /storage is full/u);
+    await becomes(answers, page, ['You said: hello']);
+    await soon(async () => assert.match(await page.locator('#notice').textContent(), /storage is full/u));
     await page.evaluate(() => { globalThis.full = false; });
     await ask(page, 'and now?');
-    assert.equal(await page.locator('#notice').isVisible(), false);
+    await page.waitForSelector('#notice', {state: 'hidden'});
   });
 });
 
@@ -173,10 +179,10 @@ test('a browser that forbids storage', async () => {
     });
     await page.reload();
     await ready(page);
-    assert.match(await page.locator('#notice').textContent(), /keep nothing/u);
+    await soon(async () => assert.match(await page.locator('#notice').textContent(), /keep nothing/u));
     await ask(page, 'hello');
     await act(page, -1, 'again');
     await done(page);
-    assert.deepEqual(await answers(page), ['You said: hello']);
+    await becomes(answers, page, ['You said: hello']);
   });
 });

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {after, before, test} from 'node:test';
-import {act, answers, ask, closeBrowser, done, openBrowser, picture, picturePath, ready, said, send, withPage, writing} from './browser.mjs';
+import {act, answers, ask, becomes, closeBrowser, count, done, openBrowser, picture, picturePath, ready, said, send, soon,
+        withPage, writing} from './browser.mjs';
 import {kHostile, startMock} from './mock.mjs';
 
 let mock;
@@ -109,11 +110,13 @@ test('a fast answer is shown without long pauses, and the view stays where the u
     });
     await send(page, 'endless');
     await page.waitForFunction(() => document.querySelectorAll('.markdown p').length > 25);
-    const atEnd = await page.evaluate(() => {
-      const scroll = document.getElementById('scroll');
-      return scroll.scrollHeight - scroll.clientHeight - scroll.scrollTop;
+    await soon(async () => {
+      const atEnd = await page.evaluate(() => {
+        const scroll = document.getElementById('scroll');
+        return scroll.scrollHeight - scroll.clientHeight - scroll.scrollTop;
+      });
+      assert.ok(atEnd < 60, `${atEnd} pixels from the end`);
     });
-    assert.ok(atEnd < 60, `${atEnd} pixels from the end`);
     await page.hover('#messages');
     await page.mouse.wheel(0, -600);
     await page.waitForSelector('#to-end', {state: 'visible'});
@@ -144,14 +147,15 @@ test('Enter in an input method does not send', async () => {
     await page.evaluate(() => document.getElementById('composer').dispatchEvent(
         new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true, cancelable: true})));
     await page.waitForTimeout(200);
-    assert.ok((await page.evaluate(() => globalThis.seen)).some(([key, composing]) => key === 'Enter' && composing));
+    await soon(async () => assert.ok(
+        (await page.evaluate(() => globalThis.seen)).some(([key, composing]) => key === 'Enter' && composing)));
     assert.equal(await page.locator('.message').count(), 0);
     assert.equal(mock.requests.length, count);
     await page.fill('#composer', '');
     await client.send('Input.insertText', {text: '안녕하세요'});
     await page.keyboard.press('Enter');
     await done(page);
-    assert.deepEqual(await said(page), ['안녕하세요']);
+    await becomes(said, page, ['안녕하세요']);
   });
 });
 
@@ -168,48 +172,49 @@ test('by keyboard alone', async () => {
       }
       assert.fail(`${key} never came to ${name}`);
     };
+    const focuses = (name) => soon(async () => assert.equal(await focused(), name));
     const messages = (count) => page.waitForFunction(
       (wanted) => document.querySelectorAll('.message').length === wanted, count);
-    assert.equal(await focused(), 'Message');
+    await focuses('Message');
     await page.keyboard.type('first line');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('second line');
     await page.keyboard.press('Enter');
     await done(page);
-    assert.deepEqual(await said(page), ['first line\nsecond line']);
-    assert.equal(await focused(), 'Message');
+    await becomes(said, page, ['first line\nsecond line']);
+    await focuses('Message');
     // ArrowUp edits what was said last; Escape leaves it as it was, and the focus where it belongs.
     await page.keyboard.press('ArrowUp');
     await page.waitForSelector('.composer.edit');
-    assert.equal(await focused(), 'Edit your message');
+    await focuses('Edit your message');
     await page.keyboard.press('Escape');
-    assert.equal(await focused(), 'Edit');
+    await focuses('Edit');
     await page.keyboard.press('Enter');
     await page.waitForSelector('.composer.edit');
     await page.keyboard.press('Control+A');
     await page.keyboard.type('something else');
     await page.keyboard.press('Enter');
     await done(page);
-    assert.deepEqual(await answers(page), ['You said: something else']);
+    await becomes(answers, page, ['You said: something else']);
     // Back to the earlier version, and copy it.
     await tabTo('Version before', 'Shift+Tab');
     await page.keyboard.press('Enter');
-    assert.deepEqual(await said(page), ['first line\nsecond line']);
+    await becomes(said, page, ['first line\nsecond line']);
     await tabTo('Answer again');
     await page.keyboard.press('Enter');
     await done(page);
-    assert.equal(await focused(), 'Message');
+    await focuses('Message');
     // Settings: opened, changed and left, with the focus back at the button.
     await tabTo('Settings', 'Shift+Tab');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#settings[open]');
     await page.focus('#set-temperature');
     await page.keyboard.type('9');
-    assert.match(await page.locator('#fault-temperature').textContent(), /from 0 to 2/u);
+    await soon(async () => assert.match(await page.locator('#fault-temperature').textContent(), /from 0 to 2/u));
     await page.keyboard.press('Backspace');
     await page.keyboard.type('0.5');
     await page.keyboard.press('Escape');
-    assert.equal(await focused(), 'Settings');
+    await focuses('Settings');
     await tabTo('Message');
     await page.keyboard.type('slow');
     await page.keyboard.press('Enter');
@@ -221,7 +226,7 @@ test('by keyboard alone', async () => {
     await tabTo('Delete from here on', 'Shift+Tab');
     await page.keyboard.press('Enter');
     await messages(3);
-    assert.equal(await focused(), 'Message');
+    await focuses('Message');
     await tabTo('Undo');
     await page.keyboard.press('Enter');
     await messages(4);
@@ -273,14 +278,14 @@ test('pictures by choice, paste and drop, with preview and removal', async () =>
     await page.keyboard.press('Control+V');
     await page.waitForFunction(() => document.querySelectorAll('.attachments li').length === 2);
     await page.dispatchEvent('#scroll', 'dragenter', {dataTransfer: transfer});
-    assert.ok(await page.locator('#drop').isVisible());
+    await page.waitForSelector('#drop', {state: 'visible'});
     await page.dispatchEvent('#scroll', 'drop', {dataTransfer: transfer});
     await page.waitForFunction(() => document.querySelectorAll('.attachments li').length === 3);
-    assert.equal(await page.locator('#drop').isVisible(), false);
+    await page.waitForSelector('#drop', {state: 'hidden'});
     await page.click('.attachments li:nth-child(2) button');
-    assert.equal(await page.locator('.attachments li').count(), 2);
+    await count(page, '.attachments li', 2);
     await ask(page, 'what is this?');
-    assert.deepEqual(await answers(page), ['I see 2 pictures.']);
+    await becomes(answers, page, ['I see 2 pictures.']);
     // The very bytes, in front of the text.
     const {content} = mock.requests.at(-1).messages[0];
     assert.deepEqual(content.map(({type}) => type), ['image_url', 'image_url', 'text']);
@@ -291,7 +296,7 @@ test('pictures by choice, paste and drop, with preview and removal', async () =>
     await page.click('.composer.edit .attachments li:first-child button');
     await page.click('.composer.edit .primary');
     await done(page);
-    assert.deepEqual(await answers(page), ['I see 1 picture.']);
+    await becomes(answers, page, ['I see 1 picture.']);
     // What is no picture is refused in words.
     await page.setInputFiles('.composer.main input[type=file]',
                              {name: 'notes.png', mimeType: 'image/png', buffer: Buffer.from('no picture')});
@@ -319,26 +324,28 @@ test('editing, deleting and undoing', async () => {
     await act(page, 1, 'edit');
     await page.fill('.composer.edit textarea', 'I never said that.');
     await page.click('.composer.edit .primary');
-    assert.deepEqual(await answers(page), ['I never said that.', 'You said: two']);
+    await becomes(answers, page, ['I never said that.', 'You said: two']);
     await ask(page, 'three');
     assert.deepEqual(mock.requests.at(-1).messages.map(({content}) => content),
                      ['one', 'I never said that.', 'two', 'You said: **two**', 'three']);
     await act(page, 2, 'delete');
-    assert.deepEqual(await said(page), ['one']);
+    await becomes(said, page, ['one']);
     await page.click('.toast button');
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 6);
     await act(page, 4, 'delete');
     await page.waitForFunction(() => /2 messages were deleted/u.test(document.getElementById('toasts').textContent));
     await page.reload();
     await ready(page);
-    assert.deepEqual(await said(page), ['one', 'two']);
+    await becomes(said, page, ['one', 'two']);
     // Copies are what was written, not what it looks like.
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await act(page, 3, 'copy');
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'You said: **two**');
+    const copied = (text) => soon(async () =>
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), text));
+    await copied('You said: **two**');
     await answerWith(page, '```sh\nls -l\n\n  echo "a  b"\n```', 'code');
     await page.click('.copy-code');
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'ls -l\n\n  echo "a  b"');
+    await copied('ls -l\n\n  echo "a  b"');
   });
 });
 
@@ -352,15 +359,16 @@ test('several conversations: kept, searched, renamed, exported, deleted, importe
     await page.fill('#composer', 'not sent yet');
     await page.goBack();
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
-    assert.equal(await page.inputValue('#composer'), '');
+    const draft = (text) => soon(async () => assert.equal(await page.inputValue('#composer'), text));
+    await draft('');
     await page.click('#new-chat');
-    assert.equal(await page.inputValue('#composer'), 'not sent yet');
+    await draft('not sent yet');
     await ask(page, 'the second');
-    assert.equal(await page.locator('#conversations li[data-id]').count(), 2);
+    await count(page, '#conversations li[data-id]', 2);
     await page.click('#conversations [data-act=rename]');
     await page.keyboard.type('A <b>better</b> name');
     await page.keyboard.press('Enter');
-    assert.equal(await page.locator('#title').textContent(), 'A <b>better</b> name');
+    await soon(async () => assert.equal(await page.locator('#title').textContent(), 'A <b>better</b> name'));
 
     const exported = page.waitForEvent('download');
     await page.click('#open-settings');
@@ -372,11 +380,12 @@ test('several conversations: kept, searched, renamed, exported, deleted, importe
     await page.click('#delete-all');
     await picture(page, 'delete-all');
     await page.keyboard.press('Enter');  // Cancel has the focus
-    assert.equal(await page.locator('#conversations li[data-id]').count(), 2);
+    await page.waitForSelector('#ask-yes', {state: 'hidden'});
+    await count(page, '#conversations li[data-id]', 2);
     await page.click('#delete-all');
     await page.click('#ask-yes');
     await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 0);
-    assert.equal(await page.locator('.message').count(), 0);
+    await count(page, '.message', 0);
 
     const bring = async (value) => {
       await page.evaluate(() => document.getElementById('toasts').replaceChildren());
@@ -407,14 +416,14 @@ test('several conversations: kept, searched, renamed, exported, deleted, importe
     await page.waitForFunction(() => /not in this browser/u.test(document.getElementById('toasts').textContent));
     await page.click('#conversations li[data-id]:last-child a');
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
-    assert.deepEqual(await said(page), ['the first']);
+    await becomes(said, page, ['the first']);
     assert.ok(await page.locator('.pictures img').evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
 
     await page.click('#conversations .open [data-act=remove]');
     await page.waitForFunction(() => document.querySelectorAll('#conversations li[data-id]').length === 1);
     await page.click('.toast button');
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
-    assert.deepEqual(await said(page), ['the first']);
+    await becomes(said, page, ['the first']);
   });
 });
 
@@ -424,7 +433,7 @@ test('an answer goes on while another conversation is read; two windows do not o
     await writing(page);
     await page.click('#new-chat');
     await ask(page, 'meanwhile');
-    assert.deepEqual(await answers(page), ['You said: meanwhile']);
+    await becomes(answers, page, ['You said: meanwhile']);
     await page.locator('#conversations li.running a').click();
     await writing(page);
     await page.keyboard.press('Escape');
@@ -440,7 +449,7 @@ test('an answer goes on while another conversation is read; two windows do not o
     await other.waitForFunction(() => document.querySelectorAll('.message').length === 6);
     await page.reload();
     await ready(page);
-    assert.deepEqual(await said(page), ['shared', 'from the other', 'from the first']);
+    await becomes(said, page, ['shared', 'from the other', 'from the first']);
   });
 });
 
@@ -518,13 +527,16 @@ test('narrow screens', async () => {
     assert.ok(wide.every((width) => width <= 320), wide.join());
     await picture(page, 'narrow');
     // The list lies over the page, takes the focus and gives it back.
-    assert.equal(await page.locator('#sidebar').evaluate((node) => node.inert), true);
+    const inert = (selector) => soon(async () =>
+      assert.equal(await page.locator(selector).evaluate((node) => node.inert), true, selector));
+    await inert('#sidebar');
     await page.click('#open-sidebar');
-    assert.equal(await page.locator('#main').evaluate((node) => node.inert), true);
+    await inert('#main');
     await picture(page, 'narrow-list');
     await page.keyboard.press('Escape');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'open-sidebar');
+    await soon(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'open-sidebar'));
     await page.click('#open-settings');
+    await page.waitForSelector('#settings[open]');
     await picture(page, 'narrow-settings');
     assert.ok(await page.locator('#settings').evaluate((node) => node.scrollWidth <= node.clientWidth));
   });
@@ -533,19 +545,21 @@ test('narrow screens', async () => {
 test('light and dark', async () => {
   await withPage(mock.url, {colorScheme: 'dark'}, async (page) => {
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const becomesGround = (colour) => soon(async () => assert.equal(await ground(), colour));
     const dark = await ground();
     await answerWith(page, '# Night\n\nSome `code`, a [link](https://example.org).\n\n```c\nint x;\n```\n\n> quote');
     await picture(page, 'dark');
     await page.emulateMedia({colorScheme: 'light'});
+    await soon(async () => assert.notEqual(await ground(), dark));
+    await page.waitForTimeout(250);  // what fades is over
     const light = await ground();
-    assert.notEqual(light, dark);
     await picture(page, 'light');
     await page.click('#theme');  // light
     await page.click('#theme');  // dark
-    assert.equal(await ground(), dark);
+    await becomesGround(dark);
     await page.reload();
-    assert.equal(await ground(), dark);
+    await becomesGround(dark);
     await page.click('#theme');  // the system's
-    assert.equal(await ground(), light);
+    await becomesGround(light);
   });
 });
