@@ -97,7 +97,12 @@ std::string Regex() {
   const std::string atom =
       R"(([^\\^$.*+?()[\]{}|\n\r\u2028\u2029]|\.|\\[dDwWsS]|\\[\\^$.*+?()[\]{}|/]|)"
       R"(\[\^?([A-Za-z0-9_ .,:;/@#%+=!~]|a-z|A-Z|0-9|\\[dws])+-?\]))";
-  const std::string repeat = R"(([*+?]\??|\{[0-9]\})?)";
+  // Bounds in their order, as far as an automaton can see that without growing large.
+  std::string bounds = "[0-9],[1-9][0-9]";
+  for (char least = '0'; least <= '9'; ++least) {
+    bounds += std::string("|") + least + ",[" + least + "-9]";
+  }
+  const std::string repeat = R"(([*+?]\??|\{([0-9]|[1-9][0-9]),?\}|\{()" + bounds + R"()\})?)";
   const std::string term = "(" + atom + repeat + R"(|\^|\$))";
   const std::string inside = term + "*(\\|" + term + "*)*";
   const std::string all = "(" + term + R"(|\((\?:)?)" + inside + R"(\))" + repeat + ")*";

@@ -200,6 +200,14 @@ class MaskMaker {
     return text.most == kNoLimit || text.most - count > uint64_t{reach} + text.max_shortest;
   }
 
+  bool GoesOnWithMostLetters(TerminalStates::Id state) {
+    int letters = 0;
+    for (uint8_t c = 'a'; c <= 'z'; ++c) {
+      letters += states_.terminals().StepUncounted(state, c) != TerminalStates::kDead ? 1 : 0;
+    }
+    return letters > 13;
+  }
+
   const TerminalMask& MaskOf(TerminalStates::Id state, uint32_t count) {
     auto& known = store_.terminal_masks[uint64_t{state} << 32 | count];
     if (known != nullptr) return *known;
@@ -226,25 +234,41 @@ class MaskMaker {
     const TokenTrie& trie = rest_only ? vocabulary_.not_plain() : vocabulary_.all();
     mask->exits_in_rest = rest_only;
     Collector found(vocabulary_.size());
-    const auto take = [&](size_t i, bool accepts, TerminalStates::Id at) {
-      const TokenTrie::Node& node = trie.nodes()[i];
-      if (node.has_token()) found.Add(node.token());
-      if (node.size() == 1 || !accepts) return;
+    const auto add_exit = [&](size_t i, TerminalStates::Id at) {
       if (mask->exits.size() >= kMaxExits) {
         mask->too_many_exits = true;
       } else {
         mask->exits.push_back({static_cast<uint32_t>(i), terminals.state(at).key});
       }
     };
+    const auto take = [&](size_t i, bool accepts, TerminalStates::Id at) {
+      const TokenTrie::Node& node = trie.nodes()[i];
+      if (node.has_token()) found.Add(node.token());
+      if (accepts && node.size() > 1) add_exit(i, at);
+    };
     if (NoBoundWithin(state, count, vocabulary_.max_token_bytes())) {
-      // The long walks are of this kind: one load a node.
-      trie.Walk(
-          0, trie.nodes().size(), 0, state,
-          [&](TerminalStates::Id from, uint8_t byte, TerminalStates::Id& to) {
-            to = terminals.StepUncounted(from, byte);
-            return to != TerminalStates::kDead;
-          },
-          [&](size_t i, TerminalStates::Id at) { take(i, terminals.state(at).accepts, at); });
+      const auto step = [&](TerminalStates::Id from, uint8_t byte, TerminalStates::Id& to) {
+        to = terminals.StepUncounted(from, byte);
+        return to != TerminalStates::kDead;
+      };
+      if (!rest_only && GoesOnWithMostLetters(state)) {
+        // The long walks are of this kind, half a million nodes, and nothing tells which of them
+        // end a token: without a branch on that, what ends none falls into a word of its own.
+        const size_t words = (vocabulary_.size() + 63) / 64;
+        std::vector<uint64_t> bits(words + 1);
+        trie.Walk(0, trie.nodes().size(), 0, state, step, [&](size_t i, TerminalStates::Id at) {
+          const TokenTrie::Node& node = trie.nodes()[i];
+          const uint32_t token = node.token_byte >> 8;
+          bits[std::min<size_t>(token / 64, words)] |= uint64_t{1} << (token % 64);
+          if (terminals.state(at).accepts && node.size() > 1) add_exit(i, at);
+        });
+        bits.pop_back();
+        found.Add(bits);
+      } else {
+        trie.Walk(0, trie.nodes().size(), 0, state, step, [&](size_t i, TerminalStates::Id at) {
+          take(i, terminals.state(at).accepts, at);
+        });
+      }
     } else {
       trie.Walk(
           0, trie.nodes().size(), 0, TerminalAt{state, count},

@@ -528,12 +528,12 @@ Status SchemaCases::ApplyKeyword(Branch& branch, uint32_t schema, const std::str
     return AddContains(c, schema, arg);
   } else if (keyword == "unevaluatedProperties" || keyword == "unevaluatedItems") {
     if (argument.kind == Kind::kBool && argument.boolean) return {};
-    // Alone beside the plain words it means what additionalProperties and items mean.
-    for (const char* word : {"$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas",
-                             "dependencies", "$dynamicRef", "$recursiveRef", "contains"}) {
-      if (json_.Find(schema, word) == kNone) continue;
-      return refuse(keyword == "unevaluatedItems" ? kArrayType : kObjectType,
-                    std::string("beside \"") + word + "\"");
+    if (keyword == "unevaluatedProperties") {
+      if (EvaluatedBeside(schema).known) return {};
+      return refuse(kObjectType, "where what stands beside it depends on the value");
+    }
+    if (const char* const word = ItemsBeside(schema)) {
+      return refuse(kArrayType, std::string("beside \"") + word + "\"");
     }
   } else if (keyword == "$dynamicRef" || keyword == "$recursiveRef") {
     return refuse(kAllTypes);

@@ -136,6 +136,16 @@ class SchemaCases {
   Result<SchemaConj> Member(const SchemaCase& c, const std::string& name);
   // What the item at `index` has to meet; every index from FirstFreeItem on is alike.
   SchemaConj Item(const SchemaCase& c, uint32_t index) const;
+  // What `layer` asks of members that it does not name: additionalProperties, or
+  // unevaluatedProperties; kNone: nothing. The latter speaks of no name that EvaluatedBeside has.
+  uint32_t RestOf(uint32_t layer) const;
+  // What the schemas that stand beside unevaluatedProperties (allOf and $ref, and theirs) name.
+  struct Evaluated {
+    bool known = true;  // false: that depends on the value
+    bool all = false;
+    std::set<std::string> names = {}, patterns = {};
+  };
+  const Evaluated& EvaluatedBeside(uint32_t schema) const;
   // The same with one literal more.
   static SchemaConj With(SchemaConj conj, SchemaLiteral literal);
   uint32_t FirstFreeItem(const SchemaCase& c) const;
@@ -201,6 +211,9 @@ class SchemaCases {
   Status NeedKind(uint32_t node, OrderedJson::Kind kind, const char* what) const;
   Status NeedSchemas(uint32_t arg) const;
   void Remark(const std::string& text);
+  // The word beside which unevaluatedItems is not what items is; null: there is none.
+  const char* ItemsBeside(uint32_t schema) const;
+  void AddEvaluated(uint32_t schema, bool itself, std::set<uint32_t>& seen, Evaluated& out) const;
   static bool Contradicts(SchemaCase& c);
 
   const SchemaDocument& document_;
@@ -213,6 +226,7 @@ class SchemaCases {
   size_t branches_ = 0;
   std::map<std::pair<SchemaConj, bool>, Cases> known_;
   std::map<std::pair<uint32_t, uint32_t>, bool> disjoint_;
+  mutable std::map<uint32_t, Evaluated> evaluated_;
   std::map<uint32_t, bool> without_cycles_;  // false: on the way
   std::vector<std::string> remarks_;
   std::set<std::string> known_remarks_;

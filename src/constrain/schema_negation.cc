@@ -398,10 +398,11 @@ Status SchemaCases::ChooseBroken(Branch& branch) {
       names.insert(names.end(), json_[listed].keys.begin(), json_[listed].keys.end());
     }
     const uint32_t patterns = json_.Find(layer, "patternProperties");
-    uint32_t rest = json_.Find(layer, "additionalProperties");
-    if (rest == kNone) rest = json_.Find(layer, "unevaluatedProperties");
+    const uint32_t rest = RestOf(layer);
     closed |= rest != kNone && json_.kind(rest) == Kind::kBool && !json_[rest].boolean &&
-              (patterns == kNone || json_[patterns].keys.empty());
+              (patterns == kNone || json_[patterns].keys.empty()) &&
+              (json_.Find(layer, "additionalProperties") != kNone ||
+               EvaluatedBeside(layer).patterns.empty());
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

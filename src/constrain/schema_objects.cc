@@ -93,8 +93,7 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
         mentioned = true;
       }
     }
-    uint32_t rest = json_.Find(layer, "additionalProperties");
-    if (rest == kNone) rest = json_.Find(layer, "unevaluatedProperties");
+    const uint32_t rest = cases_.RestOf(layer);
     if (rest == kNone) continue;
     mentioned = true;
     closed |= json_.kind(rest) == Kind::kBool && !json_[rest].boolean;
@@ -157,9 +156,13 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
         }
       }
       if (matched) continue;
-      uint32_t rest = json_.Find(layer, "additionalProperties");
-      if (rest == kNone) rest = json_.Find(layer, "unevaluatedProperties");
+      const uint32_t rest = cases_.RestOf(layer);
       if (rest == kNone) continue;
+      if (json_.Find(layer, "additionalProperties") == kNone) {
+        const auto& beside = cases_.EvaluatedBeside(layer).patterns;
+        const auto is_beside = [&](const std::string& p) { return beside.contains(p); };
+        if (std::ranges::any_of(cell.matched, is_beside)) continue;
+      }
       never |= json_.kind(rest) == Kind::kBool && !json_[rest].boolean;
       extra.conj.push_back(Must(rest));
     }

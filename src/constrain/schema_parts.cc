@@ -15,6 +15,14 @@ constexpr uint32_t kNone = OrderedJson::kNone;
 
 }  // namespace
 
+const char* SchemaCases::ItemsBeside(uint32_t schema) const {
+  for (const char* word : {"$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas",
+                           "dependencies", "$dynamicRef", "$recursiveRef", "contains"}) {
+    if (json_.Find(schema, word) != kNone) return word;
+  }
+  return nullptr;
+}
+
 Result<SchemaConj> SchemaCases::Member(const SchemaCase& c, const std::string& name) {
   const SchemaConj never = {kNever};
   if (c.forbidden.contains(name)) return never;
@@ -45,10 +53,18 @@ Result<SchemaConj> SchemaCases::Member(const SchemaCase& c, const std::string& n
         matched = true;
       }
     }
-    if (matched) continue;
-    uint32_t rest = json_.Find(layer, "additionalProperties");
-    if (rest == kNone) rest = json_.Find(layer, "unevaluatedProperties");
-    if (rest != kNone) conj.push_back(Must(rest));
+    const uint32_t rest = RestOf(layer);
+    if (matched || rest == kNone) continue;
+    bool evaluated = false;
+    if (json_.Find(layer, "additionalProperties") == kNone) {
+      const Evaluated& beside = EvaluatedBeside(layer);
+      evaluated = beside.names.contains(name);
+      for (const std::string& pattern : beside.patterns) {
+        const auto dfa = patterns_.Pattern(pattern);
+        evaluated |= dfa.has_value() && (*dfa)->Matches(name);
+      }
+    }
+    if (!evaluated) conj.push_back(Must(rest));
   }
   for (const auto& [key, literal] : c.members_also) {
     if (key == name) conj.push_back(literal);
@@ -56,6 +72,50 @@ Result<SchemaConj> SchemaCases::Member(const SchemaCase& c, const std::string& n
   std::sort(conj.begin(), conj.end());
   conj.erase(std::unique(conj.begin(), conj.end()), conj.end());
   return conj;
+}
+
+void SchemaCases::AddEvaluated(uint32_t schema, bool itself, std::set<uint32_t>& seen,
+                               Evaluated& out) const {
+  if (json_.kind(schema) != Kind::kObject || !seen.insert(schema).second) return;
+  if (itself) {
+    if (const uint32_t listed = json_.Find(schema, "properties"); listed != kNone) {
+      out.names.insert(json_[listed].keys.begin(), json_[listed].keys.end());
+    }
+    if (const uint32_t listed = json_.Find(schema, "patternProperties"); listed != kNone) {
+      out.patterns.insert(json_[listed].keys.begin(), json_[listed].keys.end());
+    }
+    out.all |= json_.Find(schema, "additionalProperties") != kNone ||
+               json_.Find(schema, "unevaluatedProperties") != kNone;
+  }
+  for (const char* word : {"anyOf", "oneOf", "if", "dependentSchemas", "dependencies",
+                           "$dynamicRef", "$recursiveRef"}) {
+    out.known &= json_.Find(schema, word) == kNone;
+  }
+  if (const uint32_t ref = json_.Find(schema, "$ref"); ref != kNone) {
+    const auto target = document_.Follow(ref);
+    out.known &= target.has_value();
+    if (target) AddEvaluated(*target, true, seen, out);
+  }
+  if (const uint32_t all = json_.Find(schema, "allOf"); all != kNone) {
+    for (const uint32_t part : json_[all].children) AddEvaluated(part, true, seen, out);
+  }
+}
+
+const SchemaCases::Evaluated& SchemaCases::EvaluatedBeside(uint32_t schema) const {
+  const auto known = evaluated_.find(schema);
+  if (known != evaluated_.end()) return known->second;
+  Evaluated& out = evaluated_[schema];
+  std::set<uint32_t> seen;
+  AddEvaluated(schema, false, seen, out);
+  return out;
+}
+
+uint32_t SchemaCases::RestOf(uint32_t layer) const {
+  if (const uint32_t rest = json_.Find(layer, "additionalProperties"); rest != kNone) return rest;
+  const uint32_t rest = json_.Find(layer, "unevaluatedProperties");
+  if (rest == kNone) return kNone;
+  const Evaluated& beside = EvaluatedBeside(layer);
+  return beside.known && !beside.all ? rest : kNone;
 }
 
 uint32_t SchemaCases::FirstFreeItem(const SchemaCase& c) const {
@@ -81,7 +141,8 @@ SchemaConj SchemaCases::Item(const SchemaCase& c, uint32_t index) const {
       prefix = items;
       rest = json_.Find(layer, "additionalItems");
     }
-    if (rest == kNone) rest = json_.Find(layer, "unevaluatedItems");
+    if (rest == kNone && ItemsBeside(layer) == nullptr)
+      rest = json_.Find(layer, "unevaluatedItems");
     if (prefix != kNone && json_.kind(prefix) == Kind::kArray &&
         index < json_[prefix].children.size()) {
       conj.push_back(Must(json_[prefix].children[index]));

@@ -160,7 +160,7 @@ TEST(JsonSchema, NamesTheKeywordItCannotEnforce) {
       {R"({"type":"array","contains":{"const":1},"allOf":[{"contains":{"const":2}}]})", "#/allOf/0",
        "contains"},
       {R"({"items":{"$dynamicRef":"#x"}})", "#/items", "$dynamicRef"},
-      {R"({"allOf":[{}],"unevaluatedProperties":false})", "#", "unevaluatedProperties"},
+      {R"({"anyOf":[{}],"unevaluatedProperties":false})", "#", "unevaluatedProperties"},
       {R"({"type":"array","uniqueItems":true,"items":{}})", "#", "uniqueItems"},
       {R"({"not":{"format":"regex"},"type":"string"})", "#/not", "format"},
       {R"({"oneOf":[{"additionalProperties":{"type":"null"}},{"type":"object"}]})", "#/oneOf/0",
@@ -287,6 +287,44 @@ TEST(JsonSchema, BeginsNothingThatCannotBeFinished) {
   }
 }
 
+// unevaluatedProperties speaks of what allOf and $ref do not name; where that depends on the value
+// it is an error, also where the object may be left out.
+TEST(JsonSchema, KnowsWhatIsEvaluated) {
+  CheckVectors({
+      {R"({"type":"object","allOf":[{"properties":{"a":{"type":"string"}},"required":["a"]}],)"
+       R"("unevaluatedProperties":false})",
+       {R"({"a":"x"})"},
+       {"{}", R"({"a":1})", R"({"a":"x","b":1})"}},
+      {R"({"$ref":"#/$defs/x","properties":{"b":{"type":"null"}},)"
+       R"("unevaluatedProperties":{"type":"integer"},)"
+       R"("$defs":{"x":{"type":"object","allOf":[{"patternProperties":{"^p":{"type":"boolean"}}}]}}})",
+       {"{}", R"({"b":null})", R"({"p1":true})", R"({"z":1})", R"({"b":null,"z":1,"p":true})"},
+       {R"({"b":1})", R"({"p1":1})", R"({"z":true})"}},
+      {R"({"type":"object","allOf":[{"properties":{"a":{}},"additionalProperties":{"type":"integer"}}],)"
+       R"("unevaluatedProperties":false})",
+       {R"({"a":"x"})", R"({"z":1})"},
+       {R"({"z":"x"})"}},
+      {R"({"type":"object","properties":{"a":{}},"unevaluatedProperties":false})",
+       {R"({"a":1})"},
+       {R"({"b":1})"}},
+  });
+  for (const char* schema :
+       {R"({"type":"object","anyOf":[{"properties":{"a":{}},"required":["a"]}],)"
+        R"("unevaluatedProperties":false})",
+        R"({"properties":{"o":{"type":"object","anyOf":[{"properties":{"a":{}},"required":["a"]}],)"
+        R"("unevaluatedProperties":false}}})",
+        R"({"type":"object","allOf":[{"if":{"required":["a"]},"then":{"properties":{"b":{}}}}],)"
+        R"("unevaluatedProperties":false})"}) {
+    EXPECT_NE(ErrorOf(schema, ErrorCode::kUnsupported).find("unevaluatedProperties"),
+              std::string::npos);
+  }
+  EXPECT_NE(ErrorOf(R"({"type":"array","allOf":[{"prefixItems":[{"type":"null"}],"minItems":1}],)"
+                    R"("unevaluatedItems":false})",
+                    ErrorCode::kUnsupported)
+                .find("unevaluatedItems"),
+            std::string::npos);
+}
+
 // What stands beside a oneOf may make its schemas exclude each other. (Twelve members in each:
 // their negations would multiply to more than the limit.)
 TEST(JsonSchema, ReadsOneOfInItsPlace) {
@@ -336,8 +374,10 @@ TEST(JsonSchema, TellsClosedObjectsApart) {
 
 TEST(JsonSchema, WritesRegularExpressionsAndTemplates) {
   CheckVectors({{R"({"type":"string","format":"regex"})",
-                 {R"("^[a-z]+(-\\d{2})*$")", R"("")", R"("a|b?")", R"("[^0-9_-]\\.")"},
-                 {R"("(")", R"("a**")", R"("[z-a]")", R"("\\")", R"("^*")", R"("a{")"}},
+                 {R"("^[a-z]+(-\\d{2})*$")", R"("")", R"("a|b?")", R"("[^0-9_-]\\.")",
+                  R"("^[a-zA-Z0-9_]{3,16}$")", R"("a{2,}b{12}c{3,3}")"},
+                 {R"("a{3,2}")", R"("a{,2}")", R"("(")", R"("a**")", R"("[z-a]")", R"("\\")",
+                  R"("^*")", R"("a{")"}},
                 {R"({"type":"string","format":"uri-template"})",
                  {R"("/a/{id}{?q,page*}")", R"("{+x:3}")"},
                  {R"("{")", R"("{}")", R"("a b")"}}});
