@@ -221,6 +221,9 @@ std::vector<SchemaLiteral> SchemaCases::WithoutImplied(const Branch& branch,
     Branch both = branch;
     both.choices.clear();
     both.c.broken.clear();
+    // Listed values are judged by these. The schema with the oneOf is among them, and no value that
+    // meets both would meet it.
+    both.c.literals.clear();
     both.pending = positive;
     both.pending.push_back(literal ^ 1);
     std::vector<SchemaCase> cases;

@@ -347,6 +347,14 @@ TEST(JsonSchema, ReadsOneOfInItsPlace) {
       {{(one_of + R"(,"required":["kind"]})").c_str(),
         {R"({"kind":"a","of":{"a3":"x"}})", R"({"kind":"d"})", R"({"kind":"b","of":{},"x":1})"},
         {R"({"kind":"a","of":{"b3":"x"}})", R"({"of":{}})", R"({"kind":"e"})", "{}"}}});
+  // That no value which meets both meets the whole does not make them exclude each other.
+  CheckVectors({{R"({"oneOf":[{"type":["array","integer"]},{"enum":[1,2,"x"]}]})",
+                 {"[]", "3", R"("x")"},
+                 {"1", "2", R"("y")"}}});
+  EXPECT_NE(ErrorOf(R"({"oneOf":[true,{"type":"number","minimum":2},{"const":[false]}]})",
+                    ErrorCode::kUnsupported)
+                .find("to exclude"),
+            std::string::npos);
   // A schema that says nothing of a type is met by values of that type.
   CheckVectors({{R"({"oneOf":[{"minLength":2},{"maximum":3}]})",
                  {R"("a")", "4"},
