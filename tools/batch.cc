@@ -167,6 +167,7 @@ Status Apply(const std::string& key, const Json& value, Settings& settings) {
   if (setting->group != SettingGroup::kSampling && setting->group != SettingGroup::kAnswer) {
     return Wrong(setting->name, " is the same for the whole batch: give it as --", setting->name);
   }
+  if (setting->name.starts_with("tool-")) return Wrong("a batch has no tools");
   if (value.is_null()) return {};
   if (value.is_array() && setting->repeats) {
     setting->reset(settings);

@@ -470,6 +470,15 @@ void Chat::Set(std::string_view arguments) {
         setting.name + " is fixed once the model is loaded; start again with --" + setting.name,
         kExitUsage);
   }
+  if (setting.name.starts_with("tool-") && tools_.box.empty()) {
+    return Fail("there are no tools; start again with --tools or --mcp", kExitUsage);
+  }
+  for (const std::string& tool : changed.generation.tools.choice.names) {
+    std::vector<std::string> names;
+    for (const Tool& known : tools_.offered) names.push_back(known.name);
+    if (std::ranges::find(names, tool) != names.end()) continue;
+    return Fail("there is no tool " + tool + DidYouMean(tool, names), kExitUsage);
+  }
   if (setting.group == SettingGroup::kSession) {
     if (const Status status = Rebuild(changed); !status) {
       return NoteFailure(Report(status.error()));
@@ -565,6 +574,9 @@ int ChatCommand(int argc, const char* const* argv) {
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   if (args.words().size() > 1) {
     return args.UsageError("expects one MODEL; gemma3 run takes a prompt");
+  }
+  if (!tool_flags.any() && settings.generation.tools.choice != ToolChoice::Auto()) {
+    return args.UsageError("--tool-choice belongs to --tools or --mcp");
   }
   if (messages_only && keep.empty()) return args.UsageError("--messages-only belongs to --session");
   auto images = LoadImages(image_paths, settings.images);

@@ -62,7 +62,8 @@ std::string FirstCodeBlock(const std::string& text) {
     const size_t indent = line.find_first_not_of(" \t");
     const std::string_view rest = indent == std::string_view::npos ? "" : line.substr(indent);
     const size_t count = std::min(rest.find_first_not_of('`'), rest.size());
-    if (ticks == 0 && count >= 3) {
+    // Behind an opening fence there are no more ticks, else it is code within a line.
+    if (ticks == 0 && count >= 3 && rest.find('`', count) == std::string_view::npos) {
       ticks = count;
     } else if (ticks > 0 && count >= ticks && TrimSpace(rest.substr(count)).empty()) {
       return block;

@@ -214,6 +214,45 @@ Setting Lora() {
   return setting;
 }
 
+// auto, none, required, or names with commas between them, of which one must be called.
+Setting Choosing() {
+  Setting setting = Make(
+      "tool-choice", "CHOICE", Group::kAnswer,
+      "whether the model calls: auto, none, required, or the name of a tool",
+      "auto, none, required, or names of tools with commas between",
+      [](auto& s) -> auto& { return s.generation.tools.choice; });
+  setting.get = [](const Settings& s) -> std::string {
+    const ToolChoice& choice = s.generation.tools.choice;
+    std::string names;
+    for (const std::string& name : choice.names) names += (names.empty() ? "" : ",") + name;
+    if (!names.empty()) return names;
+    return choice.mode == ToolChoice::Mode::kNone       ? "none"
+           : choice.mode == ToolChoice::Mode::kRequired ? "required"
+                                                        : "auto";
+  };
+  setting.set = [](Settings& s, std::string_view text) {
+    ToolChoice choice;
+    if (text == "none") {
+      choice = ToolChoice::None();
+    } else if (text == "required") {
+      choice = ToolChoice::Required();
+    } else if (text != "auto") {
+      choice = ToolChoice::Required();
+      while (true) {
+        const size_t comma = std::min(text.find(','), text.size());
+        const std::string_view name = TrimSpace(text.substr(0, comma));
+        if (name.empty()) return false;
+        choice.names.emplace_back(name);
+        if (comma == text.size()) break;
+        text.remove_prefix(comma + 1);
+      }
+    }
+    s.generation.tools.choice = std::move(choice);
+    return true;
+  };
+  return setting;
+}
+
 Setting Logprobs() {
   Setting setting = Make(
       "logprobs", "N", Group::kAnswer,
@@ -355,6 +394,11 @@ std::vector<Setting> MakeTable() {
   table.push_back(Choice<bool>(
       "schema-prompt", Group::kAnswer, "tell the model what json-schema and json-object expect",
       {{"on", true}, {"off", false}}, [](auto& s) -> auto& { return s.schema_prompt; }));
+  table.push_back(Choosing());
+  table.push_back(Choice<ToolStyle>(
+      "tool-style", Group::kAnswer, "how the model is asked to write calls",
+      {{"json", ToolStyle::kJson}, {"python", ToolStyle::kPython}},
+      [](auto& s) -> auto& { return s.generation.tools.style; }));
   table.push_back(Logprobs());
   table.push_back(Choice<bool>(
       "speculate", Group::kAnswer, "guess ahead where text repeats; the answer is the same, sooner",
@@ -443,11 +487,11 @@ std::vector<Setting> MakeTable() {
   table.push_back(Text(
       "mmproj", "FILE", Group::kModel, "GGUF: the file with the vision part",
       [](auto& s) -> auto& { return s.load.mmproj; }));
-  constexpr std::string_view kRare[] = {"cache",          "repeat-last-n",   "logprobs",
-                                        "speculate",      "schema-prompt",   "show-thought",
-                                        "wrap",           "alpha",           "prefill-batch",
-                                        "prompt-piece",   "image-cache",     "checkpoint-bytes",
-                                        "image-newlines", "prompt-cache-max"};
+  constexpr std::string_view kRare[] = {
+      "cache",          "repeat-last-n",    "logprobs",    "speculate",
+      "schema-prompt",  "show-thought",     "wrap",        "alpha",
+      "prefill-batch",  "prompt-piece",     "image-cache", "checkpoint-bytes",
+      "image-newlines", "prompt-cache-max", "tool-style"};
   for (Setting& setting : table) {
     setting.rare = std::ranges::find(kRare, setting.name) != std::end(kRare);
   }

@@ -204,6 +204,9 @@ int RunCommand(int argc, const char* const* argv) {
   if (options.tools.any() && (options.raw || Translates(settings) || !options.batch.empty())) {
     return args.UsageError("--tools and --mcp are for chats, not for --raw, --from or --batch");
   }
+  if (!options.tools.any() && settings.generation.tools.choice != ToolChoice::Auto()) {
+    return args.UsageError("--tool-choice belongs to --tools or --mcp");
+  }
   if (options.raw && settings.system) {
     return args.UsageError("--system needs the chat template, which --raw leaves out");
   }

@@ -214,11 +214,11 @@ int ServeCommand(int argc, const char* const* argv) {
   args.AddSize("--connections", 1, &options.connections, "open connections (512)");
   args.AddText("--log", "FORM", &options.log,
                "a line for each request on standard error: text, json or off");
-  args.AddSettings(
-      &options.settings,
-      {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
-       SettingGroup::kSession, SettingGroup::kModel},
-      {"from", "to", "json-schema", "grammar", "json-object", "wrap", "logprobs", "show-thought"});
+  args.AddSettings(&options.settings,
+                   {SettingGroup::kAnswer, SettingGroup::kSampling, SettingGroup::kPictures,
+                    SettingGroup::kSession, SettingGroup::kModel},
+                   {"from", "to", "json-schema", "grammar", "json-object", "wrap", "logprobs",
+                    "show-thought", "tool-choice", "tool-style"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("which MODEL? A path, a name, or demo");
   return Serve(args, options);

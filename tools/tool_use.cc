@@ -19,10 +19,6 @@ void AddToolFlags(Args& args, ToolFlags* flags) {
   args.AddTexts("--mcp", "COMMAND", &flags->servers,
                 "start this server of the Model Context Protocol and offer its tools");
   args.AddFlag("--yes", &flags->yes, "run tools without asking");
-  args.AddText("--tool-choice", "CHOICE", &flags->choice,
-               "whether the model calls: auto, none, required, or the name of a tool");
-  args.AddText("--tool-style", "json|python", &flags->style, "how it is asked to write calls",
-               /*rare=*/true);
 }
 
 Result<OpenedTools> OpenTools(const ToolFlags& flags, const StopCheck& stop) {
@@ -33,20 +29,7 @@ Result<OpenedTools> OpenTools(const ToolFlags& flags, const StopCheck& stop) {
     GEMMA3_TRY(const std::vector<std::string> notes, AddMcpServer(server, {}, stop, tools.box));
     for (const std::string& note : notes) WriteStderr("note: " + note + "\n");
   }
-  tools.options.tools = tools.box.Offered();
-  if (flags.style == "python") {
-    tools.options.style = ToolStyle::kPython;
-  } else if (flags.style != "json") {
-    return Fail(ErrorCode::kInvalidArgument, "--tool-style takes json or python, not \"",
-                flags.style, "\"");
-  }
-  if (flags.choice == "none") {
-    tools.options.choice = ToolChoice::None();
-  } else if (flags.choice == "required") {
-    tools.options.choice = ToolChoice::Required();
-  } else if (flags.choice != "auto") {
-    tools.options.choice = ToolChoice::Named(flags.choice);
-  }
+  tools.offered = tools.box.Offered();
   if (tools.box.AsksFirst() && !tools.yes && !AskOnTerminal(stop)) {
     return Fail(ErrorCode::kInvalidArgument,
                 "the tools would have to be asked about and there is no terminal: --yes runs them "
@@ -66,7 +49,7 @@ Result<ToolAnswer> AnswerWithTools(Session& session, std::vector<Message> conver
   const Answerer answerer = [&](std::span<const Message> messages,
                                 bool may_call) -> Result<Message> {
     GenerationOptions options = generation;
-    options.tools = tools.options;
+    options.tools.tools = tools.offered;
     // Who had to call and has, goes on as he likes.
     if (!std::exchange(first, false) && options.tools.choice.mode == ToolChoice::Mode::kRequired) {
       options.tools.choice.mode = ToolChoice::Mode::kAuto;

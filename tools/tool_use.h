@@ -17,8 +17,6 @@ struct ToolFlags {
   std::vector<std::string> files;    // --tools
   std::vector<std::string> servers;  // --mcp, command lines
   bool yes = false;                  // --yes
-  std::string choice = "auto";       // --tool-choice: auto, none, required, or a tool's name
-  std::string style = "json";        // --tool-style: json or python
 
   bool any() const { return !files.empty() || !servers.empty(); }
 };
@@ -27,7 +25,7 @@ void AddToolFlags(Args& args, ToolFlags* flags);
 
 struct OpenedTools {
   ToolBox box;
-  ToolOptions options;
+  std::vector<Tool> offered = {};
   bool yes = false;
 };
 // Reads the files and starts the servers; prints the servers' notes. Errors: kInvalidArgument, also
@@ -38,7 +36,8 @@ struct ToolAnswer {
   GenerationResult result;           // of the last answer
   std::vector<ToolCall> open_calls;  // that the program does not run
 };
-// Answers `conversation` in the session, running tools as often as the model calls them. The user
+// Answers `conversation` in the session, running tools as often as the model calls them, by the
+// choice and style of generation.tools. The user
 // sees a line for each call on standard error. On an error the session has the conversation that it
 // had before.
 Result<ToolAnswer> AnswerWithTools(Session& session, std::vector<Message> conversation,

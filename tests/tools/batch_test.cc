@@ -87,6 +87,34 @@ TEST_F(BatchTest, AnswersLineByLineInOrder) {
   }
 }
 
+TEST_F(BatchTest, LinesHaveSchemasOfTheirOwn) {
+  Write("yes.gbnf", "root ::= \"yes\"\n");
+  const std::string schema =
+      R"({"type":"object","properties":{"b":{"enum":[1]},"a":{"enum":["q"]}},)"
+      R"("required":["b","a"],"additionalProperties":false})";
+  std::string input = R"({"prompt": "x", "json_schema": )" + schema + "}\n";
+  input += R"({"prompt": "x", "json_schema": "{\"const\": 5}"})"
+           "\n";
+  input += R"({"prompt": "x", "grammar": ")" + Path("yes.gbnf") + "\"}\n";
+  input += R"({"prompt": "x", "json_schema": {"type": "array", "uniqueItems": true}})"
+           "\n";
+  input += R"({"prompt": "x", "json_schema": true, "json_object": true})"
+           "\n";
+  input += R"({"prompt": "x", "tool_choice": "none"})"
+           "\n";
+  Write("in.jsonl", input);
+  const Outcome run = Run({"run", "demo", "--seed", "1", "--batch", Path("in.jsonl")});
+  const std::vector<Json> lines = Lines(run.out);
+  ASSERT_EQ(lines.size(), 6u) << run.out;
+  EXPECT_EQ(Json::parse(lines[0].value("text", "")).dump(), R"({"b":1,"a":"q"})");
+  EXPECT_EQ(lines[1]["text"], "5");
+  EXPECT_EQ(lines[2]["text"], "yes");
+  const auto error = [&](size_t i) { return lines[i]["error"]["message"].get<std::string>(); };
+  EXPECT_NE(error(3).find("uniqueItems"), std::string::npos) << error(3);
+  EXPECT_NE(error(4).find("exclude"), std::string::npos) << error(4);
+  EXPECT_NE(error(5).find("tools"), std::string::npos) << error(5);
+}
+
 TEST_F(BatchTest, GoesOnWhereItWasStopped) {
   Write("in.jsonl", Input());
   const std::vector<std::string> arguments = {"run",      "demo",           "--temperature",

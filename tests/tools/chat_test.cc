@@ -65,7 +65,22 @@ TEST_F(ProgramTest, ChatCommandsChangeTheConversation) {
   EXPECT_NE(shown.err.find("did you mean top-k?"), std::string::npos);
   EXPECT_NE(chat("/set wieghts int8\n").err.find("did you mean weights?"), std::string::npos);
   EXPECT_EQ(chat("/set weights int8\n").code, 2);
+  EXPECT_NE(chat("/set tool-choice required\n").err.find("--tools"), std::string::npos);
   EXPECT_EQ(chat("/image " + kPicture + "\n").code, 2);  // not from piped text
+}
+
+TEST_F(ProgramTest, ChatChangesTheToolChoice) {
+  const auto chat = [&](const std::string& lines) {
+    return Run({"chat", "demo", "--temperature", "0", "--max-tokens", "60", "--tools",
+                "tools/demo/tools.json"},
+               Bytes(lines));
+  };
+  const Outcome called = chat("/set tool-choice get_weather\nHow is the weather in Porto?\n");
+  EXPECT_EQ(called.code, 0) << called.err;
+  EXPECT_NE(called.err.find("get_weather {\"city\":"), std::string::npos) << called.err;
+  const Outcome unknown = chat("/set tool-choice get_wether\n");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("did you mean get_weather?"), std::string::npos) << unknown.err;
 }
 
 TEST_F(ProgramTest, ChatStatsAreThoseOfTheConversation) {

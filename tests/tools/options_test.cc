@@ -70,6 +70,28 @@ TEST(Settings, ReachTheFieldOfTheirName) {
   EXPECT_EQ(With("mmproj", "a.gguf").load.mmproj, "a.gguf");
 }
 
+TEST(Settings, ToolChoiceIsAWordOrNames) {
+  const auto choice = [](std::string_view text) {
+    return With("tool-choice", text).generation.tools.choice;
+  };
+  EXPECT_EQ(choice("auto"), ToolChoice::Auto());
+  EXPECT_EQ(choice("none"), ToolChoice::None());
+  EXPECT_EQ(choice("required"), ToolChoice::Required());
+  EXPECT_EQ(choice("get_weather"), ToolChoice::Named("get_weather"));
+  const ToolChoice two = ToolChoice::Subset({"a", "b.c"}, ToolChoice::Mode::kRequired);
+  EXPECT_EQ(choice("a, b.c"), two);
+  EXPECT_EQ(choice("default"), ToolChoice::Auto());
+  for (const char* text : {"auto", "none", "required", "a,b.c"}) {
+    EXPECT_EQ(FindSetting("tool-choice")->get(With("tool_choice", text)), text);
+  }
+  Settings settings;
+  for (const char* bad : {"", ",", "a,", ",a", "a,,b"}) {
+    EXPECT_FALSE(ApplySetting(settings, "tool-choice", bad, true)) << bad;
+  }
+  EXPECT_EQ(With("tool-style", "python").generation.tools.style, ToolStyle::kPython);
+  EXPECT_FALSE(ApplySetting(settings, "tool-style", "xml", true));
+}
+
 TEST(Settings, AcceptTheEndsOfTheirRange) {
   for (const auto& [name, value] :
        std::initializer_list<std::pair<const char*, const char*>>{{"temperature", "0"},

@@ -262,6 +262,7 @@ TEST_F(ProgramTest, UsageErrorsNameWhatIsWrong) {
   EXPECT_TRUE(IsError(Run({"run", "demo", "hi", "--top-p", "2"}), 2, "from 0 to 1"));
   EXPECT_TRUE(IsError(Run({"run", "demo", "hi", "--seed"}), 2, "--seed"));
   EXPECT_TRUE(IsError(Run({"run", "demo", "hi", "--raw", "--system", "x"}), 2, "--raw"));
+  EXPECT_TRUE(IsError(Run({"run", "demo", "hi", "--tool-choice", "none"}), 2, "--tools"));
   EXPECT_TRUE(IsError(Run({"run", "demo", "[img][img]", "--image", kPicture}), 2, "[img]"));
   EXPECT_TRUE(IsError(Run({"chat", "demo", "a prompt"}), 2, "gemma3 run"));
   EXPECT_TRUE(IsError(Run({"bench", "demo", "--prefill", "5,x"}), 2, "--prefill"));
