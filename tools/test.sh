@@ -26,7 +26,7 @@ march=()  # of the sanitizer builds; the presets say AVX2
 if ! grep -qsw avx2 /proc/cpuinfo; then march=(-DGEMMA3_MARCH=native); fi
 if [[ $mode == parsers ]]; then
   folders=()
-  for folder in image formats text chat automata constrain stores weights base decode serve; do
+  for folder in image formats text chat automata constrain stores weights base decode; do
     if [[ -d $repo/tests/$folder ]]; then folders+=("$folder"); fi
   done
   configure asan "${march[@]}"
