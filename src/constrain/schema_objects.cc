@@ -305,6 +305,11 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
     const uint32_t room = bounded ? top - written : 32;  // for members from here on
     // What begins a member behind the listed names; in `more`, behind a free name.
     NodeId keys = kNoNode;
+    // The comma comes behind what decides whether a name is left: nothing could follow it
+    // otherwise.
+    const auto follow = [&](NodeId key) {
+      return written > 0 ? builder_.Terminal(form_.comma(), key) : key;
+    };
     const auto others_of = [&](bool in_more) {
       std::vector<NodeId> begin;
       for (uint32_t i = 0; i < loose.size(); ++i) {
@@ -313,15 +318,15 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
         const NodeId key = builder_.Terminal(builder_.Literal(spell(loose[i].name)),
                                              builder_.Terminal(colon, value));
         const bool is_required = (loose_required >> i & 1) != 0;
-        begin.push_back(
-            missing(is_required ? room : room - 1, builder_.Count(NodeKind::kTake, i, key)));
+        begin.push_back(missing(is_required ? room : room - 1,
+                                builder_.Count(NodeKind::kTake, i, follow(key))));
       }
       for (size_t i = 0; i < extra_rules.size() && !(in_more && bounded); ++i) {
         const NodeId next = in_more ? more + written : once ? more + after : behind_of(n, after);
         begin.push_back(missing(
             room - 1,
-            builder_.Terminal(extra_names[i],
-                              builder_.Terminal(colon, builder_.Call(extra_rules[i], next)))));
+            follow(builder_.Terminal(
+                extra_names[i], builder_.Terminal(colon, builder_.Call(extra_rules[i], next))))));
       }
       return begin.empty() ? kNoNode : builder_.Alt(begin);
     };
@@ -338,7 +343,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
       }
       if (may_write) {
         if (const NodeId begin = others_of(true); begin != kNoNode) {
-          choice.push_back(builder_.Terminal(form_.comma(), begin));
+          choice.push_back(begin);
         }
       }
       if (!choice.empty()) builder_.SetAlt(more + written, choice);
@@ -357,7 +362,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
       if (may_write && k < n) {
         const uint32_t last = std::min(next_required[k], n - 1);
         keys = builder_.Keys(key_set, k, last, values, last > k ? keys : kNoNode);
-        begin.push_back(missing(room - 1, keys));
+        begin.push_back(missing(room - 1, follow(keys)));
       }
       if (others != kNoNode && next_required[k] == n) begin.push_back(others);
       const bool may_close = next_required[k] == n && written >= min_members;
@@ -369,10 +374,8 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
         first_names = begin.empty() ? builder_.Fail() : builder_.Alt(begin);
         continue;
       }
-      std::vector<NodeId> choice;
-      if (may_close) choice.push_back(missing(0, builder_.Terminal(brackets.close, done)));
-      if (!begin.empty()) choice.push_back(builder_.Terminal(form_.comma(), builder_.Alt(begin)));
-      if (!choice.empty()) builder_.SetAlt(behind_of(k, written), choice);
+      if (may_close) begin.push_back(missing(0, builder_.Terminal(brackets.close, done)));
+      if (!begin.empty()) builder_.SetAlt(behind_of(k, written), begin);
     }
   }
   builder_.SetEntry(rule, builder_.Needs(needed, static_cast<uint32_t>(needed.size()),

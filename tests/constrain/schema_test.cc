@@ -270,6 +270,21 @@ TEST(JsonSchema, BeginsNothingThatCannotBeFinished) {
        {"[1,1,2]", "[2,1,2,1]"},
        {"[1,2]", "[1,1,1]", "[2,2,2]"}},
   });
+  // Behind the last name that is left there is no comma.
+  CheckVectors({
+      {R"({"type":"object","propertyNames":{"enum":["a","b"]},"maxProperties":3})",
+       {"{}", R"({"a":1,"b":2})", R"({"b":1,"a":2})", R"({"b":1})"},
+       {R"({"a":1,"b":2,"a":3})", R"({"a":1,"a":3})"}},
+  });
+  for (const char* schema : {R"({"type":"object","propertyNames":{"const":"a"},"minProperties":1})",
+                             R"({"type":"object","properties":{"a":{},"b":{}},"maxProperties":1})",
+                             R"({"type":"object","patternProperties":{"^a$":{},"^b$":{"enum":[]}},)"
+                             R"("additionalProperties":false})"}) {
+    const auto one = JsonSchema::Compile(schema);
+    ASSERT_TRUE(one.has_value()) << one.error().message;
+    EXPECT_EQ(FailsAt(*one, R"({"a":1,)"), 6u) << schema;
+    EXPECT_TRUE(Accepts(*one, R"({"a":1})"));
+  }
   // Nested as deep as may be, the object that needs another one in it is not begun.
   const auto deep =
       JsonSchema::Compile(R"({"type":"object","required":["a"],"additionalProperties":)"
