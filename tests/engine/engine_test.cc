@@ -285,17 +285,17 @@ TEST(EngineTest, TokensOfAPromptAreItsText) {
   const Engine engine = DemoEngine();
   const Tokenizer* const tokenizer = *DemoModel().tokenizer();
   const std::string text = "The capital of the small village";
-  const auto expected = engine.Run(Prompt::Raw(text), Greedy(20));
+  const auto expected = engine.Answer(Prompt::Raw(text), Greedy(20));
   ASSERT_TRUE(expected);
   Prompt tokens;
   tokens.ids = *tokenizer->Encode(text);
-  const auto same = engine.Run(tokens, Greedy(20));
+  const auto same = engine.Answer(tokens, Greedy(20));
   ASSERT_TRUE(same) << same.error().message;
   EXPECT_EQ(same->ids, expected->ids);
   EXPECT_EQ(same->prompt_tokens, expected->prompt_tokens);
   // A BOS in front is the one that is put there.
   tokens.ids.insert(tokens.ids.begin(), tokenizer->Find("<bos>"));
-  const auto with_bos = engine.Run(tokens, Greedy(20));
+  const auto with_bos = engine.Answer(tokens, Greedy(20));
   ASSERT_TRUE(with_bos) << with_bos.error().message;
   EXPECT_EQ(with_bos->ids, expected->ids);
   EXPECT_EQ(with_bos->prompt_tokens, expected->prompt_tokens);
@@ -304,7 +304,7 @@ TEST(EngineTest, TokensOfAPromptAreItsText) {
                             static_cast<TokenId>(DemoModel().config().text.vocab_size)}) {
     Prompt wrong;
     wrong.ids = {tokens.ids[1], bad, tokens.ids[2]};
-    const auto refused = engine.Run(wrong, Greedy(1));
+    const auto refused = engine.Answer(wrong, Greedy(1));
     ASSERT_FALSE(refused) << bad;
     EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
   }
@@ -314,17 +314,17 @@ TEST(EngineTest, TokensOfAPromptAreItsText) {
 TEST(EngineTest, AnAnswerIsGoneOnWith) {
   const Engine engine = DemoEngine();
   const Message question = Message::User("What is 17 + 25?");
-  const auto whole = engine.Run(Prompt::Chat({question}), Greedy(40));
+  const auto whole = engine.Answer(Prompt::Chat({question}), Greedy(40));
   ASSERT_TRUE(whole);
   for (const size_t tokens : {1u, 5u, 12u}) {
-    const auto begun = engine.Run(Prompt::Chat({question}), Greedy(tokens));
+    const auto begun = engine.Answer(Prompt::Chat({question}), Greedy(tokens));
     ASSERT_TRUE(begun);
     // With its ids nothing is encoded anew.
     Message turn = Message::Model(begun->text);
     turn.ids = begun->ids;
     Prompt prompt = Prompt::Chat({question, turn});
     prompt.continues = true;
-    const auto rest = engine.Run(prompt, Greedy(40));
+    const auto rest = engine.Answer(prompt, Greedy(40));
     ASSERT_TRUE(rest) << rest.error().message;
     EXPECT_EQ(begun->text + rest->text, whole->text) << tokens;
     EXPECT_EQ(rest->prompt_tokens, whole->prompt_tokens + tokens);
@@ -332,13 +332,13 @@ TEST(EngineTest, AnAnswerIsGoneOnWith) {
   // An empty beginning is none.
   Prompt empty = Prompt::Chat({question, Message::Model("")});
   empty.continues = true;
-  const auto rest = engine.Run(empty, Greedy(40));
+  const auto rest = engine.Answer(empty, Greedy(40));
   ASSERT_TRUE(rest) << rest.error().message;
   EXPECT_EQ(rest->text, whole->text);
   // Only the model's message can be gone on with.
   Prompt wrong = Prompt::Chat({question});
   wrong.continues = true;
-  EXPECT_FALSE(engine.Run(wrong, Greedy(1)));
+  EXPECT_FALSE(engine.Answer(wrong, Greedy(1)));
 }
 
 TEST(EngineTest, AFlagThatIsSetStopsWhatHasNotBegun) {

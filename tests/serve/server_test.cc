@@ -299,6 +299,38 @@ TEST_F(ServeTest, PagesOfOthersMayNotAsk) {
       403);
 }
 
+TEST_F(ServeTest, FilesOfThePageAreKnownByTheirTag) {
+  Start();
+  const Reply first = Ask("GET", "/page.js");
+  if (first.status == 404) GTEST_SKIP() << "built without the page";
+  ASSERT_EQ(first.status, 200);
+  const size_t at = first.head.find("ETag: ") + 6;
+  const std::string tag = first.head.substr(at, first.head.find('\r', at) - at);
+  ASSERT_TRUE(tag.starts_with('"') && tag.ends_with('"')) << first.head;
+  for (const std::string& known : {tag, "\"x\", W/" + tag, std::string("*")}) {
+    const Reply again = Ask("GET", "/page.js", "", "If-None-Match: " + known + "\r\n");
+    EXPECT_EQ(again.status, 304) << known;
+    EXPECT_TRUE(again.body.empty());
+    EXPECT_FALSE(again.Has("Content-Length"));
+    EXPECT_TRUE(again.Has("ETag: " + tag));
+  }
+  EXPECT_EQ(Ask("GET", "/page.js", "", "If-None-Match: \"other\"\r\n").status, 200);
+  EXPECT_FALSE(Ask("GET", "/page.css").Has(tag));
+}
+
+// Programs that make sure of their model before they ask it.
+TEST_F(ServeTest, AModelThatIsServedIsHadAlready) {
+  Start();
+  const Reply pulled = Post("/api/pull", {{"name", "demo:latest"}});
+  EXPECT_EQ(pulled.status, 200);
+  EXPECT_EQ(pulled.json()["status"], "success");
+  EXPECT_EQ(Post("/api/pull", {{"model", "other"}}).status, 501);
+  EXPECT_EQ(Post("/api/pull", Json::object()).status, 501);
+  EXPECT_EQ(Ask("GET", "/v1beta/models/demo").json()["inputTokenLimit"], 8192);
+  EXPECT_EQ(Ask("GET", "/v1beta/models/other").status, 404);
+  EXPECT_EQ(Ask("HEAD", "/api/blobs/sha256:00").status, 501);
+}
+
 TEST_F(ServeTest, ClientsThatLeaveGiveTheirPlaceBack) {
   Start({"--parallel", "1", "--queue", "4"});
   WaitUntil([&] { return Ask("GET", "/health").status == 200; }, kPatience);
