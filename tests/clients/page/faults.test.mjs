@@ -117,9 +117,11 @@ test('closing the page or stopping ends the request', async () => {
     });
     await page.reload();
     await ready(page);
-    const kept = await answers(page);
-    assert.equal(kept[0], partial);
-    assert.notEqual(kept[1], '');
+    await soon(async () => {
+      const kept = await answers(page);
+      assert.equal(kept[0], partial);
+      assert.ok(kept[1]);
+    });
     await soon(async () => assert.match(await fault(page), /not complete/u));
   });
 });
