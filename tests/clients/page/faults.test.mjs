@@ -30,7 +30,12 @@ for (const {say, shown, kept} of [
 ]) {
   test(`fault: ${say}`, async () => {
     await withPage(mock.url, {failing: true}, async (page) => {
-      await ask(page, say);
+      await send(page, say);
+      if (say === 'die') {
+        await soon(async () => assert.equal((await answers(page))[0], kept));
+        mock.die();
+      }
+      await done(page);
       await soon(async () => assert.match(await fault(page), shown));
       await soon(async () => assert.equal((await answers(page))[0], kept));
       await picture(page, `fault-${say.replaceAll(' ', '-')}`);

@@ -122,7 +122,10 @@ export async function startMock({key = null, models = ['mock-4b'], pictures = tr
       chunk({content: piece});
       if (delay) await sleep(delay);
     }
-    if (die) return response.destroy();
+    if (die) {
+      await new Promise((now) => { mock.die = now; });  // what was not read yet would be lost
+      return response.destroy();
+    }
     if (late) {
       send({error: late});
       return response.end();
