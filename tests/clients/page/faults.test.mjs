@@ -113,13 +113,13 @@ test('closing the page or stopping ends the request', async () => {
     // What was written before a reload in the middle is kept as well.
     await send(page, 'slow');
     await writing(page);
-    await page.waitForFunction(async () => {
+    await soon(async () => assert.equal(await page.evaluate(async () => {
       const all = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
       const database = await all(indexedDB.open('gemma3'));
       const messages = await all(database.transaction('messages').objectStore('messages').getAll());
       database.close();
-      return messages.filter(({role, text}) => role === 'assistant' && text !== '').length === 2;
-    });
+      return messages.filter(({role, text}) => role === 'assistant' && text !== '').length;
+    }), 2));
     await page.reload();
     await ready(page);
     await soon(async () => {
