@@ -114,7 +114,7 @@ size_t PreparedStride(InputForm form, size_t cols) {
 }
 
 Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Compute compute,
-                  size_t threads, Cut cut) {
+                  size_t threads, Cut cut, size_t exact_from) {
   Region region;
   region.x = x;
   region.f32 = F32Kernels(x.cols);
@@ -126,7 +126,8 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     Plan& plan = region.plans[region.num_plans++];
     plan.task = &task;
     plan.kernels = KernelsFor(task.w.type, x.cols);
-    plan.unpack = compute == Compute::kExact && plan.kernels.input != InputForm::kF32;
+    const bool exact = compute == Compute::kExact || region.num_plans > exact_from;
+    plan.unpack = exact && plan.kernels.input != InputForm::kF32;
     total_bytes += hwy::DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }
   const std::span<Plan> plans(region.plans.data(), region.num_plans);
@@ -226,7 +227,7 @@ void RunPart(const Region& region, const Plan& plan, Range w, Range x, Rows<floa
     block.w_stride = kernels.group_bytes;
     block.next = next;
     kernels.run(block, scratch);
-    return;
+    return AddLora(plan.runs, x.begin, w.begin, out);
   }
   std::byte* floats = scratch + region.span_bytes;
   block.w = floats;
@@ -239,6 +240,7 @@ void RunPart(const Region& region, const Plan& plan, Range w, Range x, Rows<floa
     block.next = floats;
     region.f32.run(block, scratch);
   }
+  AddLora(plan.runs, x.begin, w.begin, out);
 }
 
 void RunRegion(const Region& region, std::byte* scratch0, ThreadPool& pool) {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <span>
 
+#include "ops/lora.h"
 #include "ops/matmul.h"
 #include "ops/matmul_kernels.h"
 
@@ -26,6 +27,7 @@ MatMulKernels KernelsFor(WeightType type, size_t cols);
 // How one task is cut and computed.
 struct Plan {
   const MatMulTask* task = nullptr;
+  std::span<const LoraRun> runs = {};  // added to what it computes, block by block
   MatMulKernels kernels;
   bool unpack = false;  // weights become floats, a few rows at a time
   size_t block_rows = 0;
@@ -67,9 +69,10 @@ enum class Cut {
               // packed inputs
 };
 
-// tasks: at most kMaxTasks; must outlive the region.
+// tasks: at most kMaxTasks; must outlive the region. Those from exact_from on are computed as by
+// Compute::kExact.
 Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Compute compute,
-                  size_t threads, Cut cut);
+                  size_t threads, Cut cut, size_t exact_from = kMaxTasks);
 
 // Bytes from one row to the next where a form is stored.
 size_t PreparedStride(InputForm form, size_t cols);
@@ -83,7 +86,7 @@ void PrepareInput(Region& region, std::byte* memory, ThreadPool& pool);
 
 // Rows `w` of a plan's matrix, in one of its blocks, against rows `x`, on the calling thread.
 // out: [x.count(), w.count()]. scratch: thread_bytes, aligned to 64. next: where the weights lie
-// that this thread most likely uses next.
+// that this thread most likely uses next. The plan's runs are added.
 void RunPart(const Region& region, const Plan& plan, Range w, Range x, Rows<float> out,
              std::byte* scratch, const std::byte* next);
 

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
+#include "ops/lora.h"
 #include "ops/matmul.h"
 #include "ops/rows.h"
 #include "src/threading/thread_pool.h"
@@ -21,6 +23,10 @@ struct MlpTask {
   MatrixView down;                   // [out.cols, inner]
   const float* gate_bias = nullptr;  // [inner] or none
   const float* down_bias = nullptr;  // [out.cols] or none
+  // What is added to each product (lora.h). Those of gate and up have the same rows.
+  std::span<const LoraRun> gate_runs = {}, up_runs = {}, down_runs = {};
+  // Where `down` has runs: memory for the inner rows as floats, [rows, inner].
+  Rows<float> inner = {};
 };
 
 // out = down(gelu(gate(x)) * up(x)), or down(gelu(gate(x))) where there is no `up`: the same bits

@@ -313,8 +313,9 @@ Status MeasureEmbedding(const BenchOptions& options, const OpenedModel& opened, 
   const SessionOptions& session = options.settings.session;
   constexpr size_t kTexts = 64, kTokens = 64;
   Findings report(options.json, out);
-  GEMMA3_TRY(const Embedder embedder,
-             Embedder::Create(model, {.threads = session.threads, .compute = session.compute}));
+  GEMMA3_TRY(const Embedder embedder, Embedder::Create(model, {.threads = session.threads,
+                                                               .compute = session.compute,
+                                                               .adapters = opened.adapters}));
   std::string text = "a";
   for (;;) {
     GEMMA3_TRY(const std::vector<TokenId> ids, embedder.Tokens(text));

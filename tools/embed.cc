@@ -109,11 +109,27 @@ Result<std::vector<std::string>> ReadTexts(const std::string& path, bool json_li
   }
 }
 
+// Finds what would end a long run late, before it begins. Texts count from 1, as lines do.
+Status CheckTexts(const Embedder& embedder, std::span<const std::string> texts,
+                  const EmbedOptions& options) {
+  GEMMA3_CHECK_OK(embedder.Tokens("", options));  // a prompt that there is not
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto tokens = embedder.Tokens(texts[i], options);
+    if (!tokens) return Fail(tokens.error().code, "text ", i + 1, ": ", tokens.error().message);
+    if (tokens->size() <= embedder.max_tokens() || options.truncate) continue;
+    return Fail(ErrorCode::kContextTooLong, "text ", i + 1, " has ", tokens->size(),
+                " tokens, with what stands around it; the model takes ", embedder.max_tokens(),
+                ": cut it into pieces, or let --truncate cut it");
+  }
+  return {};
+}
+
 // Embeds all texts, a part at a time, under a line that shows how far it is.
 // take(first, embeddings) gets each part.
 template <class Take>
 Status EmbedAll(const Embedder& embedder, std::span<const std::string> texts, EmbedOptions options,
                 const Take& take) {
+  GEMMA3_CHECK_OK(CheckTexts(embedder, texts, options));
   CancelFlag cancel;
   options.cancel = cancel;
   const CancelOnInterrupt scope(cancel);
@@ -133,7 +149,7 @@ Status EmbedAll(const Embedder& embedder, std::span<const std::string> texts, Em
     }
     progress.Erase();
     for (const size_t cut : embeddings->truncated) {
-      WriteStderr("warning: text " + std::to_string(first + cut) + " was cut to " +
+      WriteStderr("warning: text " + std::to_string(first + cut + 1) + " was cut to " +
                   std::to_string(embedder.max_tokens()) + " tokens\n");
     }
     GEMMA3_CHECK_OK(take(first, *embeddings));
@@ -201,10 +217,10 @@ int EmbedCommand(int argc, const char* const* argv) {
   args.AddText("--similar", "QUERY", &similar,
                "print the texts by falling similarity to QUERY, with its cosine");
   args.AddSize("--top", 1, &top, "with --similar: only so many");
-  args.AddSettings(&settings, {SettingGroup::kSession, SettingGroup::kModel},
-                   {"context", "parallel", "kv", "prefill-batch", "image-cache", "checkpoint-bytes",
-                    "prompt-cache", "prompt-cache-max", "pan-and-scan", "image-newlines", "draft",
-                    "lora", "mmproj"});
+  args.AddSettings(
+      &settings, {SettingGroup::kSession, SettingGroup::kModel},
+      {"context", "parallel", "kv", "prefill-batch", "image-cache", "checkpoint-bytes",
+       "prompt-cache", "prompt-cache-max", "pan-and-scan", "image-newlines", "draft", "mmproj"});
   if (const auto code = args.Parse(argc, argv)) return *code;
   if (args.words().empty()) return args.UsageError("expects MODEL");
   std::vector<std::string> texts(args.words().begin() + 1, args.words().end());
@@ -214,6 +230,7 @@ int EmbedCommand(int argc, const char* const* argv) {
   if (!similar.empty() && !output.empty()) {
     return args.UsageError("--similar prints texts; there are no vectors for --output");
   }
+  if (top != 0 && similar.empty()) return args.UsageError("--top goes with --similar QUERY");
   if (prefix != "\n") {  // which no prompt is
     if (!options.prompt.empty()) return args.UsageError("--prompt or --prefix, not both");
     options.prefix = prefix;
@@ -230,7 +247,8 @@ int EmbedCommand(int argc, const char* const* argv) {
   const auto embedder =
       Embedder::Create(opened->model, {.threads = settings.session.threads,
                                        .compute = settings.session.compute,
-                                       .max_memory_bytes = settings.session.max_memory_bytes});
+                                       .max_memory_bytes = settings.session.max_memory_bytes,
+                                       .adapters = opened->adapters});
   if (!embedder) return Report(embedder.error(), During::kLoad);
   if (!similar.empty()) return PrintSimilar(*embedder, similar, texts, options, top);
 

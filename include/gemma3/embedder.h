@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "gemma3/adapter.h"
 #include "gemma3/cancel.h"
 #include "gemma3/error.h"
 #include "gemma3/generation.h"
@@ -34,6 +35,8 @@ struct EmbedderOptions {
   size_t max_memory_bytes = 0;  // 0: no limit; else creation fails with the plan
   // kF32 is what sentence-transformers computes, whose vectors collections hold.
   ReferenceRounding reference = ReferenceRounding::kF32;
+  // Of all vectors. Loaded for the same model.
+  std::vector<AdapterUse> adapters = {};
 };
 
 struct EmbedOptions {
@@ -74,7 +77,7 @@ struct EmbedderState;  // internal
 class Embedder {
  public:
   // Errors: kUnsupported for a model that generates text; kInvalidArgument for an option out of
-  // range; kOutOfMemory with the plan.
+  // range or an adapter of another model; kOutOfMemory with the plan.
   static Result<Embedder> Create(const Model& model, const EmbedderOptions& options = {});
 
   // The vectors of the texts, in their order. A vector is the same, to the last bit, alone or among

@@ -17,6 +17,7 @@
 #include "src/base/guard.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
+#include "src/engine/adapters.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/memory_plan.h"
 #include "src/model/transformer.h"
@@ -60,9 +61,11 @@ bool Normalize(std::span<float> vector) {
 }  // namespace
 
 struct EmbedderState {
-  EmbedderState(const Model& model, const EmbedderOptions& options)
+  EmbedderState(const Model& model, const EmbedderOptions& options,
+                std::shared_ptr<const AdapterSet> adapters)
       : model(model),
         options(options),
+        adapters(std::move(adapters)),
         config(*model.config().embedding),
         pool(options.threads),
         workspace(pool),
@@ -90,6 +93,7 @@ struct EmbedderState {
 
   const Model model;
   const EmbedderOptions options;
+  const std::shared_ptr<const AdapterSet> adapters;  // null: the model as it is
   const EmbeddingConfig& config;
   std::mutex turn;  // of what follows
   ThreadPool pool;
@@ -100,7 +104,8 @@ struct EmbedderState {
 
 Status EmbedderState::Vectors(std::span<const Text> texts, const StopCheck& stop, float* out) {
   const std::scoped_lock lock(turn);
-  GEMMA3_TRY(const Rows<const float> states, transformer.Encode(texts, workspace, stop));
+  GEMMA3_TRY(const Rows<const float> states,
+             transformer.Encode(texts, adapters.get(), workspace, stop));
   normed.resize(std::max(normed.size(), states.rows * states.cols));
   const Rows<float> rows(normed.data(), states.rows, states.cols);
   transformer.FinalNorm(states, rows, pool);
@@ -163,8 +168,9 @@ Result<Embedder> Embedder::Create(const Model& model, const EmbedderOptions& opt
     }
     if (own.threads == 0) own.threads = DefaultThreads(DescribeCpus());
     GEMMA3_CHECK_OK(PlanEmbedding(model.config(), model.impl().sizes(), own.batch, own.threads,
-                                  ComputeOf(own), own.max_memory_bytes));
-    return Embedder(std::make_shared<EmbedderState>(model, own));
+                                  ComputeOf(own), own.max_memory_bytes, own.adapters));
+    GEMMA3_TRY(auto adapters, MakeAdapterSet(model, own.adapters));
+    return Embedder(std::make_shared<EmbedderState>(model, own, std::move(adapters)));
   });
 }
 

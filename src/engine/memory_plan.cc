@@ -56,13 +56,18 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
 }
 
 Result<MemoryPlan> PlanEmbedding(const ModelConfig& config, const ModelSizes& sizes, size_t batch,
-                                 size_t threads, Compute compute, size_t limit) {
+                                 size_t threads, Compute compute, size_t limit,
+                                 std::span<const AdapterUse> adapters) {
   MemoryPlan plan = PlanModel(config, sizes);
   const size_t rows = std::max(batch, config.embedding->max_tokens);
   const size_t widest =
       std::max(config.text.hidden_size, config.text.num_heads * config.text.head_dim);
-  const size_t floats = Transformer::EncodeFloats(config.text, compute, rows, EncodedTiles(rows)) +
-                        rows * config.text.hidden_size;
+  size_t floats = Transformer::EncodeFloats(config.text, compute, rows, EncodedTiles(rows)) +
+                  rows * config.text.hidden_size;
+  plan.weights += BytesOf(adapters);
+  if (!adapters.empty()) {
+    floats += Transformer::AdapterFloats(config.text, rows, RankOf(adapters));
+  }
   plan.activations = floats * sizeof(float) +
                      MlpBytes(rows, widest, config.text.intermediate_size) +
                      threads * kMlpThreadBytes;

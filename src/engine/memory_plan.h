@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "gemma3/config.h"
@@ -33,7 +34,8 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
 // With an embedder that computes batches of `batch` tokens, or a longer text. Errors: kOutOfMemory
 // if that is more than `limit`, unless it is 0.
 Result<MemoryPlan> PlanEmbedding(const ModelConfig& config, const ModelSizes& sizes, size_t batch,
-                                 size_t threads, Compute compute, size_t limit);
+                                 size_t threads, Compute compute, size_t limit,
+                                 std::span<const AdapterUse> adapters = {});
 
 // "weights 7.23 GiB + KV cache 190 MiB + ... = 7.5 GiB"; parts of nothing are left out.
 std::string DescribePlan(const MemoryPlan& plan);

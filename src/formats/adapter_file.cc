@@ -91,7 +91,8 @@ Key TakeApart(const std::string& name) {
 
 struct PeftConfig {
   double alpha = 8;
-  bool rslora = false, dora = false;
+  bool rslora = false, dora = false, lora_bias = false;
+  std::vector<std::string> saved;                  // of modules_to_save, those that can be loaded
   bool scales_embeddings = false;                  // as versions from 0.18 on do, which say so
   std::vector<std::pair<TextDfa, double>> alphas;  // of patterns, of which the first counts
 };
@@ -129,6 +130,7 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
   GEMMA3_TRY(peft.alpha, config.Double("lora_alpha", 8));
   GEMMA3_TRY(peft.rslora, config.Bool("use_rslora", false));
   GEMMA3_TRY(peft.dora, config.Bool("use_dora", false));
+  GEMMA3_TRY(peft.lora_bias, config.Bool("lora_bias", false));
   GEMMA3_TRY(const std::string bias, config.String("bias", "none"));
   if (bias != "none") {
     file->remarks.notes.push_back(where + ": bias is \"" + Shown(bias, 20) + "\"");
@@ -152,6 +154,18 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
   peft.scales_embeddings = major > 0 || minor >= 18;
   GEMMA3_TRY(file->base_model, config.String("base_model_name_or_path", ""));
   GEMMA3_TRY(file->ties_head, config.Bool("ensure_weight_tying", false));
+
+  if (peft.alpha == 0) {
+    file->remarks.warnings.push_back(where + ": lora_alpha is 0: the adapter changes nothing");
+  }
+  if (const auto saved = config.Find("modules_to_save"); saved && saved->IsArray()) {
+    for (size_t i = 0; i < saved->size(); ++i) {
+      GEMMA3_TRY(const std::string name, (*saved)[i].AsString());
+      for (const char* table : {"lm_head", "embed_tokens"}) {
+        if (name == table || name.ends_with("." + std::string(table))) peft.saved.push_back(table);
+      }
+    }
+  }
 
   // Of patterns that match one module the first counts, so their order matters.
   const auto ordered = OrderedJson::Parse(text, 32, kMaxJsonBytes);
@@ -208,6 +222,28 @@ double ScaleOf(const PeftConfig& config, const std::string& module, uint64_t ran
   return alpha / (config.rslora ? std::sqrt(r) : r);
 }
 
+// What the settings say is in the file, and without which the adapter would be another one.
+Status CheckPromises(const PeftConfig& config, const std::string& path, const AdapterFile& file) {
+  const auto& whole = file.whole;
+  for (const std::string& name : config.saved) {
+    // One of two tables that are tied stands for both.
+    const bool there =
+        whole.contains(name) ||
+        (file.ties_head && (whole.contains("lm_head") || whole.contains("embed_tokens")));
+    if (there) continue;
+    return Fail(ErrorCode::kBadModel, path, ": modules_to_save of ", kConfig, " names ", name,
+                ", but the file does not hold it: save the adapter with it");
+  }
+  for (const auto& [module, ids] : file.token_ids) {
+    const bool there = file.token_rows.contains(module) ||
+                       (module == "lm_head" && file.token_rows.contains("embed_tokens"));
+    if (ids.empty() || there) continue;
+    return Fail(ErrorCode::kBadModel, path, ": trainable_token_indices of ", kConfig,
+                " has tokens of ", Shown(module, 60), ", but the file holds no rows of them");
+  }
+  return {};
+}
+
 Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& path,
                 AdapterFile* file) {
   std::map<std::string, Halves> halves;
@@ -249,6 +285,8 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
     if (*slot) return Unplaced(path, name, "is there twice");
     *slot = std::move(view);
   }
+  size_t without_bias = 0;
+  std::string first_without_bias;
   for (auto& [module, half] : halves) {
     if (!half.a && !half.b && !half.bias && !half.magnitude) continue;
     if (!half.a || !half.b) {
@@ -257,6 +295,13 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
                   half.a ? "B" : "A", " beside it");
     }
     if (half.a->shape.size() != 2) return Unplaced(path, half.a_key, "is no matrix");
+    if (config.dora && !half.magnitude) {
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(half.a_key), " stands alone: in ",
+                  kConfig, " use_dora is set, but no magnitude is beside it");
+    }
+    if (config.lora_bias && !half.bias && module != "embed_tokens" && ++without_bias == 1) {
+      first_without_bias = Shown(half.a_key);
+    }
     const double scale = ScaleOf(config, half.full, half.a->shape[0]);
     file->factors[module] = {.a = *half.a,
                              .b = *half.b,
@@ -265,12 +310,18 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
                              .magnitude = half.magnitude,
                              .key = half.a_key};
   }
+  if (without_bias > 0) {
+    file->remarks.warnings.push_back(path + ": lora_bias is set in " + kConfig + ", but " +
+                                     std::to_string(without_bias) + " matrices have no bias (" +
+                                     first_without_bias + "): it is taken as 0");
+  }
   if (file->factors.contains("embed_tokens") && !config.scales_embeddings) {
     file->remarks.warnings.push_back(
         path +
         ": an adapter of the embedding by a version of PEFT before 0.18, or by one that is not "
         "named: if it was trained when PEFT did not scale it, it is far too strong here");
   }
+  GEMMA3_CHECK_OK(CheckPromises(config, path, *file));
   for (const auto& [module, rows] : file->token_rows) {
     if (!file->token_ids.contains(module)) {
       return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(rows.key),

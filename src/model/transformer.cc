@@ -71,7 +71,7 @@ struct Transformer::Pass {
   } local, global;
   std::vector<KvRows> parts;         // of the layer that runs
   std::vector<AdaptedRows> adapted;  // empty: the model as it is
-  Rows<float> gate, up;              // of an MLP that is not fused, where there are adapters
+  Rows<float> inner;                 // of an MLP, where there are adapters
   float* low = nullptr;              // what first halves give: for each run [count, max_rank]
 
   Pass(const TextConfig& config, size_t rows, float* memory) {
@@ -91,7 +91,7 @@ struct Transformer::Pass {
 };
 
 size_t Transformer::AdapterFloats(const TextConfig& config, size_t rows, size_t max_rank) {
-  return 2 * CarveFloats(config.intermediate_size, rows) + CarveFloats(max_rank, rows);
+  return CarveFloats(config.intermediate_size, rows) + CarveFloats(max_rank, rows);
 }
 
 size_t Transformer::WorkspaceFloats(const TextConfig& config, size_t max_rows) {
@@ -176,76 +176,61 @@ void Transformer::Prepare(std::span<const BatchPart> batch, Pass& pass) const {
 
 // ---- Adapters
 
-void Transformer::Multiply(size_t layer, const Pass& pass, Rows<const float> x,
-                           std::span<const Product> products, ThreadPool& pool) const {
-  if (!pass.adapted.empty()) return AddAdapters(layer, pass, x, products, pool);
-  constexpr size_t kMost = 3;
-  std::array<MatMulTask, kMost> tasks;
-  for (size_t i = 0; i < products.size(); ++i) tasks[i] = {products[i].w, products[i].out};
-  MatMul(x, std::span(tasks).first(products.size()), compute_, pool);
-}
-
-void Transformer::AddAdapters(size_t layer, const Pass& pass, Rows<const float> x,
-                              std::span<const Product> products, ThreadPool& pool) const {
-  std::vector<MatMulTask> base;
-  for (const Product& product : products) base.push_back({product.w, product.out});
-  std::vector<LoraTask> additions;
+std::vector<std::vector<LoraRun>> Transformer::RunsOf(size_t layer, const Pass& pass,
+                                                      std::span<const LayerMatrix> matrices) const {
+  std::vector<std::vector<LoraRun>> runs;
+  if (pass.adapted.empty()) return runs;
+  size_t most = 0;
   float* low = pass.low;
-  bool computed = false;
+  runs.resize(matrices.size());
   for (const AdaptedRows& rows : pass.adapted) {
-    // The first halves of all matrices and adapters, side by side. Where the run is the whole
-    // batch, they are computed in one region with the base.
+    // What the first halves give, side by side.
     size_t rank = 0, column = 0;
-    for (const Product& product : products) {
-      rank += rows.set->layer(layer, product.matrix).rank();
-    }
+    for (const LayerMatrix matrix : matrices) rank += rows.set->layer(layer, matrix).rank();
     const Rows<float> t(low, rows.count, rank);
     low += rows.count * rank;
-    computed = rows.count == x.rows;
-    std::vector<MatMulTask> own;
-    std::vector<MatMulTask>& halves = computed ? base : own;
-    for (const Product& product : products) {
-      for (const LoraTerm& term : rows.set->layer(layer, product.matrix).terms) {
-        const Rows<float> part = t.Cols(column, term.matrix->rank);
-        column += term.matrix->rank;
-        halves.push_back({term.matrix->first(), part});
-        additions.push_back(
-            {part, term.b(), term.scale, product.out.Slice(rows.begin, rows.count)});
-      }
-    }
-    if (!halves.empty()) MatMul(x.Slice(rows.begin, rows.count), halves, compute_, pool);
-  }
-  if (!computed) MatMul(x, base, compute_, pool);
-  for (const AdaptedRows& rows : pass.adapted) {
-    for (const Product& product : products) {
-      const AdaptedMatrix& adapted = rows.set->layer(layer, product.matrix);
-      GainBias(product.out.Slice(rows.begin, rows.count), adapted.gain, adapted.bias, pool);
+    most = std::max(most, rank);
+    for (size_t i = 0; i < matrices.size(); ++i) {
+      const AdaptedMatrix& adapted = rows.set->layer(layer, matrices[i]);
+      runs[i].push_back(adapted.Run(rows.begin, rows.count, t.Cols(column, adapted.rank())));
+      column += adapted.rank();
     }
   }
-  LoraAdd(additions, pool);
+  if (most == 0) runs.clear();
+  return runs;
 }
 
-// Where a part of the batch has adapters there, all of it goes without fusing: the bits are those
-// of the fused operation, and the weights are read once.
+void Transformer::Multiply(size_t layer, const Pass& pass, Rows<const float> x,
+                           std::span<const Product> products, ThreadPool& pool) const {
+  constexpr size_t kMost = 3;
+  std::array<LayerMatrix, kMost> matrices;
+  std::array<MatMulTask, kMost> tasks;
+  for (size_t i = 0; i < products.size(); ++i) {
+    matrices[i] = products[i].matrix;
+    tasks[i] = {products[i].w, products[i].out};
+  }
+  const size_t count = products.size();
+  auto runs = RunsOf(layer, pass, std::span(matrices).first(count));
+  if (runs.empty()) return MatMul(x, std::span(tasks).first(count), compute_, pool);
+  std::vector<LoraTask> adapted;
+  for (size_t i = 0; i < count; ++i) adapted.push_back({tasks[i], std::move(runs[i])});
+  MatMul(x, adapted, compute_, pool);
+}
+
 void Transformer::RunMlp(size_t layer, const Pass& pass, ThreadPool& pool) const {
   const LayerWeights& w = weights_.layers[layer];
-  const bool adapted = std::ranges::any_of(pass.adapted, [&](const AdaptedRows& rows) {
-    return !rows.set->layer(layer, LayerMatrix::kGate).empty() ||
-           !rows.set->layer(layer, LayerMatrix::kUp).empty() ||
-           !rows.set->layer(layer, LayerMatrix::kDown).empty();
-  });
-  if (!adapted) {
-    return Mlp(pass.normed, {.gate = w.gate, .up = w.up, .down = w.down}, pass.branch, compute_,
-               pool);
+  MlpTask task{.gate = w.gate, .up = w.up, .down = w.down};
+  const auto into = RunsOf(layer, pass, std::array{LayerMatrix::kGate, LayerMatrix::kUp});
+  const auto from = RunsOf(layer, pass, std::array{LayerMatrix::kDown});
+  if (!into.empty()) {
+    task.gate_runs = into[0];
+    task.up_runs = into[1];
   }
-  Multiply(layer, pass, pass.normed,
-           std::array<Product, 2>{
-               {{w.gate, pass.gate, LayerMatrix::kGate}, {w.up, pass.up, LayerMatrix::kUp}}},
-           pool);
-  pool.ParallelFor(pass.gate.rows,
-                   [&](size_t r, size_t) { GeluMul(pass.gate.Slice(r, 1), pass.up.Slice(r, 1)); });
-  Multiply(layer, pass, pass.gate,
-           std::array<Product, 1>{{{w.down, pass.branch, LayerMatrix::kDown}}}, pool);
+  if (!from.empty()) {
+    task.down_runs = from[0];
+    task.inner = pass.inner;
+  }
+  Mlp(pass.normed, task, pass.branch, compute_, pool);
 }
 
 void Transformer::RunLayer(size_t layer, Pass& pass, Rows<float> x, ThreadPool& pool) const {
@@ -290,6 +275,15 @@ std::vector<Transformer::AdaptedRows> Transformer::AdaptedRowsOf(std::span<const
   return runs;
 }
 
+void Transformer::PrepareAdapters(std::vector<AdaptedRows> adapted, float* memory,
+                                  Pass& pass) const {
+  pass.adapted = std::move(adapted);
+  if (pass.adapted.empty()) return;
+  const size_t inner = config_.intermediate_size, rows = pass.x.rows;
+  pass.inner = Rows<float>(memory, rows, inner);
+  pass.low = memory + CarveFloats(inner, rows);
+}
+
 Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
                                                Workspace& workspace, const StopCheck& stop,
                                                float* after_first_layer) const {
@@ -304,13 +298,7 @@ Result<Rows<const float>> Transformer::Forward(std::span<const BatchPart> batch,
   float* memory =
       workspace.Floats(floats + (adapted.empty() ? 0 : AdapterFloats(config_, rows, rank)));
   Pass pass(config_, rows, memory);
-  pass.adapted = adapted;
-  if (!adapted.empty()) {
-    const size_t inner = config_.intermediate_size;
-    pass.gate = Rows<float>(memory + floats, rows, inner);
-    pass.up = Rows<float>(memory + floats + CarveFloats(inner, rows), rows, inner);
-    pass.low = memory + floats + 2 * CarveFloats(inner, rows);
-  }
+  PrepareAdapters(adapted, memory + floats, pass);
   Prepare(batch, pass);
   Embed(batch, pass.x, workspace.pool());
   for (size_t layer = 0; layer < config_.num_layers; ++layer) {
@@ -348,14 +336,20 @@ size_t Transformer::EncodeFloats(const TextConfig& config, Compute compute, size
 }
 
 Result<Rows<const float>> Transformer::Encode(std::span<const std::span<const TokenId>> texts,
-                                              Workspace& workspace, const StopCheck& stop) const {
+                                              const AdapterSet* adapters, Workspace& workspace,
+                                              const StopCheck& stop) const {
   size_t rows = 0, tiles = 0;
   for (const auto& ids : texts) {
     rows += ids.size();
     tiles += KvCache::NumTiles(ids.size());
   }
-  float* memory = workspace.Floats(EncodeFloats(config_, compute_, rows, tiles));
+  const size_t floats = EncodeFloats(config_, compute_, rows, tiles);
+  float* memory = workspace.Floats(
+      floats + (adapters ? AdapterFloats(config_, rows, adapters->max_rank()) : 0));
   Pass pass(config_, rows, memory);
+  std::vector<AdaptedRows> adapted;
+  if (adapters) adapted.push_back({0, rows, adapters});
+  PrepareAdapters(std::move(adapted), memory + floats, pass);
   auto* tile = reinterpret_cast<std::byte*>(memory + WorkspaceFloats(config_, rows));
   // Places behind the end of a text are read, too, and must hold numbers.
   const size_t tile_bytes = TileBytes(config_, compute_);
@@ -383,7 +377,7 @@ Result<Rows<const float>> Transformer::Encode(std::span<const std::span<const To
       pass.global.keys.push_back({0, count});
       pass.local.keys.push_back({r + 1 > window ? r + 1 - window : 0, std::min(count, r + window)});
     }
-    EmbedIds(ids, nullptr, pass.x.Slice(begin, count), workspace.pool());
+    EmbedIds(ids, adapters, pass.x.Slice(begin, count), workspace.pool());
   }
   RopeTable(positions, local_frequency_, pass.local.cos, pass.local.sin);
   RopeTable(positions, global_frequency_, pass.global.cos, pass.global.sin);
@@ -408,11 +402,20 @@ void Transformer::Logits(Rows<const float> normed, std::span<const LogitsPart> p
     const MatrixView* own = part.adapters ? part.adapters->own_head() : nullptr;
     return own ? own : &weights_.head;
   };
-  for (size_t i = 0, begin = 0; i < parts.size();) {  // runs with one table
+  for (size_t i = 0, begin = 0; i < parts.size();) {  // parts with one table
     const MatrixView* table = table_of(parts[i]);
     size_t rows = 0;
-    for (; i < parts.size() && table_of(parts[i]) == table; ++i) rows += parts[i].rows;
-    if (rows > 0) MatMul(normed.Slice(begin, rows), *table, out.Slice(begin, rows), compute_, pool);
+    std::vector<std::vector<float>> low;  // what the first halves give
+    LoraTask task;
+    for (; i < parts.size() && table_of(parts[i]) == table; rows += parts[i++].rows) {
+      if (!parts[i].adapters || parts[i].rows == 0) continue;
+      const AdaptedMatrix& head = parts[i].adapters->head();
+      low.emplace_back(parts[i].rows * head.rank());
+      task.runs.push_back(
+          head.Run(rows, parts[i].rows, {low.back().data(), parts[i].rows, head.rank()}));
+    }
+    task.product = {*table, out.Slice(begin, rows)};
+    MatMul(normed.Slice(begin, rows), {&task, 1}, compute_, pool);
     begin += rows;
   }
   size_t begin = 0;
@@ -421,15 +424,6 @@ void Transformer::Logits(Rows<const float> normed, std::span<const LogitsPart> p
     const Rows<float> logits = out.Slice(begin, part.rows);
     begin += part.rows;
     if (!part.adapters || part.rows == 0) continue;
-    const AdaptedMatrix& head = part.adapters->head();
-    GainBias(logits, head.gain, head.bias, pool);
-    for (const LoraTerm& term : head.terms) {
-      std::vector<float> low(part.rows * term.matrix->rank);
-      const Rows<float> t(low.data(), part.rows, term.matrix->rank);
-      MatMul(x, term.matrix->first(), t, compute_, pool);
-      const LoraTask task{t, term.b(), term.scale, logits};
-      LoraAdd({&task, 1}, pool);
-    }
     const std::span<const TokenId> ids = part.adapters->head_ids();
     if (ids.empty()) continue;
     std::vector<float> own(part.rows * ids.size());

@@ -71,9 +71,10 @@ class Transformer {
   // begins one).
   static size_t EncodeFloats(const TextConfig& config, Compute compute, size_t rows, size_t tiles);
   // Runs all layers of a bidirectional model over whole texts, none empty, in one pass without
-  // caches. Returns as Forward does. Errors: kCancelled.
+  // caches. adapters: of all of them, or null. Returns as Forward does. Errors: kCancelled.
   Result<Rows<const float>> Encode(std::span<const std::span<const TokenId>> texts,
-                                   Workspace& workspace, const StopCheck& stop) const;
+                                   const AdapterSet* adapters, Workspace& workspace,
+                                   const StopCheck& stop) const;
 
   // out = final_norm(x). x, out: [rows, hidden], may be the same memory.
   void FinalNorm(Rows<const float> x, Rows<float> out, ThreadPool& pool) const;
@@ -96,6 +97,8 @@ class Transformer {
     const AdapterSet* set;
   };
   static std::vector<AdaptedRows> AdaptedRowsOf(std::span<const BatchPart> batch);
+  // memory: AdapterFloats.
+  void PrepareAdapters(std::vector<AdaptedRows> adapted, float* memory, Pass& pass) const;
   void EmbedIds(std::span<const TokenId> ids, const AdapterSet* adapters, Rows<float> rows,
                 ThreadPool& pool) const;
   void Embed(std::span<const BatchPart> batch, Rows<float> x, ThreadPool& pool) const;
@@ -108,8 +111,10 @@ class Transformer {
   };
   void Multiply(size_t layer, const Pass& pass, Rows<const float> x,
                 std::span<const Product> products, ThreadPool& pool) const;
-  void AddAdapters(size_t layer, const Pass& pass, Rows<const float> x,
-                   std::span<const Product> products, ThreadPool& pool) const;
+  // What the pass' adapters do to matrices that are computed together, for each its runs; empty
+  // where they do nothing.
+  std::vector<std::vector<LoraRun>> RunsOf(size_t layer, const Pass& pass,
+                                           std::span<const LayerMatrix> matrices) const;
   void RunMlp(size_t layer, const Pass& pass, ThreadPool& pool) const;
   // With the keys and values in pass.parts.
   void RunLayer(size_t layer, Pass& pass, Rows<float> x, ThreadPool& pool) const;

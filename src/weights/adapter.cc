@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "ops/lora.h"
+#include "src/base/half.h"
 #include "src/base/hash.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
@@ -82,10 +83,15 @@ class Placer {
     out_->name = file_.name;
     out_->layers.resize(config_.text.num_layers);
     if (config_.has_vision) out_->tower.resize(config_.vision.num_layers);
+    // Tables first: what an adapter adds to one that it brings itself is measured on that.
+    for (const auto& [module, whole] : file_.whole) GEMMA3_CHECK_OK(PlaceTable(module, whole));
     for (const auto& [module, factors] : file_.factors) {
       GEMMA3_CHECK_OK(PlaceFactors(module, factors));
     }
-    for (const auto& [module, whole] : file_.whole) GEMMA3_CHECK_OK(PlaceTable(module, whole));
+    if (!changes_ && file_.whole.empty() && file_.token_rows.empty()) {
+      file_.remarks.warnings.push_back(
+          file_.path + ": every B is zero, as before training: the adapter changes nothing");
+    }
     for (const auto& [module, rows] : file_.token_rows) {
       GEMMA3_CHECK_OK(PlaceRows(module, rows, file_.token_ids.at(module)));
     }
@@ -114,7 +120,6 @@ class Placer {
       return Refuse(key, "holds values that are infinite or not numbers");
     }
     digests_ += key + " " + DigestOf(tensor) + "\n";
-    out_->bytes += count * sizeof(float);
     if (!transposed) return stored;
     AlignedBuffer<float> turned(count);
     for (size_t r = 0; r < rows; ++r) {
@@ -134,10 +139,8 @@ class Placer {
     return Vector(values.span().begin(), values.span().end());
   }
 
-  // `base_shape`: outputs and inputs of the matrix that it adapts. a_rows_first: A is wanted as
-  // [inputs, rank], as lookups read it.
-  Result<std::unique_ptr<LoraMatrix>> Matrix(const LoraFactors& factors, size_t outputs,
-                                             size_t inputs, bool lookup) {
+  // The rank of factors that fit a matrix of [outputs, inputs].
+  Result<size_t> RankOf(const LoraFactors& factors, size_t outputs, size_t inputs) {
     const TensorView &a = factors.a, &b = factors.b;
     if (a.shape.size() != 2 || b.shape.size() != 2) return Refuse(factors.key, "is no matrix");
     const uint64_t rank = a.shape[factors.a_transposed ? 1 : 0];
@@ -154,33 +157,70 @@ class Placer {
       return Refuse(factors.key, "has rank ", rank, " and the other half ", b_rank,
                     "; expected the same number from 1 to ", kMaxRank);
     }
+    if (!std::isfinite(factors.scale)) return Refuse(factors.key, "has no finite scale");
+    digests_ += std::to_string(factors.scale) + "\n";
+    return rank;
+  }
+
+  static bool IsOtherThanZero(const AlignedBuffer<float>& values) {
+    return std::ranges::any_of(values.span(), [](float v) { return v != 0; });
+  }
+
+  // The type that holds a tensor's values as they are.
+  static WeightType FloatTypeOf(const TensorView& tensor) {
+    return tensor.type == TensorType::kBF16  ? WeightType::kBF16
+           : tensor.type == TensorType::kF16 ? WeightType::kF16
+                                             : WeightType::kF32;
+  }
+
+  // base: the matrix that is adapted.
+  Result<std::unique_ptr<LoraMatrix>> Matrix(const LoraFactors& factors, const MatrixView& base) {
     auto matrix = std::make_unique<LoraMatrix>();
-    matrix->rank = rank;
+    GEMMA3_TRY(matrix->rank, RankOf(factors, base.rows, base.cols));
+    const size_t rank = matrix->rank, outputs = base.rows, inputs = base.cols;
     matrix->inputs = inputs;
     matrix->outputs = outputs;
     matrix->scale = factors.scale;
-    if (!std::isfinite(factors.scale)) return Refuse(factors.key, "has no finite scale");
-    digests_ += std::to_string(factors.scale) + "\n";
-    if (lookup) {
-      GEMMA3_TRY(matrix->a, Floats(a, inputs, rank, !factors.a_transposed, factors.key));
-    } else {
-      GEMMA3_TRY(matrix->a, Floats(a, rank, inputs, factors.a_transposed, factors.key));
-    }
-    GEMMA3_TRY(matrix->b, Floats(b, rank, outputs, !factors.b_transposed, factors.key + " (B)"));
+    GEMMA3_TRY(const AlignedBuffer<float> a,
+               Floats(factors.a, rank, inputs, factors.a_transposed, factors.key));
+    GEMMA3_TRY(const AlignedBuffer<float> b,
+               Floats(factors.b, rank, outputs, !factors.b_transposed, factors.key + " (B)"));
+    StoreFactors(a.data(), FloatTypeOf(factors.a), b.data(), FloatTypeOf(factors.b), *matrix);
+    changes_ |= IsOtherThanZero(b) || factors.bias || factors.magnitude;
     if (factors.bias) {
       GEMMA3_TRY(matrix->bias, Row(*factors.bias, outputs, factors.key + " (bias of B)"));
+    }
+    if (factors.magnitude) {
+      GEMMA3_TRY(matrix->magnitude, Row(*factors.magnitude, outputs, factors.key + " (magnitude)"));
+      MeasureRows(base, a.data(), b.data(), *matrix);
     }
     ++out_->matrices;
     return matrix;
   }
 
+  // a: [rank, inputs], b: [rank, outputs]; the types hold their values as they are.
+  void StoreFactors(const float* a, WeightType a_type, const float* b, WeightType b_type,
+                    LoraMatrix& matrix) {
+    const size_t count = matrix.rank * matrix.inputs;
+    matrix.a_type = a_type;
+    matrix.a = AlignedBuffer<std::byte>(count * (a_type == WeightType::kF32 ? 4 : 2));
+    if (a_type == WeightType::kF32) {
+      std::memcpy(matrix.a.data(), a, count * sizeof(float));
+    } else {
+      auto* halves = reinterpret_cast<uint16_t*>(matrix.a.data());
+      for (size_t i = 0; i < count; ++i) {
+        halves[i] = a_type == WeightType::kBF16 ? Bf16FromFloat(a[i]) : HalfFromFloat(a[i]);
+      }
+    }
+    matrix.b_type = b_type;
+    matrix.b = AlignedBuffer<std::byte>(matrix.second().bytes());
+    PackLoraPanels(b, matrix.second(), matrix.b.data());
+    out_->bytes += matrix.a.size() + matrix.b.size();
+  }
+
   // The lengths of the rows of W + s B A, for any s.
-  Status MeasureRows(const LoraFactors& factors, const MatrixView& base, LoraMatrix& matrix) {
-    GEMMA3_TRY(matrix.magnitude,
-               Row(*factors.magnitude, matrix.outputs, factors.key + " (magnitude)"));
+  void MeasureRows(const MatrixView& base, const float* a, const float* b, LoraMatrix& matrix) {
     const size_t rank = matrix.rank, inputs = matrix.inputs;
-    const float* a = matrix.a.data();
-    const float* b = matrix.b.data();
     std::vector<double> gram(rank * rank);  // A A^T
     pool_.ParallelFor(rank, [&](size_t i, size_t) {
       for (size_t j = 0; j < rank; ++j) {
@@ -208,25 +248,42 @@ class Placer {
       matrix.squares[1][o] = 2 * wba;
       matrix.squares[2][o] = baba;
     });
-    return {};
+  }
+
+  // Of the embedding.
+  Result<std::unique_ptr<LoraTable>> Table(const LoraFactors& factors) {
+    if (factors.magnitude) {
+      return Fail(ErrorCode::kUnsupported, file_.path, ": tensor ", Shown(factors.key),
+                  " is DoRA on the embedding, which is not computed");
+    }
+    if (factors.bias) return Refuse(factors.key, "has a bias, which embeddings have not");
+    auto table = std::make_unique<LoraTable>();
+    table->tokens = config_.text.vocab_size;
+    table->width = config_.text.hidden_size;
+    GEMMA3_TRY(table->rank, RankOf(factors, table->width, table->tokens));
+    table->scale = factors.scale;
+    GEMMA3_TRY(table->a,
+               Floats(factors.a, table->tokens, table->rank, !factors.a_transposed, factors.key));
+    GEMMA3_TRY(table->b, Floats(factors.b, table->rank, table->width, !factors.b_transposed,
+                                factors.key + " (B)"));
+    changes_ |= IsOtherThanZero(table->a) && IsOtherThanZero(table->b);
+    out_->bytes += (table->a.size() + table->b.size()) * sizeof(float);
+    ++out_->matrices;
+    return table;
   }
 
   Status PlaceFactors(const std::string& module, const LoraFactors& factors) {
     const auto place = [&](const MatrixView& base, std::unique_ptr<LoraMatrix>& slot) -> Status {
-      GEMMA3_TRY(slot, Matrix(factors, base.rows, base.cols, false));
-      if (factors.magnitude) return MeasureRows(factors, base, *slot);
+      GEMMA3_TRY(slot, Matrix(factors, base));
       return {};
     };
     if (module == "embed_tokens") {
-      if (factors.magnitude) {
-        return Fail(ErrorCode::kUnsupported, file_.path, ": tensor ", Shown(factors.key),
-                    " is DoRA on the embedding, which is not computed");
-      }
-      GEMMA3_TRY(out_->embedding,
-                 Matrix(factors, config_.text.hidden_size, config_.text.vocab_size, true));
+      GEMMA3_TRY(out_->embedding, Table(factors));
       return {};
     }
-    if (module == "lm_head") return place(weights_.text.head, out_->head);
+    if (module == "lm_head") {
+      return place(out_->own_head ? out_->own_head->w : weights_.text.head, out_->head);
+    }
     if (const auto part = LayerPart(module, "layers.")) {
       const auto it = std::ranges::find(kLayerNames, part->second);
       if (it != kLayerNames.end() && part->first < config_.text.num_layers) {
@@ -283,6 +340,7 @@ class Placer {
       GEMMA3_TRY(table->memory, Floats(tensor, shape[0], shape[1], false, whole.key));
       table->w.type = WeightType::kF32;
       table->w.data = table->memory.data();
+      out_->bytes += table->memory.size() * sizeof(float);
     } else {
       digests_ += whole.key + " " + DigestOf(tensor) + "\n";
       out_->bytes += tensor.bytes;
@@ -317,6 +375,7 @@ class Placer {
       (embedding ? out_->embedding_rows : out_->head_rows)[static_cast<TokenId>(ids[i])] =
           Vector(row, row + width);
     }
+    out_->bytes += values.size() * sizeof(float);
     ++out_->matrices;
     return {};
   }
@@ -334,21 +393,19 @@ class Placer {
     }
     if (out_->embedding && !out_->head) {
       // x E^T with E = A^T B^T: A and B change places.
-      const LoraMatrix& table = *out_->embedding;
+      const LoraTable& table = *out_->embedding;
       auto head = std::make_unique<LoraMatrix>();
       head->rank = table.rank;
-      head->inputs = table.outputs;
-      head->outputs = table.inputs;
+      head->inputs = table.width;
+      head->outputs = table.tokens;
       head->scale = table.scale;
-      head->a = AlignedBuffer<float>(table.b.size());
-      std::memcpy(head->a.data(), table.b.data(), table.b.size() * sizeof(float));
-      head->b = AlignedBuffer<float>(table.a.size());
-      for (size_t t = 0; t < table.inputs; ++t) {
+      std::vector<float> turned(table.a.size());
+      for (size_t t = 0; t < table.tokens; ++t) {
         for (size_t k = 0; k < table.rank; ++k) {
-          head->b.data()[k * table.inputs + t] = table.a.data()[t * table.rank + k];
+          turned[k * table.tokens + t] = table.a.data()[t * table.rank + k];
         }
       }
-      out_->bytes += (head->a.size() + head->b.size()) * sizeof(float);
+      StoreFactors(table.b.data(), WeightType::kF32, turned.data(), WeightType::kF32, *head);
       out_->head = std::move(head);
     }
     return {};
@@ -359,6 +416,7 @@ class Placer {
   const ModelWeights& weights_;
   ThreadPool& pool_;
   std::string digests_;
+  bool changes_ = false;  // anything
   std::shared_ptr<LoadedAdapter> out_ = std::make_shared<LoadedAdapter>();
 };
 
@@ -397,9 +455,8 @@ Result<std::shared_ptr<const LoadedAdapter>> PlaceAdapter(AdapterFile file,
 
 namespace {
 
-// DoRA: a term's share of the sum, B with the ratios m / |W + s B A|, and gain += ratio - 1.
-void ApplyMagnitude(const LoraMatrix& matrix, double scale, LoraTerm& term, Vector& gain,
-                    Vector& bias) {
+// DoRA: the ratios m / |W + s B A| of a term, and gain += ratio - 1.
+Vector ApplyMagnitude(const LoraMatrix& matrix, double scale, Vector& gain, Vector& bias) {
   const size_t outputs = matrix.outputs;
   Vector ratios(outputs);
   for (size_t o = 0; o < outputs; ++o) {
@@ -411,31 +468,31 @@ void ApplyMagnitude(const LoraMatrix& matrix, double scale, LoraTerm& term, Vect
   if (gain.empty()) gain.assign(outputs, 1);
   for (size_t o = 0; o < outputs; ++o) gain[o] += ratios[o] - 1;
   for (size_t o = 0; o < bias.size(); ++o) bias[o] *= ratios[o];
-  term.own.assign(matrix.b.data(), matrix.b.data() + matrix.b.size());
-  for (size_t k = 0; k < matrix.rank; ++k) {
-    for (size_t o = 0; o < outputs; ++o) term.own[k * outputs + o] *= ratios[o];
-  }
+  return ratios;
 }
 
 void AddTerm(const LoraMatrix* matrix, float user_scale, AdaptedMatrix& out) {
   if (!matrix || user_scale == 0) return;
   const double scale = matrix->scale * double{user_scale};
-  LoraTerm term{matrix, static_cast<float>(scale), {}};
+  LoraTerm term{matrix->first(), matrix->second(), static_cast<float>(scale)};
   Vector bias = matrix->bias;
   for (float& value : bias) value *= static_cast<float>(scale);
-  if (!matrix->magnitude.empty()) ApplyMagnitude(*matrix, scale, term, out.gain, bias);
+  if (!matrix->magnitude.empty()) {
+    out.ratios.push_back(ApplyMagnitude(*matrix, scale, out.gain, bias));
+    term.ratio = out.ratios.back().data();
+  }
   if (!bias.empty()) {
     out.bias.resize(matrix->outputs);
     for (size_t o = 0; o < bias.size(); ++o) out.bias[o] += bias[o];
   }
-  out.terms.push_back(std::move(term));
+  out.terms.push_back(term);
 }
 
 }  // namespace
 
 size_t AdaptedMatrix::rank() const {
   size_t rank = 0;
-  for (const LoraTerm& term : terms) rank += term.matrix->rank;
+  for (const LoraTerm& term : terms) rank += term.b.rank;
   return rank;
 }
 
@@ -445,28 +502,24 @@ void MatMulAdapted(Rows<const float> x, std::span<const AdaptedProduct> products
   for (const AdaptedProduct& product : products) rank += product.adapted->rank();
   std::vector<float> low(x.rows * rank);
   const Rows<float> t(low.data(), x.rows, rank);
-  std::vector<MatMulTask> tasks;
-  std::vector<LoraTask> additions;
-  for (const AdaptedProduct& product : products) {
-    // A gain is of the product without its bias.
-    const bool later = !product.adapted->gain.empty();
-    tasks.push_back({product.w, product.out, later ? nullptr : product.bias});
-    for (const LoraTerm& term : product.adapted->terms) {
-      const Rows<float> part = t.Cols(column, term.matrix->rank);
-      column += term.matrix->rank;
-      tasks.push_back({term.matrix->first(), part});
-      additions.push_back({part, term.b(), term.scale, product.out});
+  std::vector<LoraTask> tasks;
+  std::vector<Vector> biases(products.size());
+  for (size_t i = 0; i < products.size(); ++i) {
+    const AdaptedProduct& product = products[i];
+    const AdaptedMatrix& adapted = *product.adapted;
+    MatMulTask base{product.w, product.out, product.bias};
+    LoraRun run = adapted.Run(0, x.rows, t.Cols(column, adapted.rank()));
+    column += adapted.rank();
+    if (run.gain && base.bias) {
+      // A gain is of the product without its bias.
+      biases[i].assign(base.bias, base.bias + product.w.rows);
+      for (size_t o = 0; o < adapted.bias.size(); ++o) biases[i][o] += adapted.bias[o];
+      base.bias = nullptr;
+      run.bias = biases[i].data();
     }
+    tasks.push_back({base, {run}});
   }
   MatMul(x, tasks, compute, pool);
-  for (const AdaptedProduct& product : products) {
-    const AdaptedMatrix& adapted = *product.adapted;
-    GainBias(product.out, adapted.gain, adapted.bias, pool);
-    if (!adapted.gain.empty() && product.bias) {
-      GainBias(product.out, {}, {product.bias, product.w.rows}, pool);
-    }
-  }
-  LoraAdd(additions, pool);
 }
 
 Result<std::shared_ptr<const AdapterSet>> AdapterSet::Create(std::span<const Use> uses,
@@ -499,9 +552,9 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::Create(std::span<const Use
     }
     AddTerm(adapter.head.get(), use.scale, set->head_);
     if (adapter.embedding) {
-      set->embedding_.push_back({adapter.embedding.get(),
-                                 static_cast<float>(adapter.embedding->scale * double{use.scale}),
-                                 {}});
+      set->embedding_.emplace_back(
+          adapter.embedding.get(),
+          static_cast<float>(adapter.embedding->scale * double{use.scale}));
     }
     if (adapter.own_embedding) {
       if (set->own_embedding_) return twice(use, "an embedding of its own");
@@ -536,13 +589,12 @@ void AdapterSet::EmbeddingRow(const MatrixView& base, size_t id, float* out) con
   } else {
     UnpackRow(table, id, out);
   }
-  for (const LoraTerm& term : embedding_) {
-    const LoraMatrix& matrix = *term.matrix;
-    const float* a = matrix.a.data() + id * matrix.rank;
-    for (size_t k = 0; k < matrix.rank; ++k) {
-      const float t = term.scale * a[k];
-      const float* b = matrix.b.data() + k * matrix.outputs;
-      for (size_t c = 0; c < matrix.outputs; ++c) out[c] += t * b[c];
+  for (const auto& [delta, scale] : embedding_) {
+    const float* a = delta->a.data() + id * delta->rank;
+    for (size_t k = 0; k < delta->rank; ++k) {
+      const float t = scale * a[k];
+      const float* b = delta->b.data() + k * delta->width;
+      for (size_t c = 0; c < delta->width; ++c) out[c] += t * b[c];
     }
   }
 }
@@ -551,11 +603,12 @@ void MergeRow(const AdaptedMatrix& adapted, size_t output, std::span<float> row)
   if (!adapted.gain.empty()) {
     for (float& value : row) value *= adapted.gain[output];
   }
+  std::vector<float> a(row.size());
   for (const LoraTerm& term : adapted.terms) {
-    const LoraMatrix& matrix = *term.matrix;
-    for (size_t k = 0; k < matrix.rank; ++k) {
-      const float b = term.scale * term.b()[k * matrix.outputs + output];
-      const float* a = matrix.a.data() + k * matrix.inputs;
+    const float scale = term.ratio ? term.scale * term.ratio[output] : term.scale;
+    for (size_t k = 0; k < term.b.rank; ++k) {
+      const float b = scale * term.b.At(output, k);
+      UnpackRow(term.a, k, a.data());
       for (size_t c = 0; c < row.size(); ++c) row[c] += b * a[c];
     }
   }

@@ -11,10 +11,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gemma3/config.h"
 #include "gemma3/error.h"
+#include "ops/lora.h"
 #include "ops/matmul.h"
 #include "src/base/aligned_buffer.h"
 #include "src/base/remarks.h"
@@ -24,18 +26,28 @@
 
 namespace gemma3 {
 
-// The delta of one matrix W [outputs, inputs]: scale * B A.
+// The delta of one matrix W [outputs, inputs]: scale * B A, in the float types of the file.
 struct LoraMatrix {
   size_t rank = 0, inputs = 0, outputs = 0;
   double scale = 1;
-  AlignedBuffer<float> a;  // [rank, inputs]
-  AlignedBuffer<float> b;  // [rank, outputs]: B transposed, so that outputs lie together
-  Vector bias;             // [outputs], or none
-  MatrixView first() const { return {WeightType::kF32, rank, inputs, a.data()}; }
+  WeightType a_type = WeightType::kF32, b_type = WeightType::kF32;
+  AlignedBuffer<std::byte> a;  // [rank, inputs]
+  AlignedBuffer<std::byte> b;  // panels of ops/lora.h
+  Vector bias;                 // [outputs], or none
+  MatrixView first() const { return {a_type, rank, inputs, a.data()}; }
+  LoraPanels second() const { return {b_type, outputs, rank, b.data()}; }
   // DoRA: the rows of W + s B A get these lengths. What their lengths are is a polynomial of s:
   // squares[0] + s squares[1] + s^2 squares[2].
   Vector magnitude;  // [outputs], or none
   std::array<std::vector<double>, 3> squares;
+};
+
+// The delta of a table [tokens, width]: row t gets scale * B a_t.
+struct LoraTable {
+  size_t rank = 0, tokens = 0, width = 0;
+  double scale = 1;
+  AlignedBuffer<float> a;  // [tokens, rank]
+  AlignedBuffer<float> b;  // [rank, width]
 };
 
 // The matrices of a text layer, in the order in which they are computed.
@@ -55,9 +67,7 @@ struct LoadedAdapter {
   std::vector<std::array<std::unique_ptr<LoraMatrix>, kLayerMatrices>> layers;
   std::vector<std::array<std::unique_ptr<LoraMatrix>, kTowerMatrices>> tower;
   std::unique_ptr<LoraMatrix> head;
-  // Of the embedding: row t of the table gets scale * B a_t. rank, outputs = hidden; a is [vocab,
-  // rank].
-  std::unique_ptr<LoraMatrix> embedding;
+  std::unique_ptr<LoraTable> embedding;
   std::unique_ptr<OwnTable> own_embedding, own_head;
   // Rows that take the place of the table's.
   std::map<TokenId, Vector> embedding_rows, head_rows;
@@ -78,21 +88,23 @@ Result<std::shared_ptr<const LoadedAdapter>> PlaceAdapter(AdapterFile file,
                                                           const ModelWeights& weights,
                                                           ThreadPool& pool);
 
-// One adapter's part in the product of one matrix.
-struct LoraTerm {
-  const LoraMatrix* matrix = nullptr;
-  float scale = 1;         // of what A gives
-  std::vector<float> own;  // B with DoRA's ratios, [rank, outputs]; empty: the matrix' own
-  const float* b() const { return own.empty() ? matrix->b.data() : own.data(); }
-};
-
 // What all adapters of a set do to one matrix: y = gain * (W x) + sum of B (scale A x) + bias.
 struct AdaptedMatrix {
   std::vector<LoraTerm> terms;
-  Vector gain;          // [outputs], or none
-  Vector bias;          // [outputs], or none
-  size_t rank() const;  // of all terms
+  std::vector<Vector> ratios;  // that terms point to
+  Vector gain;                 // [outputs], or none
+  Vector bias;                 // [outputs], or none
+  size_t rank() const;         // of all terms
   bool empty() const { return terms.empty(); }
+  // To rows [begin, begin + count). low: [count, rank()].
+  LoraRun Run(size_t begin, size_t count, Rows<float> low) const {
+    return {begin,
+            count,
+            terms,
+            gain.empty() ? nullptr : gain.data(),
+            bias.empty() ? nullptr : bias.data(),
+            low};
+  }
 };
 
 // A product with what a set adds to it. bias: the base's, or null.
@@ -154,7 +166,7 @@ class AdapterSet {
   std::vector<std::array<AdaptedMatrix, kLayerMatrices>> layers_;
   std::vector<std::array<AdaptedMatrix, kTowerMatrices>> tower_;
   AdaptedMatrix head_;
-  std::vector<LoraTerm> embedding_;
+  std::vector<std::pair<const LoraTable*, float>> embedding_;  // with their scales
   const MatrixView* own_embedding_ = nullptr;
   const MatrixView* own_head_ = nullptr;
   std::map<TokenId, const Vector*> embedding_rows_;

@@ -462,6 +462,61 @@ TEST_F(BadAdapter, OtherKindsAreRefusedByName) {
   }
 }
 
+// What the settings promise and the tensors do not hold.
+TEST_F(BadAdapter, PromisesAreKept) {
+  for (const auto& [config, why] :
+       {std::pair(R"({"peft_type": "LORA", "use_dora": true})", "use_dora"),
+        {R"({"peft_type": "LORA", "modules_to_save": ["score", "lm_head"]})", "lm_head"},
+        {R"({"peft_type": "LORA", "modules_to_save": ["model.embed_tokens"],
+             "ensure_weight_tying": true})",
+         "embed_tokens"},
+        {R"({"peft_type": "LORA", "trainable_token_indices": [1, 2]})", "trainable_token_indices"},
+        {R"({"peft_type": "LORA", "trainable_token_indices": {"lm_head": [7]}})", "lm_head"}}) {
+    folder_.Write("a/adapter_config.json", config);
+    ExpectRefused(why);
+  }
+}
+
+// Where only some matrices have one, as where some are no linear layers.
+TEST_F(BadAdapter, AMissingBiasIsTold) {
+  folder_.Write("a/adapter_config.json", R"({"peft_type": "LORA", "lora_bias": true})");
+  const auto adapter = Adapter::Load(model_, folder_.path() + "/a");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  ASSERT_EQ(adapter->warnings().size(), 1u);
+  EXPECT_NE(adapter->warnings()[0].find("have no bias"), std::string::npos);
+}
+
+// Settings as PEFT writes them that change nothing about what is loaded.
+TEST_F(BadAdapter, OtherSettingsAreNoObstacle) {
+  folder_.Write("a/adapter_config.json", R"json({
+    "alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null,
+    "auto_mapping": {"base_model_class": "Gemma3ForConditionalGeneration",
+                     "parent_library": "transformers.models.gemma3.modeling_gemma3"},
+    "base_model_name_or_path": "unsloth/gemma-3-4b-it-unsloth-bnb-4bit", "bias": "none",
+    "corda_config": null, "ensure_weight_tying": false, "eva_config": null,
+    "exclude_modules": "vision_tower.*", "fan_in_fan_out": false, "inference_mode": true,
+    "init_lora_weights": true, "layer_replication": null, "layers_pattern": null,
+    "layers_to_transform": [0, 1], "loftq_config": {}, "lora_alpha": 16.0, "lora_bias": false,
+    "lora_dropout": 0.05, "megatron_config": null, "megatron_core": "megatron.core",
+    "modules_to_save": null, "peft_type": "LORA", "peft_version": "0.18.0", "qalora_group_size": 16,
+    "r": 8, "rank_pattern": {"q_proj": 4}, "revision": null,
+    "target_modules": "(?:.*?(?:language|text).*?(?:q_proj|out_proj|fc1).*?)|(?:\\bmodel\\..*)",
+    "target_parameters": null, "task_type": "CAUSAL_LM", "trainable_token_indices": null,
+    "use_bdlora": null, "use_dora": false, "use_qalora": false, "use_rslora": false})json");
+  const auto adapter = Adapter::Load(model_, folder_.path() + "/a");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  EXPECT_TRUE(adapter->warnings().empty()) << adapter->warnings()[0];
+}
+
+// One that was saved before it was trained looks like one that works.
+TEST_F(BadAdapter, OneThatChangesNothingSaysSo) {
+  WriteRandomAdapter(folder_, "zero", model_.config(), AllModules(model_.config().text), 3, 0);
+  const auto adapter = Adapter::Load(model_, folder_.path() + "/zero");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  ASSERT_EQ(adapter->warnings().size(), 1u);
+  EXPECT_NE(adapter->warnings()[0].find("changes nothing"), std::string::npos);
+}
+
 TEST_F(BadAdapter, PicklesAndMissingFilesAreExplained) {
   std::filesystem::rename(folder_.path() + "/a/adapter_model.safetensors",
                           folder_.path() + "/a/adapter_model.bin");

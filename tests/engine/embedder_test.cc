@@ -17,6 +17,7 @@
 
 #include "gemma3/experimental/evaluator.h"
 #include "gemma3/gemma3.h"
+#include "tests/support/adapter_writer.h"
 #include "tests/support/embedding_model.h"
 #include "tests/support/load_model.h"
 #include "tests/support/temp_folder.h"
@@ -122,6 +123,45 @@ TEST_F(EmbedderTest, AVectorHasTheSameBitsAloneAndAmongOthers) {
       }
     }
   }
+}
+
+TEST_F(EmbedderTest, AdaptersChangeEveryTextAsMergedOnesDo) {
+  const TempFolder folder;
+  WriteRandomAdapter(folder, "a", model_.config(), AllModules(model_.config().text), 3, 0.1,
+                     "base_model.model.");
+  const auto adapter = Adapter::Load(model_, folder.path() + "/a");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  const AdapterPath path{folder.path() + "/a", 1};
+  const std::string merged_path = folder.path() + "/merged.gemma3";
+  const Status converted = ConvertMerged(folder_.path(), {&path, 1}, merged_path, {});
+  ASSERT_TRUE(converted) << converted.error().message;
+  const Embedder base = EmbedderOf(model_, {.compute = ComputeMode::kExact});
+  const Embedder merged = EmbedderOf(LoadAt(merged_path), {.compute = ComputeMode::kExact});
+  const Embedder embedder =
+      EmbedderOf(model_, {.compute = ComputeMode::kExact, .adapters = {{*adapter}}});
+  const Embedder twice = EmbedderOf(
+      model_, {.compute = ComputeMode::kExact, .adapters = {{*adapter, 0.25f}, {*adapter, 0.75f}}});
+  std::vector<std::string> texts;
+  for (const Case& c : Cases()) texts.push_back(c.text);
+  const auto together = embedder.Embed(texts);
+  ASSERT_TRUE(together) << together.error().message;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<float> vector = VectorOf(embedder, texts[i]);
+    EXPECT_EQ(vector, std::vector<float>(together->vector(i).begin(), together->vector(i).end()));
+    EXPECT_LT(Cosine(vector, VectorOf(base, texts[i])), 0.99f);
+    EXPECT_GT(Cosine(vector, VectorOf(merged, texts[i])), 0.999f);  // which is rounded to bf16
+    EXPECT_LT(WorstDifference(vector, VectorOf(twice, texts[i])), kParity);
+  }
+}
+
+TEST_F(EmbedderTest, AnAdapterOfAnotherModelIsRefused) {
+  const TempFolder folder;
+  WriteRandomAdapter(folder, "a", model_.config(), {"layers.0.mlp.up_proj"}, 3);
+  const auto adapter = Adapter::Load(LoadAt(folder_.path()), folder.path() + "/a");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  const auto embedder = Embedder::Create(model_, {.adapters = {{*adapter}}});
+  ASSERT_FALSE(embedder);
+  EXPECT_EQ(embedder.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(EmbedderTest, DimensionsAreTheBeginBroughtToLengthOne) {

@@ -37,9 +37,8 @@ struct Base {
 
 void Check(const AdaptedMatrix& adapted, const MatrixView& base) {
   for (const LoraTerm& term : adapted.terms) {
-    const LoraMatrix& m = *term.matrix;
-    if (m.inputs != base.cols || m.outputs != base.rows) std::abort();
-    if (m.a.size() != m.rank * m.inputs || m.b.size() != m.rank * m.outputs) std::abort();
+    if (term.a.cols != base.cols || term.b.outputs != base.rows) std::abort();
+    if (term.a.rows != term.b.rank || term.b.rank == 0) std::abort();
   }
 }
 

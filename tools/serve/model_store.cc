@@ -163,7 +163,8 @@ Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
   std::optional<Embedder> embedder;
   if (opened.model.config().embedding) {
     GEMMA3_TRY(embedder, Embedder::Create(opened.model, {.threads = settings.session.threads,
-                                                         .compute = settings.session.compute}));
+                                                         .compute = settings.session.compute,
+                                                         .adapters = opened.adapters}));
   } else {
     GEMMA3_TRY(engine,
                Engine::Create(opened.model, opened.Session(settings.session), opened.draft()));
