@@ -8,7 +8,8 @@ namespace gemma3 {
 namespace {
 
 // A step costs 2 % more with up to three rows more and a third to a half more with seven, so one
-// guess in three steps that is right pays. A proposal fails where none of it was right; after this many in a row there is a pause.
+// guess in three steps that is right pays. A proposal fails where none of it was right; after this
+// many in a row there is a pause.
 constexpr size_t kFailuresBeforePause = 3;
 constexpr size_t kPauseTokens = 64;
 
