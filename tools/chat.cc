@@ -575,7 +575,7 @@ int ChatCommand(int argc, const char* const* argv) {
   if (args.words().size() > 1) {
     return args.UsageError("expects one MODEL; gemma3 run takes a prompt");
   }
-  if (!tool_flags.any() && settings.generation.tools.choice != ToolChoice::Auto()) {
+  if (!HasToolsToChoose(tool_flags, settings.generation)) {
     return args.UsageError("--tool-choice belongs to --tools or --mcp");
   }
   if (messages_only && keep.empty()) return args.UsageError("--messages-only belongs to --session");

@@ -204,7 +204,7 @@ int RunCommand(int argc, const char* const* argv) {
   if (options.tools.any() && (options.raw || Translates(settings) || !options.batch.empty())) {
     return args.UsageError("--tools and --mcp are for chats, not for --raw, --from or --batch");
   }
-  if (!options.tools.any() && settings.generation.tools.choice != ToolChoice::Auto()) {
+  if (!HasToolsToChoose(options.tools, settings.generation)) {
     return args.UsageError("--tool-choice belongs to --tools or --mcp");
   }
   if (options.raw && settings.system) {

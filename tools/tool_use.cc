@@ -21,6 +21,10 @@ void AddToolFlags(Args& args, ToolFlags* flags) {
   args.AddFlag("--yes", &flags->yes, "run tools without asking");
 }
 
+bool HasToolsToChoose(const ToolFlags& flags, const GenerationOptions& generation) {
+  return flags.any() || generation.tools.choice == ToolChoice::Auto();
+}
+
 Result<OpenedTools> OpenTools(const ToolFlags& flags, const StopCheck& stop) {
   OpenedTools tools;
   tools.yes = flags.yes;

@@ -22,6 +22,8 @@ struct ToolFlags {
 };
 
 void AddToolFlags(Args& args, ToolFlags* flags);
+// False: the settings choose among tools, and the flags name none.
+bool HasToolsToChoose(const ToolFlags& flags, const GenerationOptions& generation);
 
 struct OpenedTools {
   ToolBox box;
@@ -37,9 +39,8 @@ struct ToolAnswer {
   std::vector<ToolCall> open_calls;  // that the program does not run
 };
 // Answers `conversation` in the session, running tools as often as the model calls them, by the
-// choice and style of generation.tools. The user
-// sees a line for each call on standard error. On an error the session has the conversation that it
-// had before.
+// choice and style of generation.tools. The user sees a line for each call on standard error. On an
+// error the session has the conversation that it had before.
 Result<ToolAnswer> AnswerWithTools(Session& session, std::vector<Message> conversation,
                                    const GenerationOptions& generation, const OpenedTools& tools,
                                    const StopCheck& stop, const TextCallback& on_text,

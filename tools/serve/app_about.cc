@@ -37,6 +37,16 @@ bool IsKnown(std::string_view if_none_match, std::string_view tag) {
   return if_none_match == "*" || if_none_match.find(tag) != std::string_view::npos;
 }
 
+// The model that a request of Ollama's is about, under either name of the field; empty: none.
+Api<std::string> ModelNamed(const JsonIn& body) {
+  std::string name;
+  for (const char* key : {"name", "model"}) {
+    GEMMA3_TRY(const auto given, body.FindString(key));
+    if (given && !given->empty()) name = *given;
+  }
+  return name;
+}
+
 }  // namespace
 
 void App::Root(Work& work) {
@@ -50,16 +60,12 @@ void App::Running(Work& work) { ReplyJson(work, Dump(OllamaRunning(store_.List()
 void App::Show(Work& work) {
   const auto body = JsonIn::ParseObject(work.request().body);
   if (!body) return ReplyError(work, body.error());
-  std::string name;
-  for (const char* key : {"name", "model"}) {
-    const auto given = body->FindString(key);
-    if (!given) return ReplyError(work, given.error());
-    if (*given && !(*given)->empty()) name = **given;
-  }
-  if (name.empty()) return ReplyError(work, ApiError(400, "model is required", "model"));
-  const auto index = store_.Find(name);
+  const auto name = ModelNamed(*body);
+  if (!name) return ReplyError(work, name.error());
+  if (name->empty()) return ReplyError(work, ApiError(400, "model is required", "model"));
+  const auto index = store_.Find(*name);
   if (!index) {
-    return ReplyError(work, ApiError(404, "model '" + name.substr(0, 200) + "' not found"));
+    return ReplyError(work, ApiError(404, "model '" + name->substr(0, 200) + "' not found"));
   }
   ReplyJson(work, Dump(OllamaShow(store_.List()[*index])));
 }
@@ -73,15 +79,11 @@ void App::NotStored(Work& work) {
 void App::Pull(Work& work) {
   const auto body = JsonIn::ParseObject(work.request().body);
   if (!body) return ReplyError(work, body.error());
-  std::string name;
-  for (const char* key : {"name", "model"}) {
-    const auto given = body->FindString(key);
-    if (!given) return ReplyError(work, given.error());
-    if (*given && !(*given)->empty()) name = **given;
-  }
+  const auto name = ModelNamed(*body);
+  if (!name) return ReplyError(work, name.error());
   const auto stream = body->FindBool("stream", true);
   if (!stream) return ReplyError(work, stream.error());
-  if (name.empty() || !store_.Find(name)) return NotStored(work);
+  if (name->empty() || !store_.Find(*name)) return NotStored(work);
   Reply(work, {.content_type = *stream ? "application/x-ndjson" : "application/json",
                .body = "{\"status\":\"success\"}\n"});
 }
