@@ -38,6 +38,23 @@ inline std::string ReadWholeFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// Compact JSON with ", " and ": " in one line.
+inline std::string Spaced(const std::string& compact) {
+  std::string text;
+  bool in_string = false;
+  for (size_t i = 0; i < compact.size(); ++i) {
+    text += compact[i];
+    if (in_string && compact[i] == '\\') {
+      text += compact[++i];
+    } else if (compact[i] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && (compact[i] == ',' || compact[i] == ':')) {
+      text += ' ';
+    }
+  }
+  return text;
+}
+
 struct TestVocabulary {
   explicit TestVocabulary(Tokenizer loaded) : tokenizer(std::move(loaded)), tokens(tokenizer) {}
   Tokenizer tokenizer;

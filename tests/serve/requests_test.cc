@@ -7,33 +7,20 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/serve/request_parts.h"
 #include "tools/base64.h"
 #include "tools/serve/conversation.h"
-#include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
-#include "tools/serve/guard.h"
 #include "tools/serve/json_in.h"
-#include "tools/serve/metrics.h"
 #include "tools/serve/ollama.h"
 #include "tools/serve/openai_chat.h"
 #include "tools/serve/openai_completions.h"
 #include "tools/serve/openai_fields.h"
 #include "tools/serve/openai_responses.h"
 #include "tools/serve/picture_in.h"
-#include "tools/serve/request_log.h"
 
 namespace gemma3::serve {
 namespace {
-
-ModelView View() {
-  return {.id = "tiny", .system = "", .end_tokens = {1, 106}, .context = 100, .has_vision = true};
-}
-
-JsonIn In(const Json& json) {
-  auto parsed = JsonIn::ParseObject(json.dump());
-  EXPECT_TRUE(parsed) << parsed.error().message;
-  return *std::move(parsed);
-}
 
 Json Messages(std::initializer_list<std::pair<const char*, Json>> list) {
   Json messages = Json::array();
@@ -669,202 +656,6 @@ TEST(GoogleRequestTest, SchemasAndContents) {
   EXPECT_EQ(told["candidates"][0]["content"]["parts"][0]["text"], "Hi");
   EXPECT_EQ(told["candidates"][0]["finishReason"], "MAX_TOKENS");
   EXPECT_EQ(told["usageMetadata"]["totalTokenCount"], 14);
-}
-
-TEST(GuardTest, HostsOriginsAndKeys) {
-  const Guard guard({.keys = {"first", "second"},
-                     .hosts = {"gpu.example"},
-                     .origins = {"https://chat.example"},
-                     .own_names = {"127.0.0.1", "mybox"}});
-  for (const char* host : {"localhost", "localhost:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9",
-                           "[::1]:8080", "MyBox:80", "gpu.example", "LOCALHOST.", ""}) {
-    EXPECT_TRUE(guard.HostAllowed(host)) << host;
-  }
-  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
-                           "10.0.0.1", "mybox.evil", "127.evil.0.1", "[::1].evil.example",
-                           "[::1]evil:80", "[::1", "localhost:80.evil", "localhost:x", "127...1",
-                           "127.0.0.", "localhost@evil.example", ":80", "local host"}) {
-    EXPECT_FALSE(guard.HostAllowed(host)) << host;
-  }
-  for (const char* origin : {"http://localhost:3000", "https://127.0.0.1", "http://[::1]:5",
-                             "https://chat.example", "HTTPS://CHAT.EXAMPLE"}) {
-    EXPECT_TRUE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
-  }
-  EXPECT_TRUE(guard.OriginAllowed("http://mybox:8080", "mybox:8080"));  // the page's own
-  for (const char* origin :
-       {"https://evil.example", "null", "file://", "http://localhost.evil", "http://chat.example",
-        "https://chat.example.evil", "http://[::1].evil", "http://localhost:80.evil",
-        "http://localhost@evil.example"}) {
-    EXPECT_FALSE(guard.OriginAllowed(origin, "localhost:8080")) << origin;
-  }
-  const auto key_of = [&](std::string name, std::string value) {
-    HttpRequest request;
-    request.headers.push_back({std::move(name), std::move(value)});
-    return guard.KeyOf(request);
-  };
-  EXPECT_EQ(key_of("authorization", "Bearer first"), 1u);
-  EXPECT_EQ(key_of("authorization", "bearer  second "), 2u);
-  EXPECT_EQ(key_of("x-api-key", "second"), 2u);
-  EXPECT_EQ(key_of("x-goog-api-key", "first"), 1u);
-  for (const char* bad :
-       {"Bearer firs", "Bearer firstfirst", "Bearer ", "first", "Bearer FIRST", "Basic first"}) {
-    EXPECT_EQ(key_of("authorization", bad), std::nullopt) << bad;
-  }
-  EXPECT_EQ(Guard({}).KeyOf({}), 0u);
-}
-
-TEST(MetricsTest, HistogramsAreCumulative) {
-  ModelMetrics metrics;
-  metrics.first_token.Add(0.0005);
-  metrics.first_token.Add(0.3);
-  metrics.first_token.Add(1e9);
-  metrics.CountEnd("stop");
-  ModelFigures model{.name = "a\"b\\c\nd"};
-  model.metrics = &metrics;
-  const std::string text = MetricsText(std::span(&model, 1), {.responses = {{200, 3}}});
-  for (const char* line : {
-           "# TYPE gemma3_time_to_first_token_seconds histogram",
-           "vllm:time_to_first_token_seconds_bucket{model_name=\"a\\\"b\\\\c\\nd\",le=\"0.001\"} 1",
-           "le=\"0.25\"} 1",
-           "le=\"0.5\"} 2",
-           "le=\"+Inf\"} 3",
-           "vllm:num_requests_running{model_name=",
-           "vllm:num_requests_waiting{model_name=",
-           "vllm:gpu_cache_usage_perc{",
-           "vllm:gpu_prefix_cache_hits_total{",
-           "vllm:request_success_total{model_name=\"a\\\"b\\\\c\\nd\",finished_reason=\"stop\"} 1",
-           "gemma3_http_responses_total{status=\"200\"} 3",
-       }) {
-    EXPECT_NE(text.find(line), std::string::npos) << line;
-  }
-}
-
-TEST(RequestLogTest, LinesAreJsonOrWords) {
-  const LogEntry entry{.id = "req_1",
-                       .peer = "127.0.0.1",
-                       .method = "POST",
-                       .path = "/a\x1b[0m",
-                       .key = 2,
-                       .status = 200,
-                       .model = "m",
-                       .seconds = 1.5,
-                       .prompt_tokens = 5,
-                       .tokens = 7,
-                       .finish = "stop"};
-  const Json json = Json::parse(LogLine(entry, LogForm::kJson, "now"));
-  EXPECT_EQ(json["ms"], 1500.0);
-  EXPECT_EQ(json["tokens"], 7);
-  EXPECT_EQ(json["key"], 2);
-  const std::string line = LogLine(entry, LogForm::kText, "now");
-  EXPECT_EQ(line.find('\x1b'), std::string::npos);
-  EXPECT_TRUE(line.ends_with("stop\n")) << line;
-}
-
-// ---- Vectors
-
-EmbedAsk EmbedOf(const Json& body) {
-  auto ask = ReadEmbeddings(In(body), View());
-  EXPECT_TRUE(ask) << ask.error().message;
-  return ask ? *std::move(ask) : EmbedAsk();
-}
-
-TEST(EmbeddingRequests, TextsAndTheirForms) {
-  EXPECT_EQ(EmbedOf({{"input", "a"}}).texts, (std::vector<std::string>{"a"}));
-  const EmbedAsk ask = EmbedOf({{"input", {"a", "b"}},
-                                {"encoding_format", "base64"},
-                                {"dimensions", 256},
-                                {"input_type", "query"}});
-  EXPECT_EQ(ask.texts, (std::vector<std::string>{"a", "b"}));
-  EXPECT_TRUE(ask.base64);
-  EXPECT_EQ(ask.options.dimensions, 256u);
-  EXPECT_EQ(ask.options.prompt, "query");
-  EXPECT_FALSE(ask.options.truncate);
-}
-
-TEST(EmbeddingRequests, WhatIsWrongIsNamed) {
-  const std::vector<std::pair<Json, const char*>> cases = {
-      {{{"model", "tiny"}}, "input"},
-      {{{"input", ""}}, "input"},
-      {{{"input", Json::array()}}, "input"},
-      {{{"input", {"a", ""}}}, "input[1]"},
-      {{{"input", {"a", 5}}}, "input[1]"},
-      {{{"input", {{"a", 1}}}}, "input"},
-      {{{"input", "a"}, {"encoding_format", "binary"}}, "encoding_format"},
-      {{{"input", "a"}, {"dimensions", 0}}, "dimensions"},
-      {{{"input", std::vector<std::string>(2049, "a")}}, "input"},
-  };
-  for (const auto& [body, param] : cases) {
-    const auto ask = ReadEmbeddings(In(body), View());
-    ASSERT_FALSE(ask) << body.dump().substr(0, 100);
-    EXPECT_EQ(ask.error().status, 400);
-    EXPECT_EQ(ask.error().param, param) << body.dump().substr(0, 100);
-  }
-}
-
-// Ids of another vocabulary are ids of this one, too: only how a text is spelled tells them apart.
-TEST(EmbeddingRequests, TokensMustBeThoseOfAText) {
-  ModelView view = View();
-  // Letters from 10, "ab" in one token, 2 and 1 around a text.
-  view.decode = [](std::span<const TokenId> ids) {
-    std::string text;
-    for (const TokenId id : ids) {
-      if (id == 99) text += "ab";
-      if (id >= 10 && id < 36) text += static_cast<char>('a' + id - 10);
-    }
-    return text;
-  };
-  view.encode = [](std::string_view text) {
-    std::vector<TokenId> ids;
-    for (size_t i = 0; i < text.size(); ++i) {
-      const bool pair = text.substr(i, 2) == "ab";
-      ids.push_back(pair ? 99 : text[i] - 'a' + 10);
-      if (pair) ++i;
-    }
-    return ids;
-  };
-  const auto texts = [&](const Json& input) {
-    const auto ask = ReadEmbeddings(In({{"input", input}}), view);
-    return ask ? ask->texts : std::vector<std::string>{"error: " + ask.error().param};
-  };
-  EXPECT_EQ(texts({12, 99}), (std::vector<std::string>{"cab"}));
-  EXPECT_EQ(texts({2, 12, 99, 1}), (std::vector<std::string>{"cab"}));
-  EXPECT_EQ(texts({{12}, {99, 13}}), (std::vector<std::string>{"c", "abd"}));
-  EXPECT_EQ(texts({12, 10, 11}), (std::vector<std::string>{"error: input"}));  // "ab" is one
-  EXPECT_EQ(texts({12, 2, 13}), (std::vector<std::string>{"error: input"}));
-  EXPECT_EQ(texts({2, 1}), (std::vector<std::string>{"error: input"}));
-  EXPECT_EQ(texts({{12}, {11, 10, 11, 2, 3}}), (std::vector<std::string>{"error: input[1]"}));
-}
-
-TEST(EmbeddingRequests, VectorsAreToldExactly) {
-  Embeddings embeddings;
-  embeddings.dimensions = 4;
-  embeddings.values = {0.25f, -0.5f, 1.0f / 3, 1};
-  embeddings.tokens = {8};
-  const Json told = Json::parse(EmbeddingsJson({}, embeddings, "tiny"));
-  EXPECT_EQ(told["data"][0]["embedding"].get<std::vector<float>>(), embeddings.values);
-  EXPECT_EQ(told["usage"]["total_tokens"], 8);
-  EXPECT_EQ(told["model"], "tiny");
-  const Json coded = Json::parse(EmbeddingsJson({.base64 = true}, embeddings, "tiny"));
-  EXPECT_EQ(coded["data"][0]["embedding"], "AACAPgAAAL+rqqo+AACAPw==");
-}
-
-TEST(EmbeddingRequests, OllamasForms) {
-  const auto ask = ReadOllamaEmbed(In({{"model", "tiny"}, {"input", {"a", "b"}}}), false);
-  ASSERT_TRUE(ask);
-  EXPECT_EQ(ask->texts.size(), 2u);
-  EXPECT_TRUE(ask->options.truncate);
-  EXPECT_TRUE(ReadOllamaEmbed(In({{"input", ""}}), false)->texts.empty());
-  EXPECT_FALSE(ReadOllamaEmbed(In({{"input", "a"}, {"truncate", false}}), false)->options.truncate);
-  Embeddings none;
-  EXPECT_EQ(Json::parse(OllamaEmbedJson(*ask, none, "tiny", 1))["embeddings"], Json::array());
-  Embeddings one;
-  one.dimensions = 2;
-  one.values = {0.6f, 0.8f};
-  one.tokens = {3};
-  const auto old = ReadOllamaEmbed(In({{"prompt", "a"}}), true);
-  ASSERT_TRUE(old);
-  EXPECT_EQ(Json::parse(OllamaEmbedJson(*old, one, "tiny", 1))["embedding"].size(), 2u);
-  EXPECT_EQ(Json::parse(OllamaEmbedJson(*ask, one, "tiny", 1))["prompt_eval_count"], 3);
 }
 
 }  // namespace
