@@ -124,7 +124,9 @@ MatMulKernels Int8KMinKernels(size_t cols);
 MatMulKernels Int4KKernels(size_t cols);
 MatMulKernels Int4TableKernels(size_t cols);
 
-// Kernels of packed types for UsesDotVariant() (targets.h).
+// Highway's targets, bits of HWY_TARGETS, of which this build has a variant (targets.h).
+int64_t TargetsWithDotVariant();
+// Kernels of packed types for UsesDotVariant().
 MatMulKernels DotVariantKernels(WeightType type, size_t cols);
 // Of ops/peak.cc, likewise.
 double RunInt8DotVariant(size_t rounds, int factor, double* ops);

@@ -77,14 +77,9 @@ inline double RunInt8Chains(size_t rounds, int factor, double* ops) {
   return TwelveChains(d, di8, operands, rounds, [=](V sum, const int8_t* at) HWY_ATTR {
 #if defined(GEMMA3_QUADS_DOT)  // one instruction: its operands may stay in registers
     (void)at;
-    const auto x = hn::BitCast(di8, w);
-#if defined(GEMMA3_AVX_VNNI)
-    V next{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
-    asm("" : "+x"(next.raw));  // GCC would keep copies of all sums
+    V next = AddQuads(w, hn::BitCast(di8, w), sum);
+    asm("" : "+v"(next.raw));  // GCC would keep copies of all sums
     return next;
-#else
-    return hn::SumOfMulQuadAccumulate(d, w, x, sum);
-#endif
 #elif defined(GEMMA3_QUADS_SIGNED_DOT)
     (void)at;
     const auto x = hn::BitCast(di8, w);
@@ -99,7 +94,7 @@ inline double RunInt8Chains(size_t rounds, int factor, double* ops) {
     const int32x4_t low = vpadalq_s16(sum.raw, vmull_s8(vget_low_s8(ws), vget_low_s8(x)));
     return V(vpadalq_s16(low, vmull_high_s8(ws, x)));
 #else
-    return hn::SumOfMulQuadAccumulate(d, w, hn::Load(di8, at), sum);
+    return AddQuads(w, hn::Load(di8, at), sum);
 #endif
   });
 }

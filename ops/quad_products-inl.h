@@ -30,13 +30,14 @@
 #define GEMMA3_OPS_QUAD_PRODUCTS_INL_H_
 #endif
 
-// One of these, by the target. GEMMA3_AVX_VNNI and GEMMA3_ARM_DOT are defined by ops/matmul_dot.cc.
+// One of these, by the target. GEMMA3_AVX_VNNI, GEMMA3_AVX512_VNNI and GEMMA3_ARM_DOT are defined
+// by ops/matmul_dot.cc.
 #undef GEMMA3_QUADS_DOT
 #undef GEMMA3_QUADS_SIGNED_DOT
 #undef GEMMA3_QUADS_BYTES
 #undef GEMMA3_QUADS_LONG
 #if HWY_ARCH_X86
-#if HWY_TARGET <= HWY_AVX3_DL || defined(GEMMA3_AVX_VNNI)
+#if HWY_TARGET <= HWY_AVX3_DL || defined(GEMMA3_AVX_VNNI) || defined(GEMMA3_AVX512_VNNI)
 #define GEMMA3_QUADS_DOT
 #elif HWY_TARGET <= HWY_SSE4
 #define GEMMA3_QUADS_BYTES
@@ -66,12 +67,23 @@ using VU8 = hn::Vec<PU8>;
 using VI8 = hn::Vec<PI8>;
 using VI16 = hn::Vec<PI16>;
 
+// Adds w's quads times x's to sum.
+HWY_INLINE VI AddQuads(VU8 w, VI8 x, VI sum) {
+#if defined(GEMMA3_AVX_VNNI)
+  return VI{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
+#elif defined(GEMMA3_AVX512_VNNI)
+  return VI{_mm512_dpbusd_epi32(sum.raw, w.raw, x.raw)};
+#else
+  return hn::SumOfMulQuadAccumulate(PI(), w, x, sum);
+#endif
+}
+
 #if defined(GEMMA3_QUADS_BYTES)
 // Integer sums have no order of their own, so GCC makes all products of a block before it adds any,
 // and stores them for want of registers. This makes it think that the sum is needed here.
 HWY_INLINE void KeepOrder([[maybe_unused]] VI16& sum) {
 #if HWY_COMPILER_GCC_ACTUAL
-  asm("" : "+x"(sum.raw));
+  asm("" : "+v"(sum.raw));
 #endif
 }
 #endif
@@ -188,11 +200,7 @@ struct QuadProducts {
     VI sum;
     HWY_INLINE void Begin(VI start) { sum = start; }
     HWY_INLINE void Add([[maybe_unused]] size_t quad, Weights w, VI8 x) {
-#if defined(GEMMA3_AVX_VNNI)
-      sum = VI{_mm256_dpbusd_avx_epi32(sum.raw, w.raw, x.raw)};
-#else
-      sum = hn::SumOfMulQuadAccumulate(PI(), w, x, sum);
-#endif
+      sum = AddQuads(w, x, sum);
     }
     HWY_INLINE void EndPass(size_t) {}
     HWY_INLINE VI Total(VI) const { return sum; }

@@ -18,6 +18,7 @@
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
 #include "ops/bf16_dot-inl.h"
+#include "ops/matmul_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
@@ -50,35 +51,38 @@ HWY_EXPORT(TargetHasInt8Dot);
 
 namespace {
 
-// The target that has a variant, and the variant's name. The target is 0 where there is none.
+// The name of a target's variant; null where there is none.
+const char* VariantName(int64_t target) {
 #if HWY_ARCH_X86
-constexpr int64_t kVariantTarget = HWY_AVX2;
-constexpr const char* kVariantName = "AVX2_VNNI";
+  if (target == HWY_AVX2) return "AVX2_VNNI";
+  if (target == HWY_AVX3) return "AVX3_VNNI";
 #elif HWY_ARCH_ARM_A64
-constexpr int64_t kVariantTarget = HWY_NEON;
-constexpr const char* kVariantName = "NEON_DOT";
-#else
-constexpr int64_t kVariantTarget = 0;
-constexpr const char* kVariantName = "";
+  if (target == HWY_NEON) return "NEON_DOT";
 #endif
+  (void)target;
+  return nullptr;
+}
 
-bool CpuHasVariant() {
-  if (!HasDotVariant()) return false;
+// Those of whose variants the CPU has the instructions, if it has the target's.
+int64_t TargetsWithVariantOnThisCpu() {
+  int64_t targets = 0;
 #if HWY_ARCH_X86
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
-  return (eax >> 4 & 1) != 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return 0;
+  if ((ecx >> 11 & 1) != 0) targets |= HWY_AVX3;
+  if (eax < 1 || __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return targets;
+  if ((eax >> 4 & 1) != 0) targets |= HWY_AVX2;
 #elif HWY_ARCH_ARM_A64 && defined(__linux__)
   constexpr unsigned long kAsimdDp = 1UL << 20;  // HWCAP_ASIMDDP, which old headers lack
-  return (getauxval(AT_HWCAP) & kAsimdDp) != 0;
+  if ((getauxval(AT_HWCAP) & kAsimdDp) != 0) targets |= HWY_NEON;
 #elif HWY_ARCH_ARM_A64 && defined(__APPLE__)
   int value = 0;
   size_t size = sizeof(value);
-  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value == 1;
-#else
-  return false;
+  if (sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value == 1) {
+    targets |= HWY_NEON;
+  }
 #endif
+  return targets;
 }
 
 std::atomic<bool> variant_allowed = true;  // by UseSimdTarget
@@ -90,9 +94,9 @@ const std::vector<int64_t>& AllTargets() {
   return targets;
 }
 
-bool VariantOnThisCpu() {
-  static const bool has = CpuHasVariant();
-  return has;
+bool HasVariant(int64_t target) {
+  static const int64_t targets = TargetsWithVariantOnThisCpu() & TargetsWithDotVariant();
+  return (targets & target) != 0;
 }
 
 StreamHint HintOfThisCpu() {
@@ -115,14 +119,14 @@ StreamHint HintOfThisCpu() {
 }  // namespace
 
 std::string_view SimdTargetName() {
-  if (UsesDotVariant()) return kVariantName;
-  return hwy::TargetName(HWY_DYNAMIC_DISPATCH(TargetInUse)());
+  const int64_t target = HWY_DYNAMIC_DISPATCH(TargetInUse)();
+  return UsesDotVariant() ? VariantName(target) : hwy::TargetName(target);
 }
 
 std::vector<std::string> SimdTargetNames() {
   std::vector<std::string> names;
   for (const int64_t target : AllTargets()) {
-    if (target == kVariantTarget && VariantOnThisCpu()) names.emplace_back(kVariantName);
+    if (HasVariant(target)) names.emplace_back(VariantName(target));
     names.emplace_back(hwy::TargetName(target));
   }
   return names;
@@ -140,9 +144,9 @@ bool UseSimdTarget(std::string_view name) {
     return true;
   }
   for (const int64_t target : targets) {
-    const bool variant = target == kVariantTarget && VariantOnThisCpu() && name == kVariantName;
+    const bool variant = HasVariant(target) && name == VariantName(target);
     if (!variant && name != hwy::TargetName(target)) continue;
-    use(target, variant || target < kVariantTarget);
+    use(target, variant);
     return true;
   }
   return false;
@@ -152,8 +156,8 @@ bool HasNativeBf16Dot() { return HWY_DYNAMIC_DISPATCH(TargetHasBf16Dot)(); }
 bool HasInt8Dot() { return UsesDotVariant() || HWY_DYNAMIC_DISPATCH(TargetHasInt8Dot)(); }
 
 bool UsesDotVariant() {
-  return variant_allowed.load(std::memory_order_relaxed) && VariantOnThisCpu() &&
-         HWY_DYNAMIC_DISPATCH(TargetInUse)() == kVariantTarget;
+  return variant_allowed.load(std::memory_order_relaxed) &&
+         HasVariant(HWY_DYNAMIC_DISPATCH(TargetInUse)());
 }
 
 StreamHint BestStreamHint() {

@@ -5,6 +5,7 @@
 // A target is one of Highway's, or one of them with an instruction beside it that Highway does not
 // use there, for which the integer products are compiled once more (ops/matmul_dot.cc):
 //   AVX2_VNNI  AVX2 with the dot product of AVX-VNNI (Intel since 2021, AMD Zen 5)
+//   AVX3_VNNI  AVX-512 with its own dot product and little else (Intel Cascade Lake)
 //   NEON_DOT   NEON with the dot product of ARMv8.2 (Apple M1, Raspberry Pi 5, Graviton 2)
 #pragma once
 
@@ -33,9 +34,6 @@ bool HasNativeBf16Dot();
 
 // The CPU multiplies groups of four int8 and adds them to int32 in one instruction (VNNI, dot).
 bool HasInt8Dot();
-
-// This build has a variant of some target.
-bool HasDotVariant();
 
 // The target in use is one with an instruction beside Highway's.
 bool UsesDotVariant();

@@ -5,6 +5,8 @@
 #
 #   tools/cross.sh arm64          a part of the tests that takes minutes
 #   tools/cross.sh arm64 --all    all of them: an hour
+#   tools/cross.sh arm64 --clang  with Clang 17 or newer in place of GCC: GCC before 13.2 leaves out
+#                                 the target with bf16 products
 #
 # It uses the distribution's cross compiler and qemu's user mode. Where they are missing and packages
 # may be installed (Debian or Ubuntu, as root) it installs them, else it says which. An emulator
@@ -14,14 +16,15 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
-  sed -n '3,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '3,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
-arch='' all=no
+arch='' all=no clang=no
 for argument in "$@"; do
   case $argument in
     arm64) arch=$argument ;;
     --all) all=yes ;;
+    --clang) clang=yes ;;
     -h | --help) usage && exit 0 ;;
     *) say "unknown argument $argument" && usage >&2 && exit 2 ;;
   esac
@@ -49,12 +52,28 @@ if [[ ! -f $deps/highway/CMakeLists.txt ]]; then
   exit 1
 fi
 
-# Little is optimised: what an instruction computes is tested, and that is the same.
 folder=$repo/build/cross-$arch
+cc=$triple-gcc cxx=$triple-g++ target=()
+if [[ $clang == yes ]]; then
+  cc=''
+  for version in {29..17}; do
+    if command -v "clang++-$version" >/dev/null; then
+      cc=clang-$version cxx=clang++-$version
+      break
+    fi
+  done
+  if [[ -z $cc ]]; then
+    say "needs clang-17 or newer by that name, with its version"
+    exit 1
+  fi
+  folder+=-clang
+  target=(-DCMAKE_C_COMPILER_TARGET="$triple" -DCMAKE_CXX_COMPILER_TARGET="$triple")
+fi
+# Little is optimised: what an instruction computes is tested, and that is the same.
 step "configure-cross-$arch" "configuring ${folder#"$repo/"}" \
   cmake -S "$repo/tests/cross" -B "$folder" -G Ninja \
   -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-  -DCMAKE_CXX_COMPILER="$triple-g++" -DCMAKE_C_COMPILER="$triple-gcc" \
+  -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_C_COMPILER="$cc" "${target[@]}" \
   -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 -DGEMMA3_HIGHWAY_SOURCE="$deps/highway" \
   -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)"
 step "build-cross-$arch" "building the kernels and their tests for $arch" \

@@ -28,8 +28,8 @@ inline void ForEachTarget(const std::function<void(int64_t target)>& fn) {
     ASSERT_TRUE(UseSimdTarget(name));
     SCOPED_TRACE(name);
     // A variant's name is that of its target and a word.
-    const std::string base =
-        name == "AVX2_VNNI" || name == "NEON_DOT" ? name.substr(0, name.rfind('_')) : name;
+    const bool variant = name.ends_with("_VNNI") || name == "NEON_DOT";
+    const std::string base = variant ? name.substr(0, name.rfind('_')) : name;
     int64_t target = 1;
     while (target != HWY_SCALAR && base != hwy::TargetName(target)) target *= 2;
     fn(target);
