@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "gemma3/gemma3.h"
+#include "src/base/ordered_json.h"
 #include "src/base/status.h"
 #include "tools/answer_json.h"
 #include "tools/constraint_of.h"
@@ -32,6 +33,9 @@ namespace gemma3::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Of a line: more than a schema may have. What is nested deeper is never copied, which recurses.
+constexpr size_t kMaxDepth = 300;
 
 // ---- Lines
 
@@ -161,7 +165,9 @@ Result<std::vector<Message>> MessagesOf(const Json& list, const Settings& settin
   return messages;
 }
 
-Status Apply(const std::string& key, const Json& value, Settings& settings) {
+// `written`: the value as JSON, as it stands in the line.
+Status Apply(const std::string& key, const Json& value, const std::string& written,
+             Settings& settings) {
   const Setting* setting = FindSetting(key);
   if (!setting) return ApplySetting(settings, key, "", false);  // names the nearest
   if (setting->group != SettingGroup::kSampling && setting->group != SettingGroup::kAnswer) {
@@ -181,14 +187,16 @@ Status Apply(const std::string& key, const Json& value, Settings& settings) {
     return ApplySetting(settings, key, value.get<bool>() ? "on" : "off", false);
   }
   if (value.is_string() && setting->repeats) setting->reset(settings);
-  return ApplySetting(settings, key, value.is_string() ? value.get<std::string>() : value.dump(),
-                      false);
+  return ApplySetting(settings, key, value.is_string() ? value.get<std::string>() : written, false);
 }
 
 // The id as well where the rest is wrong.
 Result<Item> ParseItem(const std::string& line, const BatchOptions& options, size_t number,
                        Json& id) {
   id = number;
+  // Says what is wrong with the line, and keeps the spelling of numbers; `json` has doubles.
+  const auto written = OrderedJson::Parse(line, kMaxDepth, SIZE_MAX);
+  if (!written) return Wrong("line ", number, ": ", written.error().message);
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Wrong("line ", number, " is no JSON object");
   if (json.contains("id")) id = json["id"];
@@ -197,7 +205,8 @@ Result<Item> ParseItem(const std::string& line, const BatchOptions& options, siz
   if (messages == prompt) return Wrong("line ", number, " needs messages or a prompt, one of them");
   for (const auto& [key, value] : json.items()) {
     if (key == "id" || key == "messages" || key == "prompt" || key == "images") continue;
-    GEMMA3_CHECK_OK(Apply(key, value, item.settings));
+    const std::string text = written->Dump(written->Find(OrderedJson::kRoot, key));
+    GEMMA3_CHECK_OK(Apply(key, value, text, item.settings));
   }
   const Settings& settings = item.settings;
   std::vector<Part> pictures;
@@ -261,7 +270,9 @@ Result<std::vector<Json>> IdsIn(const std::string& path) {
   bool strange = false;
   for (ssize_t size; (size = ::getline(&line, &capacity, file)) > 0;) {
     if (line[size - 1] != '\n') break;
-    const Json json = Json::parse(line, line + size, nullptr, /*allow_exceptions=*/false);
+    const bool is_json =
+        OrderedJson::Parse({line, static_cast<size_t>(size)}, kMaxDepth, SIZE_MAX).has_value();
+    const Json json = is_json ? Json::parse(line, line + size) : Json();
     strange = strange || !json.is_object() || !json.contains("id");
     if (!strange) ids.push_back(json["id"]);
     whole += size;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "src/base/json.h"
+#include "src/base/ordered_json.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 #include "tools/prompt.h"
@@ -45,7 +46,10 @@ Status ReadString(const Json& object, const char* key, const std::string& where,
   return {};
 }
 
-Status ReadFunction(const Json& function, const std::string& where, Tool* tool) {
+// The function as it is parsed, and where it stands in `written`, which has the spelling of
+// numbers.
+Status ReadFunction(const Json& function, const OrderedJson& written, uint32_t node,
+                    const std::string& where, Tool* tool) {
   GEMMA3_CHECK_OK(ReadString(function, "name", where, &tool->name));
   if (tool->name.empty()) return Fail(ErrorCode::kInvalidArgument, where, " has no \"name\"");
   GEMMA3_CHECK_OK(ReadString(function, "description", where, &tool->description));
@@ -55,7 +59,7 @@ Status ReadFunction(const Json& function, const std::string& where, Tool* tool) 
     return Fail(ErrorCode::kInvalidArgument, where,
                 ": \"parameters\" should be a JSON Schema, an object");
   }
-  tool->parameters = parameters->dump();
+  tool->parameters = written.Dump(written.Find(node, "parameters"));
   return {};
 }
 
@@ -103,7 +107,8 @@ Status ReadCommand(const Json& entry, const std::string& where, ProgramTool* too
   return {};
 }
 
-Result<ProgramTool> ReadEntry(const Json& entry, const std::string& file, size_t number) {
+Result<ProgramTool> ReadEntry(const Json& entry, const OrderedJson& written, uint32_t node,
+                              const std::string& file, size_t number) {
   std::string where = file + ": tool " + std::to_string(number);
   if (!entry.is_object()) {
     return Fail(ErrorCode::kInvalidArgument, where, " should be an object");
@@ -118,13 +123,14 @@ Result<ProgramTool> ReadEntry(const Json& entry, const std::string& file, size_t
                   " should have \"type\": \"function\" and an object as its \"function\"");
     }
     GEMMA3_CHECK_OK(CheckKeys(*function, {"name", "description", "parameters", "strict"}, where));
-    GEMMA3_CHECK_OK(ReadFunction(*function, where, &tool.tool));
+    GEMMA3_CHECK_OK(
+        ReadFunction(*function, written, written.Find(node, "function"), where, &tool.tool));
   } else {
     GEMMA3_CHECK_OK(CheckKeys(
         entry,
         {"type", "name", "description", "parameters", "strict", "command", "confirm", "timeout"},
         where));
-    GEMMA3_CHECK_OK(ReadFunction(entry, where, &tool.tool));
+    GEMMA3_CHECK_OK(ReadFunction(entry, written, node, where, &tool.tool));
   }
   where += " (" + Shown(tool.tool.name, 128) + ")";
   GEMMA3_CHECK_OK(ReadCommand(entry, where, &tool));
@@ -137,10 +143,12 @@ Result<std::vector<ProgramTool>> ParseTools(std::string_view text, const std::st
   if (text.size() > kMaxBytes) {
     return Fail(ErrorCode::kInvalidArgument, where, ": more than ", kMaxBytes, " bytes of tools");
   }
-  // Says what is wrong with the text; the parse below keeps the order of keys.
+  // Says what is wrong with the text; the parses below keep the order of keys, and the spelling.
   const auto checked =
       JsonValue::Parse(text, where, {.max_depth = kMaxDepth, .reject_duplicate_keys = true});
   if (!checked) return Fail(ErrorCode::kInvalidArgument, checked.error().message);
+  GEMMA3_TRY(const OrderedJson written, OrderedJson::Parse(text, kMaxDepth, kMaxBytes));
+  uint32_t list_node = OrderedJson::kRoot;
   const Json root = Json::parse(text, nullptr, /*allow_exceptions=*/false);
 
   std::vector<ProgramTool> tools;
@@ -148,8 +156,9 @@ Result<std::vector<ProgramTool>> ParseTools(std::string_view text, const std::st
   if (root.is_object() && root.contains("tools")) {
     GEMMA3_CHECK_OK(CheckKeys(root, {"tools"}, where));
     list = &root["tools"];
+    list_node = written.Find(OrderedJson::kRoot, "tools");
   } else if (root.is_object()) {
-    GEMMA3_TRY(ProgramTool tool, ReadEntry(root, where, 1));
+    GEMMA3_TRY(ProgramTool tool, ReadEntry(root, written, OrderedJson::kRoot, where, 1));
     tools.push_back(std::move(tool));
     return tools;
   }
@@ -157,7 +166,8 @@ Result<std::vector<ProgramTool>> ParseTools(std::string_view text, const std::st
     return Fail(ErrorCode::kInvalidArgument, where, " should hold a list of tools");
   }
   for (const Json& entry : *list) {
-    GEMMA3_TRY(ProgramTool tool, ReadEntry(entry, where, tools.size() + 1));
+    const uint32_t node = written[list_node].children[tools.size()];
+    GEMMA3_TRY(ProgramTool tool, ReadEntry(entry, written, node, where, tools.size() + 1));
     tools.push_back(std::move(tool));
   }
   if (tools.empty()) return Fail(ErrorCode::kInvalidArgument, where, " holds no tools");

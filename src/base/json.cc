@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "src/base/json_fault.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 
@@ -201,7 +202,7 @@ Result<JsonValue> JsonValue::Parse(std::string_view text, const std::string& whe
   } catch (const std::bad_alloc&) {
     return Fail(ErrorCode::kOutOfMemory, where, ": not enough memory to parse the JSON text");
   } catch (const std::exception& e) {
-    return Fail(ErrorCode::kBadModel, where, ": not valid JSON: ", Shown(e.what()));
+    return Fail(ErrorCode::kBadModel, where, ": not valid JSON: ", JsonFault(e.what()));
   }
   const Json* root = &document->root;
   return JsonValue(std::move(document), root, "");

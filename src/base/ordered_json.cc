@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "src/base/json_fault.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 
@@ -75,10 +76,17 @@ struct OrderedJsonBuilder : nlohmann::json_sax<nlohmann::json> {
     next_key = value;
     return true;
   }
-  bool parse_error(std::size_t position, const std::string&,
+  bool parse_error(std::size_t, const std::string& token,
                    const nlohmann::json::exception& e) override {
-    error = "is not valid JSON at byte " + std::to_string(position == 0 ? 0 : position - 1) + ": " +
-            Shown(e.what());
+    constexpr int kNumberOverflow = 406;
+    if (e.id == kNumberOverflow) {
+      AddNumber(token);  // so that it has a pointer
+      const auto number = static_cast<uint32_t>(json.nodes_.size() - 1);
+      error = json.Pointer(number) + ": the number " + Shown(token, 40) +
+              " is beyond the range of a double";
+    } else {
+      error = "is not valid JSON: " + JsonFault(e.what());
+    }
     return false;
   }
 
@@ -100,8 +108,8 @@ Result<OrderedJson> OrderedJson::Parse(std::string_view text, size_t max_depth, 
   bool ok = false;
   try {
     ok = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-  } catch (const nlohmann::json::exception& e) {  // a number beyond a double, in some versions
-    builder.error = std::string("is not readable: ") + Shown(e.what());
+  } catch (const nlohmann::json::exception& e) {
+    builder.error = "is not readable: " + JsonFault(e.what());
   }
   if (!ok) {
     const bool has_place = builder.error.starts_with('#');

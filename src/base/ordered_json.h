@@ -28,8 +28,9 @@ struct OrderedJsonNode {
 class OrderedJson {
  public:
   using Kind = OrderedJsonNode::Kind;
-  // Errors: kInvalidArgument with the byte, for what is no JSON text, nested deeper than
-  // `max_depth`, longer than `max_bytes`, or repeats a key (with the JSON pointer of its object).
+  // Errors: kInvalidArgument with the place, for what is no JSON text, nested deeper than
+  // `max_depth`, longer than `max_bytes`, repeats a key (with the JSON pointer of its object), or
+  // holds a number beyond a double (with its pointer).
   static Result<OrderedJson> Parse(std::string_view text, size_t max_depth, size_t max_bytes);
 
   static constexpr uint32_t kRoot = 0;

@@ -17,6 +17,7 @@
 #include "src/base/file_writer.h"
 #include "src/base/half.h"
 #include "src/base/json.h"
+#include "src/base/json_fault.h"
 #include "src/base/shown.h"
 #include "src/base/status.h"
 
@@ -169,7 +170,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::json::exception& e) override {
-    error = "not valid JSON at byte " + std::to_string(position) + ": " + Shown(e.what());
+    error = "not valid JSON at byte " + std::to_string(position) + ": " + JsonFault(e.what());
     return false;
   }
 
@@ -258,7 +259,7 @@ Result<TensorMap> ParseSafetensors(std::span<const std::byte> bytes, const std::
   } catch (const std::bad_alloc&) {
     throw;  // says nothing about the file
   } catch (const std::exception& e) {
-    return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", Shown(e.what()));
+    return Fail(ErrorCode::kBadModel, file, ": bad safetensors header: ", JsonFault(e.what()));
   }
 
   // Files need not list tensors in the order of their data.

@@ -87,6 +87,11 @@ TEST_F(BatchTest, AnswersLineByLineInOrder) {
   }
 }
 
+std::string StripBlanks(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\t'; });
+  return text;
+}
+
 TEST_F(BatchTest, LinesHaveSchemasOfTheirOwn) {
   Write("yes.gbnf", "root ::= \"yes\"\n");
   const std::string schema =
@@ -102,10 +107,16 @@ TEST_F(BatchTest, LinesHaveSchemasOfTheirOwn) {
            "\n";
   input += R"({"prompt": "x", "tool_choice": "none"})"
            "\n";
+  input += R"({"prompt": "x", "json_schema": {"enum": [[12345678901234567890123, 0.10]]}})"
+           "\n";
+  input += R"({"prompt": "x", "json_schema": {"minimum": 1e400}})"
+           "\n";
+  input += R"({"prompt": "x", "json_schema": )" + std::string(100'000, '[') +
+           std::string(100'000, ']') + "}\n";
   Write("in.jsonl", input);
   const Outcome run = Run({"run", "demo", "--seed", "1", "--batch", Path("in.jsonl")});
   const std::vector<Json> lines = Lines(run.out);
-  ASSERT_EQ(lines.size(), 6u) << run.out;
+  ASSERT_EQ(lines.size(), 9u) << run.out;
   EXPECT_EQ(Json::parse(lines[0].value("text", "")).dump(), R"({"b":1,"a":"q"})");
   EXPECT_EQ(lines[1]["text"], "5");
   EXPECT_EQ(lines[2]["text"], "yes");
@@ -113,6 +124,9 @@ TEST_F(BatchTest, LinesHaveSchemasOfTheirOwn) {
   EXPECT_NE(error(3).find("uniqueItems"), std::string::npos) << error(3);
   EXPECT_NE(error(4).find("exclude"), std::string::npos) << error(4);
   EXPECT_NE(error(5).find("tools"), std::string::npos) << error(5);
+  EXPECT_EQ(StripBlanks(lines[6].value("text", "")), "[12345678901234567890123,0.10]");
+  EXPECT_NE(error(7).find("#/json_schema/minimum"), std::string::npos) << error(7);
+  EXPECT_NE(error(8).find("nested deeper"), std::string::npos) << error(8);
 }
 
 TEST_F(BatchTest, GoesOnWhereItWasStopped) {

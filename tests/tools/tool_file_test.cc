@@ -18,12 +18,13 @@ std::vector<ProgramTool> Parsed(std::string_view text) {
 
 TEST(ToolFile, BothForms) {
   const std::string parameters =
-      R"({"type":"object","properties":{"z":{"type":"string"},"a":{"type":"number"}}})";
+      R"({"type":"object","properties":{"z":{"type":"string"},)"
+      R"("a":{"maximum":123456789012345678901234,"minimum":0.1000000000000000055}}})";
   for (const std::string& text : {
            R"({"type":"function","function":{"name":"f","description":"d","parameters":)" +
                parameters + R"(,"strict":true},"command":["cat"],"confirm":false})",
            R"([{"name":"f","description":"d","parameters":)" + parameters +
-               R"(,"command":["cat"],"confirm":false,"timeout":0.5}])",
+               R"(,"command":["cat"],"confirm":false,"timeout":30.5}])",
            R"({"tools":[{"type":"function","name":"f","description":"d","parameters":)" +
                parameters + R"(,"command":["cat"],"confirm":false}]})",
        }) {
@@ -31,7 +32,7 @@ TEST(ToolFile, BothForms) {
     ASSERT_EQ(tools.size(), 1u) << text;
     EXPECT_EQ(tools[0].tool.name, "f");
     EXPECT_EQ(tools[0].tool.description, "d");
-    EXPECT_EQ(tools[0].tool.parameters, parameters);  // in its order
+    EXPECT_EQ(tools[0].tool.parameters, parameters);  // in its order and spelling
     EXPECT_FALSE(tools[0].confirm);
     ASSERT_TRUE(tools[0].run);
     const auto result = tools[0].run("{\"z\":1}", {});
