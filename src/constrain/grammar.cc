@@ -163,14 +163,6 @@ bool AcceptsEverything(const TextDfa& dfa) {
 }  // namespace
 
 uint32_t GrammarBuilder::Text(TextTerminal text) {
-  if (text.IsCounted() && !AcceptsEverything(*text.dfa)) {
-    FindLengths(text);
-    for (uint32_t s = 1; s < text.dfa->num_states(); ++s) {
-      const auto& ranges = text.lengths[s];
-      text.max_shortest = std::max(text.max_shortest, text.dfa->Shortest(s));
-      text.smooth &= ranges.size() == 1 && ranges[0].second >= text.most;
-    }
-  }
   uint64_t hash = text.dfa->Hash();
   hash = hash * 31 + static_cast<uint64_t>(text.form);
   hash = (hash * 31 + text.least) * 31 + text.most;
@@ -178,8 +170,16 @@ uint32_t GrammarBuilder::Text(TextTerminal text) {
   for (auto it = begin; it != end; ++it) {
     const TextTerminal& known = grammar_->texts[grammar_->terminals[it->second].index];
     if (known.form == text.form && known.least == text.least && known.most == text.most &&
-        *known.dfa == *text.dfa) {
+        (known.dfa == text.dfa || *known.dfa == *text.dfa)) {
       return it->second;
+    }
+  }
+  if (text.IsCounted() && !AcceptsEverything(*text.dfa)) {
+    FindLengths(text);
+    for (uint32_t s = 1; s < text.dfa->num_states(); ++s) {
+      const auto& ranges = text.lengths[s];
+      text.max_shortest = std::max(text.max_shortest, text.dfa->Shortest(s));
+      text.smooth &= ranges.size() == 1 && ranges[0].second >= text.most;
     }
   }
   grammar_->texts.push_back(std::move(text));

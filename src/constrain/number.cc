@@ -7,8 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <functional>
 #include <numeric>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 #include "src/base/status.h"
@@ -166,12 +170,19 @@ enum class Phase : uint8_t {
 struct State {
   Phase phase = Phase::kStart;
   bool negative = false;
-  bool nonzero = false;           // a digit that is not 0 was written
-  bool nonzero_fraction = false;  // one behind the point
-  uint16_t digits = 0;            // of this phase
+  bool nonzero = false;           // a digit that is not 0 was written, behind a minus that counts
+  bool nonzero_fraction = false;  // one behind the point, where that is asked for
+  uint32_t digits = 0;            // of this phase
   uint32_t remainder = 0;
   std::array<int8_t, kMaxTrackers> order = {};  // -1, 0, 1
-  auto operator<=>(const State&) const = default;
+  bool operator==(const State&) const = default;
+};
+
+struct StateHash {
+  static_assert(std::has_unique_object_representations_v<State>);
+  size_t operator()(const State& state) const {
+    return std::hash<std::string_view>()({reinterpret_cast<const char*>(&state), sizeof(State)});
+  }
 };
 
 class NumberAutomaton {
@@ -181,32 +192,47 @@ class NumberAutomaton {
   Result<ByteDfa> Build() {
     GEMMA3_CHECK_OK(Prepare());
     std::vector<State> states;
-    std::map<State, uint32_t> numbers;
-    std::vector<std::vector<std::pair<uint8_t, uint32_t>>> next;
+    std::unordered_map<State, uint32_t, StateHash> numbers;
     const auto number = [&](const State& state) {
       const auto [it, is_new] = numbers.emplace(state, static_cast<uint32_t>(states.size()));
       if (is_new) states.push_back(state);
       return it->second;
     };
     number(State());
+    // Those of state s: from ends[s - 1] to ends[s].
+    std::vector<ByteDfa::Edge> edges;
+    std::vector<uint32_t> ends;
     static constexpr std::string_view kBytes = "+-.0123456789Ee";
     for (size_t s = 0; s < states.size(); ++s) {
-      next.emplace_back();
-      for (const char byte : kBytes) {
+      const size_t begin = edges.size();
+      State before;  // where the last edge leads: most digits lead to the same
+      for (const char c : kBytes) {
         State to = states[s];
-        if (!Step(to, byte)) continue;
-        next[s].emplace_back(static_cast<uint8_t>(byte), number(to));
+        if (!Step(to, c)) continue;
+        const auto byte = static_cast<uint8_t>(c);
+        const bool same = edges.size() > begin && to == before;
+        if (same && edges.back().last + 1 == byte) {
+          edges.back().last = byte;
+          continue;
+        }
+        edges.push_back({byte, byte, same ? edges.back().next : number(to)});
+        before = to;
       }
+      ends.push_back(static_cast<uint32_t>(edges.size()));
       if (states.size() > kMaxStates) {
         return Fail(ErrorCode::kUnsupported, "the numbers need more than ", kMaxStates, " states");
       }
     }
+    const auto edges_of = [&](size_t s) {
+      const uint32_t begin = s == 0 ? 0 : ends[s - 1];
+      return std::span(edges).subspan(begin, ends[s] - begin);
+    };
     // What can still be completed, found backwards.
     std::vector<std::vector<uint32_t>> from(states.size());
     std::vector<uint32_t> queue;
     std::vector<uint8_t> alive(states.size(), 0), accepts(states.size(), 0);
     for (uint32_t s = 0; s < states.size(); ++s) {
-      for (const auto& [byte, to] : next[s]) from[to].push_back(s);
+      for (const ByteDfa::Edge& edge : edges_of(s)) from[edge.next].push_back(s);
       if (Accepts(states[s])) {
         alive[s] = accepts[s] = 1;
         queue.push_back(s);
@@ -229,22 +255,12 @@ class NumberAutomaton {
     }
     for (size_t s = 0; s < states.size(); ++s) {
       if (alive[s] == 0) continue;
-      ByteDfa::State state;
-      state.edges_begin = static_cast<uint32_t>(dfa.edges.size());
-      state.accepts = accepts[s] != 0;
-      for (const auto& [byte, to] : next[s]) {
-        if (alive[to] == 0) continue;
-        const bool joins = dfa.edges.size() > state.edges_begin &&
-                           dfa.edges.back().last + 1 == byte &&
-                           dfa.edges.back().next == renumbered[to];
-        if (joins) {
-          dfa.edges.back().last = byte;
-        } else {
-          dfa.edges.push_back({byte, byte, renumbered[to]});
-        }
+      const auto begin = static_cast<uint32_t>(dfa.edges.size());
+      for (const ByteDfa::Edge& edge : edges_of(s)) {
+        if (alive[edge.next] == 0) continue;
+        dfa.edges.push_back({edge.first, edge.last, renumbered[edge.next]});
       }
-      state.edges_end = static_cast<uint32_t>(dfa.edges.size());
-      dfa.states.push_back(state);
+      dfa.states.push_back({begin, static_cast<uint32_t>(dfa.edges.size()), accepts[s] != 0});
     }
     return dfa;
   }
@@ -329,8 +345,9 @@ class NumberAutomaton {
     } else if (digit != 0 && !spec_.multiples.empty()) {
       return false;  // finer than every multiple
     }
-    state.nonzero |= digit != 0;
-    state.nonzero_fraction |= behind_point && digit != 0;
+    // What nobody asks for makes no states of its own.
+    state.nonzero |= state.negative && digit != 0;
+    state.nonzero_fraction |= spec_.not_integer && behind_point && digit != 0;
     ++state.digits;
     return true;
   }
@@ -356,6 +373,7 @@ class NumberAutomaton {
         [[fallthrough]];
       case Phase::kMinus:
         if (!is_digit || (!state.negative && !may_be_positive_)) return false;
+        if (plain_) state.negative = false;  // one sign is like the other
         if (byte == '0') {
           state.phase = Phase::kZero;
           return true;

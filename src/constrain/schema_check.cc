@@ -3,6 +3,8 @@
 #include "src/constrain/schema_check.h"
 
 #include <algorithm>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "src/automata/regex.h"
@@ -56,19 +58,22 @@ Result<std::shared_ptr<const TextDfa>> PatternCache::Pattern(const std::string& 
 }
 
 Result<std::shared_ptr<const TextDfa>> PatternCache::Format(const std::string& name) {
-  const auto it = formats_.find(name);
-  if (it != formats_.end()) return it->second;
-  std::shared_ptr<const TextDfa> made;
-  if (const auto format = FindTextFormat(name)) {
+  const auto format = FindTextFormat(name);
+  if (!format) return nullptr;
+  // They are few, and the same for all schemas. Never destroyed: threads may outlive main().
+  static std::mutex mutex;
+  static auto& formats = *new std::unordered_map<std::string, std::shared_ptr<const TextDfa>>;
+  const std::lock_guard lock(mutex);
+  auto& known = formats[name];
+  if (known == nullptr) {
     GEMMA3_TRY(TextDfa dfa, CompilePattern(format->pattern));
     if (!format->without.empty()) {
       GEMMA3_TRY(const TextDfa without, CompilePattern(format->without));
       GEMMA3_TRY(dfa, TextDfa::Combine(dfa, without, TextDfa::Op::kWithout));
     }
-    made = std::make_shared<const TextDfa>(std::move(dfa));
+    known = std::make_shared<const TextDfa>(std::move(dfa));
   }
-  formats_[name] = made;
-  return made;
+  return known;
 }
 
 bool SameJson(const OrderedJson& a, uint32_t a_node, const OrderedJson& b, uint32_t b_node) {

@@ -17,7 +17,7 @@
 
 namespace gemma3 {
 
-// Automata of the patterns and formats of one schema, each made once.
+// Automata of the patterns of one schema, each made once, and of formats.
 class PatternCache {
  public:
   // Errors: those of CompilePattern.
@@ -26,7 +26,7 @@ class PatternCache {
   Result<std::shared_ptr<const TextDfa>> Format(const std::string& name);
 
  private:
-  std::unordered_map<std::string, std::shared_ptr<const TextDfa>> patterns_, formats_;
+  std::unordered_map<std::string, std::shared_ptr<const TextDfa>> patterns_;
 };
 
 // By value: 1 and 1.0 are equal, and so are objects whatever the order of their members.
