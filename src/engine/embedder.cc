@@ -38,6 +38,9 @@ Result<std::string> PrefixOf(const EmbeddingConfig& config, const EmbedOptions& 
   if (options.prefix) return *options.prefix;
   const std::string& name = options.prompt.empty() ? config.default_prompt : options.prompt;
   if (name.empty()) return std::string();
+  // As it is spelled before any other spelling.
+  const auto exact = std::ranges::find(config.prompts, name, &TaskPrompt::name);
+  if (exact != config.prompts.end()) return exact->text;
   for (const TaskPrompt& prompt : config.prompts) {
     if (EqualIgnoringCase(prompt.name, name)) return prompt.text;
   }

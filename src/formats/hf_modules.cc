@@ -83,17 +83,25 @@ Result<std::vector<Module>> ReadList(const fs::path& folder) {
   return modules;
 }
 
-// Mean pooling, as older versions write it (a flag for each way) and newer ones (a name).
+// Mean pooling, as older versions write it (a flag for each way) and newer ones (a name or
+// several).
 Status CheckPooling(const JsonValue& config) {
-  GEMMA3_TRY(const std::string named, config.String("pooling_mode", ""));
   constexpr std::string_view kFlag = "pooling_mode_", kMean = "pooling_mode_mean_tokens";
-  std::string modes = named;
+  std::string modes;
+  const auto add = [&](const std::string& mode) { modes += (modes.empty() ? "" : ", ") + mode; };
+  if (const auto named = config.Find("pooling_mode"); named && !named->IsArray()) {
+    GEMMA3_TRY(modes, named->AsString());
+  } else if (named) {
+    for (size_t i = 0; i < named->size(); ++i) {
+      GEMMA3_TRY(const std::string mode, (*named)[i].AsString());
+      add(mode);
+    }
+  }
   const auto members = config.Members();
   for (const auto& [key, value] : members) {
     if (!key.starts_with(kFlag)) continue;
     GEMMA3_TRY(const bool on, value.AsBool());
-    if (on)
-      modes += (modes.empty() ? "" : ", ") + (key == kMean ? std::string("mean") : Shown(key));
+    if (on) add(key == kMean ? "mean" : key);
   }
   if (modes != "mean") {
     return Fail(ErrorCode::kUnsupported, config.Path(), " asks for pooling by \"",
@@ -127,10 +135,15 @@ Result<DenseConfig> ReadDense(const JsonValue& config) {
     return Fail(ErrorCode::kUnsupported, config.Path(), ": ", key, " is \"", Shown(name, 60),
                 "\"; dense layers are computed behind the mean");
   }
+  GEMMA3_TRY(const bool residual, config.Bool("use_residual", false));
+  if (residual) {
+    return Fail(ErrorCode::kUnsupported, config.Path(),
+                ": use_residual is true, which is not computed");
+  }
   return dense;
 }
 
-Status ReadPrompts(const fs::path& folder, EmbeddingConfig* config) {
+Status ReadPrompts(const fs::path& folder, EmbeddingConfig* config, Remarks* remarks) {
   GEMMA3_TRY(const auto file, ReadObjectIfThere(folder / "config_sentence_transformers.json"));
   const auto prompts = file ? file->Find("prompts") : std::nullopt;
   if (prompts && !prompts->IsObject()) {
@@ -146,6 +159,11 @@ Status ReadPrompts(const fs::path& folder, EmbeddingConfig* config) {
     }
   }
   if (!file) return {};
+  if (const auto cut = file->Find("truncate_dim")) {
+    GEMMA3_TRY(const uint64_t dimensions, cut->AsUint());
+    remarks->warnings.push_back(cut->Path() + " is " + std::to_string(dimensions) +
+                                ": vectors are whole here unless so many dimensions are asked for");
+  }
   GEMMA3_TRY(config->default_prompt, file->String("default_prompt_name", ""));
   const std::string& name = config->default_prompt;
   if (name.empty() ||
@@ -160,11 +178,18 @@ Status ReadPrompts(const fs::path& folder, EmbeddingConfig* config) {
 Status ReadLimits(const fs::path& folder, const fs::path& transformer, const TextConfig& text,
                   EmbeddingConfig* config, Remarks* remarks) {
   config->max_tokens = text.max_context;
+  bool is_stated = false;
   for (const fs::path& place : {transformer, folder}) {
     GEMMA3_TRY(const auto file, ReadObjectIfThere(place / "sentence_bert_config.json"));
     if (!file) continue;
+    is_stated = file->Find("max_seq_length").has_value();
     GEMMA3_TRY(const uint64_t longest, file->Uint("max_seq_length", config->max_tokens));
     config->max_tokens = std::min<size_t>(config->max_tokens, longest);
+    GEMMA3_TRY(const std::string task, file->String("transformer_task", "feature-extraction"));
+    if (task != "feature-extraction") {
+      return Fail(ErrorCode::kUnsupported, file->Path(), ": transformer_task is \"",
+                  Shown(task, 40), "\"; expected \"feature-extraction\"");
+    }
     GEMMA3_TRY(const bool lower, file->Bool("do_lower_case", false));
     if (lower) {
       return Fail(ErrorCode::kUnsupported, file->Path(),
@@ -176,6 +201,15 @@ Status ReadLimits(const fs::path& folder, const fs::path& transformer, const Tex
   if (!Exists(path)) return {};
   // Its list of tokens is long, and is not looked at here.
   GEMMA3_TRY(const std::string tokenizer, ReadFile(path.string(), kMaxTokenizerConfigBytes));
+  if (!is_stated) {
+    GEMMA3_TRY(const auto longest, JsonValue::ParseMember(tokenizer, "model_max_length",
+                                                          path.string(), {.python_numbers = true}));
+    // Where there is no limit, it is a very large number.
+    const double limit = longest && longest->IsNumber() ? longest->AsDouble().value_or(0) : 0;
+    if (limit >= 1 && limit < static_cast<double>(config->max_tokens)) {
+      config->max_tokens = static_cast<size_t>(limit);
+    }
+  }
   for (const auto& [key, member] : {std::pair("add_bos_token", &EmbeddingConfig::add_bos),
                                     {"add_eos_token", &EmbeddingConfig::add_eos}}) {
     GEMMA3_TRY(const auto value,
@@ -203,22 +237,32 @@ std::vector<DenseConfig> StoredDense(const TensorMap& stored) {
   }
 }
 
-// Dense layers and normalisation, in the order of the list.
-Status WalkModules(const fs::path& folder, const std::vector<Module>& list, HfModules* modules) {
+// Dense layers and normalisation, in the order of the list. stored: those that lie with the
+// transformer, of which folders may be missing.
+Status WalkModules(const fs::path& folder, const std::vector<Module>& list,
+                   const std::vector<DenseConfig>& stored, HfModules* modules) {
   bool pooled = false;
   modules->config.normalize = false;
   for (size_t i = 1; i < list.size(); ++i) {
     const Module& module = list[i];
     const fs::path config = folder / module.path / "config.json";
+    const bool lies_elsewhere = !stored.empty() && !Exists(config);
     if (module.type == "Dropout") continue;  // nothing where nobody trains
     if (module.type == "Pooling" && !pooled) {
       pooled = true;
+      if (lies_elsewhere) continue;
       GEMMA3_TRY(const JsonValue settings, ReadObject(config));
       GEMMA3_CHECK_OK(CheckPooling(settings));
     } else if (module.type == "Dense" && pooled && !modules->config.normalize) {
+      std::vector<DenseConfig>& dense = modules->config.dense;
+      if (lies_elsewhere && dense.size() < stored.size()) {
+        dense.push_back(stored[dense.size()]);
+        continue;
+      }
       GEMMA3_TRY(const JsonValue settings, ReadObject(config));
-      GEMMA3_TRY(const DenseConfig dense, ReadDense(settings));
-      modules->config.dense.push_back(dense);
+      GEMMA3_TRY(const DenseConfig read, ReadDense(settings));
+      dense.push_back(read);
+      if (!stored.empty()) continue;
       modules->dense_files.push_back((folder / module.path / "model.safetensors").string());
     } else if (module.type == "Normalize" && pooled && !modules->config.normalize) {
       modules->config.normalize = true;
@@ -247,11 +291,7 @@ Result<HfModules> ReadHfModules(const fs::path& folder, const fs::path& transfor
   std::vector<DenseConfig> dense = StoredDense(stored);
   if (Exists(folder / "modules.json")) {
     GEMMA3_TRY(const std::vector<Module> list, ReadList(folder));
-    if (dense.empty()) {
-      GEMMA3_CHECK_OK(WalkModules(folder, list, &modules));
-    } else {
-      modules.config.normalize = std::ranges::find(list, "Normalize", &Module::type) != list.end();
-    }
+    GEMMA3_CHECK_OK(WalkModules(folder, list, dense, &modules));
   } else if (dense.empty()) {
     return Fail(ErrorCode::kUnsupported, folder.string(),
                 " is an embedding model without modules.json, which says what makes a vector of "
@@ -259,8 +299,8 @@ Result<HfModules> ReadHfModules(const fs::path& folder, const fs::path& transfor
                 "others: ",
                 kWholeEmbeddingModel);
   }
-  if (!dense.empty()) modules.config.dense = std::move(dense);
-  GEMMA3_CHECK_OK(ReadPrompts(folder, &modules.config));
+  if (modules.config.dense.empty()) modules.config.dense = std::move(dense);
+  GEMMA3_CHECK_OK(ReadPrompts(folder, &modules.config, remarks));
   GEMMA3_CHECK_OK(ReadLimits(folder, transformer, text, &modules.config, remarks));
   return modules;
 }

@@ -215,6 +215,21 @@ TEST_F(EmbedderTest, PromptsGoByName) {
   EXPECT_NE(refused.error().message.find("document"), std::string::npos);
 }
 
+TEST_F(EmbedderTest, APromptAsItIsSpelledComesBeforeOtherSpellings) {
+  EmbeddingFolder folder;
+  folder.Edit("config_sentence_transformers.json", [](auto& json) {
+    json["prompts"] = {{"Mine", "one: "}, {"mine", "two: "}, {"none", "three: "}};
+  });
+  const Model model = LoadAt(folder.path());
+  const Embedder embedder = EmbedderOf(model, {.compute = ComputeMode::kExact});
+  for (const auto& [name, prefix] :
+       {std::pair("Mine", "one: "), {"mine", "two: "}, {"none", "three: "}, {"MINE", "one: "}}) {
+    EXPECT_EQ(VectorOf(embedder, "apple", {.prompt = name}),
+              VectorOf(embedder, "apple", {.prefix = prefix}))
+        << name;
+  }
+}
+
 TEST_F(EmbedderTest, NothingToEmbedIsNoError) {
   const auto none = EmbedderOf(model_).Embed({});
   ASSERT_TRUE(none) << none.error().message;

@@ -58,6 +58,8 @@ TEST_F(HfModulesTest, NewerNamesAndFoldersAreTheSame) {
   folder_.Write("1_Pooling/config.json",
                 R"({"embedding_dimension": 64, "pooling_mode": "mean", "include_prompt": true})");
   EXPECT_TRUE(Open());
+  folder_.Write("1_Pooling/config.json", R"({"pooling_mode": ["mean"]})");
+  EXPECT_TRUE(Open());
   // The transformer in a folder of its own.
   std::filesystem::create_directory(folder_.Path("0_Transformer"));
   for (const char* name :
@@ -117,6 +119,8 @@ TEST_F(HfModulesTest, OtherPoolingIsRefused) {
   ExpectRefused(Open(), "cls_token");
   folder_.Write("1_Pooling/config.json", R"({"pooling_mode": "lasttoken"})");
   ExpectRefused(Open(), "lasttoken");
+  folder_.Write("1_Pooling/config.json", R"({"pooling_mode": ["mean", "max"]})");
+  ExpectRefused(Open(), "mean, max");
   folder_.Write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
   ExpectRefused(Open(), "include_prompt");
 }
@@ -131,6 +135,11 @@ TEST_F(HfModulesTest, OtherModulesAreRefused) {
   ExpectRefused(Open(), "ReLU");
   folder_.Edit("2_Dense/config.json", [](auto& json) {
     json["activation_function"] = "torch.nn.modules.linear.Identity";
+    json["use_residual"] = true;
+  });
+  ExpectRefused(Open(), "use_residual");
+  folder_.Edit("2_Dense/config.json", [](auto& json) {
+    json["use_residual"] = false;
     json["out_features"] = 96;
   });
   ExpectRefused(Open(), "takes 128", ErrorCode::kBadModel);
@@ -156,6 +165,34 @@ TEST_F(HfModulesTest, WithoutEosIsAWarning) {
   EXPECT_FALSE(opened->config.embedding->add_eos);
   EXPECT_TRUE(std::ranges::any_of(opened->remarks.warnings, [](const std::string& warning) {
     return warning.find("add_eos_token") != std::string::npos;
+  }));
+}
+
+// The tokenizer's limit is the model's where the model's settings state none, as newer versions of
+// sentence-transformers save them.
+TEST_F(HfModulesTest, TheLongestTextMayBeTheTokenizersLimit) {
+  const auto longest = [&] {
+    const auto opened = Open();
+    EXPECT_TRUE(opened) << opened.error().message;
+    return opened ? opened->config.embedding->max_tokens : 0;
+  };
+  folder_.Write("tokenizer_config.json", R"({"model_max_length": 50})");
+  EXPECT_EQ(longest(), 128u);
+  folder_.Write("sentence_bert_config.json", R"({"transformer_task": "feature-extraction"})");
+  EXPECT_EQ(longest(), 50u);
+  folder_.Write("tokenizer_config.json",
+                R"({"model_max_length": 1000000000000000019884624838656})");
+  EXPECT_EQ(longest(), 128u);
+  folder_.Write("sentence_bert_config.json", R"({"transformer_task": "text-generation"})");
+  ExpectRefused(Open(), "text-generation");
+}
+
+TEST_F(HfModulesTest, ACutThatTheFolderAsksForIsTold) {
+  folder_.Edit("config_sentence_transformers.json", [](auto& json) { json["truncate_dim"] = 32; });
+  const auto opened = Open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_TRUE(std::ranges::any_of(opened->remarks.warnings, [](const std::string& warning) {
+    return warning.find("truncate_dim is 32") != std::string::npos;
   }));
 }
 
@@ -186,9 +223,19 @@ TEST_F(HfModulesTest, DenseLayersMayLieWithTheTransformer) {
   }
   ASSERT_TRUE(WriteSafetensors(folder_.Path("mlx.safetensors"), tensors));
   std::filesystem::rename(folder_.Path("mlx.safetensors"), folder_.Path("model.safetensors"));
+  folder_.Remove("2_Dense/config.json");
+  // What there is of settings counts.
+  folder_.Edit("3_Dense/config.json", [](auto& json) { json["activation_function"] = "x.Tanh"; });
+  auto opened = Open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_EQ(opened->config.embedding->dense.size(), 2u);
+  EXPECT_EQ(opened->config.embedding->dense[1].activation, DenseActivation::kTanh);
+  EXPECT_TRUE(opened->config.embedding->normalize);
+  folder_.Write("1_Pooling/config.json", R"({"pooling_mode": "cls"})");
+  ExpectRefused(Open(), "cls");
   folder_.Remove("modules.json");
   folder_.Remove("2_Dense");
-  const auto opened = Open();
+  opened = Open();
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_EQ(opened->config.embedding->dense.size(), 2u);
   EXPECT_TRUE(opened->config.embedding->normalize);
