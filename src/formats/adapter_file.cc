@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "src/automata/regex.h"
+#include "src/base/ascii.h"
 #include "src/base/json.h"
 #include "src/base/ordered_json.h"
 #include "src/base/shown.h"
@@ -87,12 +89,19 @@ Key TakeApart(const std::string& name) {
   return key;
 }
 
+// What stands behind the last point of a name.
+std::string LastPart(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? name : name.substr(dot + 1);
+}
+
 // ---- PEFT
 
 struct PeftConfig {
   double alpha = 8;
   bool rslora = false, dora = false, lora_bias = false;
-  std::vector<std::string> saved;                  // of modules_to_save, those that can be loaded
+  std::vector<std::string> saved;                  // last parts of modules_to_save
+  std::vector<std::string> targets;                // the same of target_modules, if it is a list
   bool scales_embeddings = false;                  // as versions from 0.18 on do, which say so
   std::vector<std::pair<TextDfa, double>> alphas;  // of patterns, of which the first counts
 };
@@ -105,6 +114,68 @@ bool IsOn(const JsonValue& config, const char* key) {
   if (value->IsNumber()) return value->AsDouble() != 0.0;
   if (value->IsArray() || value->IsObject()) return value->size() > 0;
   return true;
+}
+
+// Settings of LoraConfig (src/peft/tuners/lora/config.py, 0.21 and older) that are read below or
+// say nothing about what a trained adapter computes.
+constexpr auto kKnownSettings = std::to_array<std::string_view>({"alpha_pattern",
+                                                                 "auto_mapping",
+                                                                 "base_model_name_or_path",
+                                                                 "bias",
+                                                                 "corda_config",
+                                                                 "ensure_weight_tying",
+                                                                 "eva_config",
+                                                                 "exclude_modules",
+                                                                 "inference_mode",
+                                                                 "init_lora_weights",
+                                                                 "layers_pattern",
+                                                                 "layers_to_transform",
+                                                                 "loftq_config",
+                                                                 "lora_alpha",
+                                                                 "lora_bias",
+                                                                 "lora_dropout",
+                                                                 "lora_ga_config",
+                                                                 "megatron_config",
+                                                                 "megatron_core",
+                                                                 "modules_to_save",
+                                                                 "peft_type",
+                                                                 "peft_version",
+                                                                 "qalora_group_size",
+                                                                 "r",
+                                                                 "rank_pattern",
+                                                                 "revision",
+                                                                 "target_modules",
+                                                                 "task_type",
+                                                                 "trainable_token_indices",
+                                                                 "use_dora",
+                                                                 "use_rslora",
+                                                                 "velora_config"});
+
+// Names of modules, or of the last parts of their paths.
+Result<std::vector<std::string>> LastParts(const JsonValue& config, const char* key) {
+  std::vector<std::string> parts;
+  const auto list = config.Find(key);
+  for (size_t i = 0; list && list->IsArray() && i < list->size(); ++i) {
+    GEMMA3_TRY(const std::string name, (*list)[i].AsString());
+    parts.push_back(LastPart(name));
+  }
+  return parts;
+}
+
+// Refuses an adapter that was trained beside a changed base. PEFT changes it again when it loads
+// one of these; an adapter that was converted as it was saved says true here.
+Status CheckInitialization(const JsonValue& config, const std::string& where) {
+  const auto init = config.Find("init_lora_weights");
+  if (!init || !init->IsString()) return {};
+  GEMMA3_TRY(const std::string how, init->AsString());
+  for (const char* changes_base : {"pissa", "olora", "corda", "loftq", "lora_ga"}) {
+    if (!AsciiLower(how).starts_with(changes_base)) continue;
+    return Fail(ErrorCode::kUnsupported, where, ": init_lora_weights is \"", Shown(how, 40),
+                "\", which changes the base model before training, so the adapter does not fit the "
+                "plain base: save it with path_initial_model_for_weight_conversion of PEFT; or, if "
+                "MODEL is the changed base, write true there");
+  }
+  return {};
 }
 
 Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& where,
@@ -121,7 +192,9 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
                                   {"alora_invocation_tokens", "an activated LoRA (aLoRA)"},
                                   {"use_qalora", "QA-LoRA"},
                                   {"arrow_config", "Arrow"},
-                                  {"use_bdlora", "block-diagonal LoRA"}}) {
+                                  {"use_bdlora", "block-diagonal LoRA"},
+                                  {"kasa_config", "KaSA"},
+                                  {"monteclora_config", "MonteCLoRA"}}) {
     if (!IsOn(config, key)) continue;
     return Fail(ErrorCode::kUnsupported, where, ": ", key, " is set: ", what,
                 ", which is not computed");
@@ -135,16 +208,7 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
   if (bias != "none") {
     file->remarks.notes.push_back(where + ": bias is \"" + Shown(bias, 20) + "\"");
   }
-  if (const auto init = config.Find("init_lora_weights"); init && init->IsString()) {
-    GEMMA3_TRY(const std::string how, init->AsString());
-    for (const char* changes_base : {"pissa", "olora", "corda", "loftq"}) {
-      if (!how.starts_with(changes_base)) continue;
-      file->remarks.warnings.push_back(
-          where + ": init_lora_weights is \"" + Shown(how, 40) +
-          "\", which changes the base model when training begins: unless it was converted as it "
-          "was saved, the adapter does not fit the plain base");
-    }
-  }
+  GEMMA3_CHECK_OK(CheckInitialization(config, where));
   // "0.17.1": versions before 0.18 wrote none, or added the embedding's delta behind its scale.
   GEMMA3_TRY(const std::string version, config.String("peft_version", ""));
   unsigned major = 0, minor = 0;
@@ -158,13 +222,14 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
   if (peft.alpha == 0) {
     file->remarks.warnings.push_back(where + ": lora_alpha is 0: the adapter changes nothing");
   }
-  if (const auto saved = config.Find("modules_to_save"); saved && saved->IsArray()) {
-    for (size_t i = 0; i < saved->size(); ++i) {
-      GEMMA3_TRY(const std::string name, (*saved)[i].AsString());
-      for (const char* table : {"lm_head", "embed_tokens"}) {
-        if (name == table || name.ends_with("." + std::string(table))) peft.saved.push_back(table);
-      }
-    }
+  GEMMA3_TRY(peft.saved, LastParts(config, "modules_to_save"));
+  GEMMA3_TRY(peft.targets, LastParts(config, "target_modules"));
+  const auto members = config.Members();
+  for (const auto& [key, value] : members) {
+    const bool known = std::ranges::find(kKnownSettings, key) != kKnownSettings.end();
+    if (known || !IsOn(config, key.c_str())) continue;
+    file->remarks.warnings.push_back(where + ": the setting " + Shown(key, 40) +
+                                     " is not known here, and passed over");
   }
 
   // Of patterns that match one module the first counts, so their order matters.
@@ -200,8 +265,7 @@ Result<PeftConfig> ReadPeftConfig(const std::string& text, const std::string& wh
     } else {
       const auto members = tokens->Members();
       for (const auto& [module, list] : members) {
-        const size_t dot = module.rfind('.');
-        GEMMA3_CHECK_OK(read(dot == std::string::npos ? module : module.substr(dot + 1), list));
+        GEMMA3_CHECK_OK(read(LastPart(module), list));
       }
     }
   }
@@ -223,16 +287,30 @@ double ScaleOf(const PeftConfig& config, const std::string& module, uint64_t ran
 }
 
 // What the settings say is in the file, and without which the adapter would be another one.
-Status CheckPromises(const PeftConfig& config, const std::string& path, const AdapterFile& file) {
+Status CheckPromises(const PeftConfig& config, const std::string& path, AdapterFile& file) {
   const auto& whole = file.whole;
+  const auto warn = [&](const char* setting, const std::string& name) {
+    file.remarks.warnings.push_back(path + ": " + setting + " of " + kConfig + " names " +
+                                    Shown(name, 60) + ", of which the file holds nothing");
+  };
   for (const std::string& name : config.saved) {
     // One of two tables that are tied stands for both.
+    const bool table = name == "lm_head" || name == "embed_tokens";
     const bool there =
-        whole.contains(name) ||
-        (file.ties_head && (whole.contains("lm_head") || whole.contains("embed_tokens")));
+        std::ranges::any_of(whole, [&](const auto& e) { return LastPart(e.first) == name; }) ||
+        (table && file.ties_head && (whole.contains("lm_head") || whole.contains("embed_tokens")));
     if (there) continue;
+    if (!table) {
+      warn("modules_to_save", name);
+      continue;
+    }
     return Fail(ErrorCode::kBadModel, path, ": modules_to_save of ", kConfig, " names ", name,
                 ", but the file does not hold it: save the adapter with it");
+  }
+  for (const std::string& name : config.targets) {
+    const bool there =
+        std::ranges::any_of(file.factors, [&](const auto& e) { return LastPart(e.first) == name; });
+    if (!there && !file.factors.empty()) warn("target_modules", name);
   }
   for (const auto& [module, ids] : file.token_ids) {
     const bool there = file.token_rows.contains(module) ||
@@ -269,7 +347,7 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
         return Unplaced(path, name, "is there twice");
       }
       continue;
-    } else if (key.rest == "weight" &&
+    } else if (key.rest == "weight" && !LastPart(key.module).starts_with("lora_") &&
                (key.kind.empty() || key.kind == "modules_to_save" || key.kind == "base_layer")) {
       if (!file->whole.emplace(key.module, ReplacedTensor{view, name}).second) {
         return Unplaced(path, name, "is there twice");
@@ -299,6 +377,14 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
       return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(half.a_key), " stands alone: in ",
                   kConfig, " use_dora is set, but no magnitude is beside it");
     }
+    for (const auto& [there, on, part, setting] :
+         {std::tuple(half.magnitude.has_value(), config.dora, "magnitude", "use_dora"),
+          {half.bias.has_value(), config.lora_bias, "bias of B", "lora_bias"}}) {
+      if (!there || on) continue;
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(half.a_key), " has a ", part,
+                  " beside it, but ", setting, " is not set in ", kConfig,
+                  ": which of the two is right?");
+    }
     if (config.lora_bias && !half.bias && module != "embed_tokens" && ++without_bias == 1) {
       first_without_bias = Shown(half.a_key);
     }
@@ -321,6 +407,11 @@ Status TakePeft(TensorMap tensors, const PeftConfig& config, const std::string& 
         ": an adapter of the embedding by a version of PEFT before 0.18, or by one that is not "
         "named: if it was trained when PEFT did not scale it, it is far too strong here");
   }
+  // A table that is not of modules_to_save is the base's, which is one where it is tied.
+  const bool saved = std::ranges::any_of(file->whole, [&](const auto& table) {
+    return std::ranges::find(config.saved, table.first) != config.saved.end();
+  });
+  file->ties_tables = !file->whole.empty() && (file->ties_head || !saved);
   GEMMA3_CHECK_OK(CheckPromises(config, path, *file));
   for (const auto& [module, rows] : file->token_rows) {
     if (!file->token_ids.contains(module)) {
@@ -342,10 +433,12 @@ Status TakeMlx(TensorMap tensors, const JsonValue& config, const std::string& pa
                 "\", which is no adapter; lora and dora are");
   }
   const auto parameters = config.Find("lora_parameters");
-  constexpr double kDefaultScale = 20;
-  double scale = kDefaultScale;
-  if (parameters) {
-    GEMMA3_TRY(scale, parameters->Double("scale", kDefaultScale));
+  double scale = 20;  // MLX's own
+  if (parameters && parameters->Find("scale")) {
+    GEMMA3_TRY(scale, parameters->Double("scale", scale));
+  } else {
+    file->remarks.warnings.push_back(config.Path() +
+                                     ": lora_parameters has no scale; 20 is taken, as MLX does");
   }
   std::map<std::string, Halves> halves;
   for (auto& [name, view] : tensors) {
@@ -374,6 +467,11 @@ Status TakeMlx(TensorMap tensors, const JsonValue& config, const std::string& pa
       return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(there), " has no ",
                   half.a ? "lora_b" : "lora_a", " beside it");
     }
+    if (half.magnitude.has_value() != (type == "dora")) {
+      return Fail(ErrorCode::kBadModel, path, ": tensor ", Shown(half.a_key),
+                  half.magnitude ? " has a magnitude m" : " has no magnitude m",
+                  " beside it, but fine_tune_type in ", kConfig, " is \"", type, "\"");
+    }
     file->factors[module] = {.a = *half.a,
                              .b = *half.b,
                              .a_transposed = true,
@@ -394,9 +492,12 @@ Result<AdapterFile> OpenGgufAdapter(const std::string& path) {
   AdapterFile file;
   const GgufFile& metadata = set.metadata;
   GEMMA3_TRY(const auto type, metadata.String("general.type"));
+  if (!type || type == "model") {
+    return Fail(ErrorCode::kUnsupported, path, " looks like a whole model, not an adapter");
+  }
   if (type != "adapter") {
     return Fail(ErrorCode::kUnsupported, path, " is no adapter: its general.type is \"",
-                Shown(type.value_or(""), 40), "\", expected \"adapter\"");
+                Shown(*type, 40), "\", expected \"adapter\"");
   }
   GEMMA3_TRY(const auto kind, metadata.String("adapter.type"));
   if (kind != "lora") {
@@ -479,11 +580,18 @@ Result<JsonValue> ParseConfig(const std::string& text, const std::string& name) 
   return Fail(ErrorCode::kBadModel, name, " should hold a JSON object");
 }
 
+std::unexpected<Error> RefusePickle(const std::string& path) {
+  return Fail(
+      ErrorCode::kUnsupported, path,
+      " is a PyTorch file, which can run code when opened; save the adapter as safetensors");
+}
+
 Result<AdapterFile> OpenFolder(const fs::path& folder, const std::string& weights_name) {
   const fs::path config_path = folder / kConfig;
   if (!Exists(config_path)) {
     return Fail(ErrorCode::kBadModel, folder.string(), " holds no ", kConfig,
-                ": is it the folder of a LoRA adapter?");
+                Exists(folder / "config.json") ? ": it looks like a whole model, not an adapter"
+                                               : ": is it the folder of a LoRA adapter?");
   }
   GEMMA3_TRY(const std::string text, ReadFile(config_path.string(), kMaxJsonBytes));
   GEMMA3_TRY(const JsonValue config, ParseConfig(text, config_path.string()));
@@ -491,12 +599,16 @@ Result<AdapterFile> OpenFolder(const fs::path& folder, const std::string& weight
   if (name.empty()) name = IsMlx(config) ? kMlxWeights : kPeftWeights;
   const std::string path = (folder / name).string();
   if (!Exists(path)) {
-    const bool pickle = Exists(folder / "adapter_model.bin");
-    return Fail(pickle ? ErrorCode::kUnsupported : ErrorCode::kBadModel, folder.string(),
-                " holds no ", name,
-                pickle ? ", only a PyTorch .bin file, which can run code when opened; save the "
-                         "adapter as safetensors"
-                       : "; is the download complete?");
+    if (Exists(folder / "adapter_model.bin")) {
+      return RefusePickle((folder / "adapter_model.bin").string());
+    }
+    if (name == kPeftWeights && Exists(folder / kMlxWeights)) {
+      return Fail(ErrorCode::kUnsupported, folder.string(), " holds ", kMlxWeights,
+                  ", as MLX names it, but its ", kConfig,
+                  " is not that of mlx-lm: it has no lora_parameters");
+    }
+    return Fail(ErrorCode::kBadModel, folder.string(), " holds no ", name,
+                "; is the download complete?");
   }
   GEMMA3_CHECK_OK(RefuseLfsPointer(path));
   GEMMA3_TRY(SafetensorsSet set, OpenSafetensors(path));
@@ -538,9 +650,14 @@ Result<AdapterFile> OpenAdapterFile(const std::string& path) {
   Result<AdapterFile> file = [&]() -> Result<AdapterFile> {
     const fs::path normal = fs::path(path).lexically_normal();
     if (fs::is_directory(status)) return OpenFolder(normal, "");
-    if (path.ends_with(".safetensors")) {
+    const std::string filename = normal.filename().string();
+    const bool is_config = filename == kConfig;
+    if (is_config || path.ends_with(".safetensors")) {
       const fs::path parent = normal.parent_path();
-      return OpenFolder(parent.empty() ? fs::path(".") : parent, normal.filename().string());
+      return OpenFolder(parent.empty() ? fs::path(".") : parent, is_config ? "" : filename);
+    }
+    for (const char* pickle : {".bin", ".pt", ".pth"}) {
+      if (path.ends_with(pickle)) return RefusePickle(path);
     }
     return OpenGgufAdapter(path);
   }();

@@ -49,8 +49,9 @@ struct AdapterFile {
   std::map<std::string, ReplacedTensor> whole;       // by module
   std::map<std::string, ReplacedTensor> token_rows;  // by module: rows at token_ids
   std::map<std::string, std::vector<uint64_t>> token_ids;
-  // What is done to the embedding is done to a head that repeats it, too.
-  bool ties_head = false;
+  // What is done to the embedding is done to a head that repeats it, too; or only that of two whole
+  // tables one stands for both.
+  bool ties_head = false, ties_tables = false;
   // Tokens that the files beside it add to a vocabulary: spellings.
   std::vector<std::string> added_tokens;
   std::string base_model;  // that it names, "" where it names none

@@ -85,6 +85,10 @@ class Placer {
     if (config_.has_vision) out_->tower.resize(config_.vision.num_layers);
     // Tables first: what an adapter adds to one that it brings itself is measured on that.
     for (const auto& [module, whole] : file_.whole) GEMMA3_CHECK_OK(PlaceTable(module, whole));
+    TieTables();
+    for (const auto& [module, factors] : file_.factors) {
+      in_file_ += factors.a.bytes + factors.b.bytes;
+    }
     for (const auto& [module, factors] : file_.factors) {
       GEMMA3_CHECK_OK(PlaceFactors(module, factors));
     }
@@ -95,7 +99,8 @@ class Placer {
     for (const auto& [module, rows] : file_.token_rows) {
       GEMMA3_CHECK_OK(PlaceRows(module, rows, file_.token_ids.at(module)));
     }
-    GEMMA3_CHECK_OK(TieHead());
+    TieHead();
+    if (file_.ties_head || file_.ties_tables) digests_ += file_.ties_head ? "tied" : "tables tied";
     out_->digest = HashText(std::as_bytes(std::span(digests_)));
     out_->remarks = std::move(file_.remarks);
     out_->files = std::move(file_.files);
@@ -106,6 +111,11 @@ class Placer {
   template <class... Parts>
   std::unexpected<Error> Refuse(const std::string& key, const Parts&... parts) const {
     return Fail(ErrorCode::kBadModel, file_.path, ": tensor ", Shown(key), " ", parts...);
+  }
+
+  std::string OfAnotherSize() const {
+    return ": the adapter was trained on another size of the model" +
+           (file_.base_model.empty() ? "" : ", or another one: " + Shown(file_.base_model, 80));
   }
 
   // As floats, [rows, cols]; `transposed`: of a tensor [cols, rows].
@@ -149,8 +159,7 @@ class Placer {
     const uint64_t b_rank = b.shape[factors.b_transposed ? 0 : 1];
     if (a_inputs != inputs || b_outputs != outputs) {
       return Refuse(factors.key, "adapts a matrix of ", b_outputs, " x ", a_inputs,
-                    ", but the model's has ", outputs, " x ", inputs,
-                    ": the adapter was trained on another size of the model");
+                    ", but the model's has ", outputs, " x ", inputs, OfAnotherSize());
     }
     constexpr uint64_t kMaxRank = 1 << 12;
     if (rank != b_rank || rank == 0 || rank > kMaxRank) {
@@ -158,7 +167,9 @@ class Placer {
                     "; expected the same number from 1 to ", kMaxRank);
     }
     if (!std::isfinite(factors.scale)) return Refuse(factors.key, "has no finite scale");
-    digests_ += std::to_string(factors.scale) + "\n";
+    char scale[32];
+    std::snprintf(scale, sizeof scale, "%.17g\n", factors.scale);
+    digests_ += scale;
     return rank;
   }
 
@@ -202,20 +213,38 @@ class Placer {
   void StoreFactors(const float* a, WeightType a_type, const float* b, WeightType b_type,
                     LoraMatrix& matrix) {
     const size_t count = matrix.rank * matrix.inputs;
+    const size_t a_bytes = count * (a_type == WeightType::kF32 ? 4 : 2);
+    std::byte* const a_memory = Take(a_bytes);
     matrix.a_type = a_type;
-    matrix.a = AlignedBuffer<std::byte>(count * (a_type == WeightType::kF32 ? 4 : 2));
+    matrix.a = a_memory;
     if (a_type == WeightType::kF32) {
-      std::memcpy(matrix.a.data(), a, count * sizeof(float));
+      std::memcpy(a_memory, a, a_bytes);
     } else {
-      auto* halves = reinterpret_cast<uint16_t*>(matrix.a.data());
+      auto* halves = reinterpret_cast<uint16_t*>(a_memory);
       for (size_t i = 0; i < count; ++i) {
         halves[i] = a_type == WeightType::kBF16 ? Bf16FromFloat(a[i]) : HalfFromFloat(a[i]);
       }
     }
     matrix.b_type = b_type;
-    matrix.b = AlignedBuffer<std::byte>(matrix.second().bytes());
-    PackLoraPanels(b, matrix.second(), matrix.b.data());
-    out_->bytes += matrix.a.size() + matrix.b.size();
+    const size_t b_bytes = matrix.second().bytes();
+    std::byte* const b_memory = Take(b_bytes);
+    matrix.b = b_memory;
+    PackLoraPanels(b, matrix.second(), b_memory);
+    out_->bytes += a_bytes + b_bytes;
+  }
+
+  // Memory for a factor. A step of decoding reads all of them, so they lie together, in large
+  // pages: each alone in small ones, their addresses cost as much as they do.
+  std::byte* Take(size_t bytes) {
+    constexpr size_t kChunk = 2 * kLargePage;
+    bytes = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    if (bytes > room_.size()) {
+      const size_t chunk = std::max(bytes, std::min(kChunk, in_file_));
+      room_ = {out_->memory.Add(chunk), chunk};
+    }
+    std::byte* const memory = room_.data();
+    room_ = room_.subspan(bytes);
+    return memory;
   }
 
   // The lengths of the rows of W + s B A, for any s.
@@ -274,6 +303,7 @@ class Placer {
 
   Status PlaceFactors(const std::string& module, const LoraFactors& factors) {
     const auto place = [&](const MatrixView& base, std::unique_ptr<LoraMatrix>& slot) -> Status {
+      if (slot) return Refuse(factors.key, "adapts a matrix that another tensor adapts, too");
       GEMMA3_TRY(slot, Matrix(factors, base));
       return {};
     };
@@ -293,8 +323,7 @@ class Placer {
       }
       if (it != kLayerNames.end()) {
         return Refuse(factors.key, "adapts layer ", part->first, ", but the model has ",
-                      config_.text.num_layers,
-                      ": the adapter was trained on another size of the model");
+                      config_.text.num_layers, OfAnotherSize());
       }
     }
     if (const auto part = LayerPart(module, "vision.encoder.layers.")) {
@@ -328,7 +357,7 @@ class Placer {
                     ShapeString(tensor.shape),
                     tokens ? ": the adapter was trained with a vocabulary of another size; merge "
                              "it into a model with that"
-                           : ": the adapter was trained on another size of the model");
+                           : OfAnotherSize());
     }
     auto table = std::make_unique<OwnTable>();
     table->w = {WeightType::kF32, shape[0], shape[1], tensor.data};
@@ -380,17 +409,26 @@ class Placer {
     return {};
   }
 
-  // Of a head that repeats the embedding. Trained rows are shared with it always (PEFT ties them),
-  // the rest where the adapter says so.
-  Status TieHead() {
-    const bool tied = weights_.text.head.data == weights_.text.embedding.data;
-    if (!tied) return {};
+  // Whether the head repeats the embedding.
+  bool IsTied() const { return weights_.text.head.data == weights_.text.embedding.data; }
+
+  void TieTables() {
+    if (!file_.ties_tables || !IsTied()) return;
+    const auto share = [](const std::unique_ptr<OwnTable>& from, std::unique_ptr<OwnTable>& to) {
+      if (!from || to) return;
+      to = std::make_unique<OwnTable>();
+      to->w = from->w;
+    };
+    share(out_->own_embedding, out_->own_head);
+    share(out_->own_head, out_->own_embedding);
+  }
+
+  // Trained rows are shared with a tied head always (PEFT does so), the rest where the adapter says
+  // so.
+  void TieHead() {
+    if (!IsTied()) return;
     if (out_->head_rows.empty()) out_->head_rows = out_->embedding_rows;
-    if (!file_.ties_head) return {};
-    if (out_->own_embedding && !out_->own_head) {
-      out_->own_head = std::make_unique<OwnTable>();
-      out_->own_head->w = out_->own_embedding->w;
-    }
+    if (!file_.ties_head) return;
     if (out_->embedding && !out_->head) {
       // x E^T with E = A^T B^T: A and B change places.
       const LoraTable& table = *out_->embedding;
@@ -408,7 +446,6 @@ class Placer {
       StoreFactors(table.b.data(), WeightType::kF32, turned.data(), WeightType::kF32, *head);
       out_->head = std::move(head);
     }
-    return {};
   }
 
   AdapterFile file_;
@@ -417,6 +454,8 @@ class Placer {
   ThreadPool& pool_;
   std::string digests_;
   bool changes_ = false;  // anything
+  size_t in_file_ = 0;    // bytes of all factors
+  std::span<std::byte> room_;
   std::shared_ptr<LoadedAdapter> out_ = std::make_shared<LoadedAdapter>();
 };
 

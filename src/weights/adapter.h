@@ -31,11 +31,11 @@ struct LoraMatrix {
   size_t rank = 0, inputs = 0, outputs = 0;
   double scale = 1;
   WeightType a_type = WeightType::kF32, b_type = WeightType::kF32;
-  AlignedBuffer<std::byte> a;  // [rank, inputs]
-  AlignedBuffer<std::byte> b;  // panels of ops/lora.h
-  Vector bias;                 // [outputs], or none
-  MatrixView first() const { return {a_type, rank, inputs, a.data()}; }
-  LoraPanels second() const { return {b_type, outputs, rank, b.data()}; }
+  const std::byte* a = nullptr;  // [rank, inputs], in LoadedAdapter::memory, as b
+  const std::byte* b = nullptr;  // panels of ops/lora.h
+  Vector bias;                   // [outputs], or none
+  MatrixView first() const { return {a_type, rank, inputs, a}; }
+  LoraPanels second() const { return {b_type, outputs, rank, b}; }
   // DoRA: the rows of W + s B A get these lengths. What their lengths are is a polynomial of s:
   // squares[0] + s squares[1] + s^2 squares[2].
   Vector magnitude;  // [outputs], or none
@@ -71,6 +71,7 @@ struct LoadedAdapter {
   std::unique_ptr<OwnTable> own_embedding, own_head;
   // Rows that take the place of the table's.
   std::map<TokenId, Vector> embedding_rows, head_rows;
+  AlignedBuffers memory;  // of the factors
   size_t bytes = 0;
   size_t matrices = 0;  // that it changes
   std::string digest;   // of what it holds

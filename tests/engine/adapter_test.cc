@@ -178,6 +178,40 @@ TEST(Lora, FindsItsPlaceUnderEveryPrefix) {
   }
 }
 
+// Where PEFT loads a table into the base, and so into a head that repeats it, one table stands for
+// both; a copy that modules_to_save made does not.
+TEST(Lora, ATableIsTheHeadsTooWhereTheBaseHasOne) {
+  const Model model = LoadAt(Data("reference/text-plain"));
+  const ReferenceFile reference(Data("lora/plain/reference.safetensors"));
+  const TextConfig& text = model.config().text;
+  const std::vector<uint64_t> shape = {text.vocab_size, text.hidden_size};
+  const TempFolder folder;
+  const auto logits = [&](const std::vector<std::string>& tables, const std::string& settings) {
+    TensorBank bank;
+    for (const std::string& table : tables) {
+      bank.Add("base_model.model." + table + ".weight", TensorType::kF32, shape,
+               RandomValues(shape, 9));
+    }
+    folder.Write("a/adapter_config.json", R"({"peft_type": "LORA")" + settings + "}");
+    EXPECT_TRUE(WriteSafetensors(folder.path() + "/a/adapter_model.safetensors", bank.views()));
+    return LogitsOf(model, reference, {{AdapterAt(model, folder.path() + "/a")}});
+  };
+  const std::string embedding = "model.embed_tokens", head = "lm_head";
+  const std::string tie = R"(, "ensure_weight_tying": true)";
+  const std::string both = R"(, "modules_to_save": ["embed_tokens", "lm_head"])";
+  const auto expected = logits({embedding, head}, both);
+  EXPECT_EQ(logits({embedding}, ""), expected);
+  EXPECT_EQ(logits({head}, ""), expected);
+  EXPECT_EQ(logits({embedding}, both + tie), expected);
+  EXPECT_EQ(logits({head}, both + tie), expected);
+  for (const auto& [table, saved] :
+       {std::pair(embedding, R"(, "modules_to_save": ["embed_tokens"])"),
+        {head, R"(, "modules_to_save": ["lm_head"])"}}) {
+    EXPECT_NE(logits({table}, saved), expected) << table;
+    EXPECT_EQ(logits({table}, saved + tie), expected) << table;
+  }
+}
+
 // ---- In an engine
 
 class LoraEngine : public ::testing::Test {
@@ -407,6 +441,9 @@ TEST_F(BadAdapter, AnotherSizeSaysSo) {
              Zeros(4 * 96));
   });
   ExpectRefused("another size");
+  folder_.Write("a/adapter_config.json",
+                R"({"peft_type": "LORA", "base_model_name_or_path": "another/base"})");
+  ExpectRefused("another/base");
 }
 
 TEST_F(BadAdapter, ALayerMoreSaysSo) {
@@ -451,6 +488,12 @@ TEST_F(BadAdapter, OtherKindsAreRefusedByName) {
         {R"({"peft_type": "LORA", "layer_replication": [[0, 4], [2, 5]]})", "layer_replication"},
         {R"({"peft_type": "LORA", "alora_invocation_tokens": [1, 2]})", "aLoRA"},
         {R"({"peft_type": "LORA", "target_parameters": ["mlp.up"]})", "target_parameters"},
+        {R"({"peft_type": "LORA", "kasa_config": {"beta": 0.1}})", "KaSA"},
+        {R"({"peft_type": "LORA", "init_lora_weights": "pissa_niter_16"})", "changes the base"},
+        {R"({"peft_type": "LORA", "init_lora_weights": "olora"})", "changes the base"},
+        {R"({"peft_type": "LORA", "init_lora_weights": "corda"})", "changes the base"},
+        {R"({"peft_type": "LORA", "init_lora_weights": "loftq"})", "changes the base"},
+        {R"({"peft_type": "LORA", "init_lora_weights": "lora_ga"})", "changes the base"},
         {R"({"peft_type": "LORA", "alpha_pattern": {"(?=x)y": 3}})", "not understood"},
         {R"({"fine_tune_type": "full"})", "full"}}) {
     folder_.Write("a/adapter_config.json", config);
@@ -475,6 +518,58 @@ TEST_F(BadAdapter, PromisesAreKept) {
     folder_.Write("a/adapter_config.json", config);
     ExpectRefused(why);
   }
+}
+
+// What the tensors hold and the settings do not speak of: PEFT would leave it out.
+TEST_F(BadAdapter, PartsWithoutASettingAreRefused) {
+  const std::string up = "base_model.model.model.layers.0.mlp.up_proj.";
+  Rewrite([&](TensorBank& bank, TensorMap&) {
+    bank.Add(up + "lora_magnitude_vector", TensorType::kF32, {128}, Zeros(128));
+  });
+  ExpectRefused("use_dora");
+  Rewrite([&](TensorBank& bank, TensorMap& tensors) {
+    tensors.erase(up + "lora_magnitude_vector");
+    bank.Add(up + "lora_B.bias", TensorType::kF32, {128}, Zeros(128));
+  });
+  ExpectRefused("lora_bias");
+}
+
+TEST_F(BadAdapter, MlxKeepsMagnitudesToItsKind) {
+  WriteAsMlx(folder_, folder_.path() + "/a/adapter_model.safetensors", 2);
+  folder_.Write("mlx/adapter_config.json",
+                R"({"fine_tune_type": "dora", "lora_parameters": {"scale": 2}})");
+  const auto adapter = Adapter::Load(model_, folder_.path() + "/mlx");
+  ASSERT_FALSE(adapter);
+  EXPECT_NE(adapter.error().message.find("no magnitude"), std::string::npos);
+}
+
+TEST_F(BadAdapter, TwoNamesOfOneMatrixAreRefused) {
+  Rewrite([&](TensorBank& bank, TensorMap&) {
+    const std::string up = "base_model.model.model.layers.00.mlp.up_proj.";
+    bank.Add(up + "lora_A.weight", TensorType::kF32, {4, 64}, Zeros(256));
+    bank.Add(up + "lora_B.weight", TensorType::kF32, {128, 4}, Zeros(512));
+  });
+  ExpectRefused("another tensor");
+}
+
+// Settings that may say that something is missing, or that nobody here knows.
+TEST_F(BadAdapter, DoubtfulSettingsAreTold) {
+  for (const auto& [config, what] :
+       {std::pair(R"({"peft_type": "LORA", "target_modules": ["up_proj", "lm_head"]})", "lm_head"),
+        {R"({"peft_type": "LORA", "modules_to_save": ["norm"]})", "norm"},
+        {R"({"peft_type": "LORA", "use_newest_lora": true})", "use_newest_lora"}}) {
+    folder_.Write("a/adapter_config.json", config);
+    const auto adapter = Adapter::Load(model_, folder_.path() + "/a");
+    ASSERT_TRUE(adapter) << adapter.error().message;
+    ASSERT_EQ(adapter->warnings().size(), 1u) << what;
+    EXPECT_NE(adapter->warnings()[0].find(what), std::string::npos) << adapter->warnings()[0];
+  }
+  WriteAsMlx(folder_, folder_.path() + "/a/adapter_model.safetensors", 2);
+  folder_.Write("mlx/adapter_config.json", R"({"lora_parameters": {"rank": 4}})");
+  const auto adapter = Adapter::Load(model_, folder_.path() + "/mlx");
+  ASSERT_TRUE(adapter) << adapter.error().message;
+  ASSERT_EQ(adapter->warnings().size(), 1u);
+  EXPECT_NE(adapter->warnings()[0].find("no scale"), std::string::npos);
 }
 
 // Where only some matrices have one, as where some are no linear layers.
@@ -521,10 +616,17 @@ TEST_F(BadAdapter, PicklesAndMissingFilesAreExplained) {
   std::filesystem::rename(folder_.path() + "/a/adapter_model.safetensors",
                           folder_.path() + "/a/adapter_model.bin");
   ExpectRefused("PyTorch");
+  const auto direct = Adapter::Load(model_, folder_.path() + "/a/adapter_model.bin");
+  ASSERT_FALSE(direct);
+  EXPECT_NE(direct.error().message.find("PyTorch"), std::string::npos) << direct.error().message;
   std::filesystem::remove(folder_.path() + "/a/adapter_model.bin");
   ExpectRefused("download");
+  folder_.Write("a/adapters.safetensors", "");
+  ExpectRefused("mlx-lm");
   std::filesystem::remove(folder_.path() + "/a/adapter_config.json");
   ExpectRefused("adapter_config.json");
+  folder_.Write("a/config.json", "{}");
+  ExpectRefused("whole model");
   std::filesystem::remove_all(folder_.path() + "/a");
   ExpectRefused("no file or folder");
 }
