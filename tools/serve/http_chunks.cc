@@ -12,6 +12,34 @@ namespace {
 
 HeadFault Bad(std::string message) { return {400, std::move(message)}; }
 
+size_t TokenSize(std::string_view text) {
+  return static_cast<size_t>(std::ranges::find_if_not(text, IsTokenChar) - text.begin());
+}
+
+// *(";" NAME ["=" VALUE]), a value being a name or in quotes. Nobody here needs one; but where a
+// quote stays open, other readers go on looking for its end behind the line.
+bool AreExtensions(std::string_view text) {
+  while (!text.empty()) {
+    if (text.front() != ';') return false;
+    text.remove_prefix(1);
+    size_t size = TokenSize(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+    if (!text.starts_with('=')) continue;
+    text.remove_prefix(1);
+    size = TokenSize(text);
+    if (text.starts_with('"')) {
+      for (size = 1; size < text.size() && text[size] != '"'; ++size) {
+        if (text[size] == '\\') ++size;
+      }
+      if (size++ >= text.size()) return false;
+    }
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<HeadFault> ChunkReader::Take(std::string& in) {
@@ -28,14 +56,15 @@ std::optional<HeadFault> ChunkReader::Take(std::string& in) {
       continue;
     }
     const size_t end = rest.find("\r\n");
-    const std::string_view line = rest.substr(0, std::min(end, rest.size()));
+    const bool part = end == std::string_view::npos;
+    std::string_view line = rest.substr(0, end);
+    // The last byte may be the CR of an end that has not come yet.
+    if (part && line.ends_with('\r')) line.remove_suffix(1);
     if (line.size() > limits_.bytes - around_) {
       fault = Bad("too much stands around the chunks of the body");
       break;
     }
-    // The last byte may be the CR of an end that has not come yet.
-    const bool part = end == std::string_view::npos;
-    fault = CheckLine(part && line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
+    fault = CheckLine(line);
     if (fault || part) break;
     rest.remove_prefix(end + 2);
     fault = TakeLine(line);
@@ -82,6 +111,9 @@ std::optional<HeadFault> ChunkReader::TakeSize(std::string_view line) {
   }
   if (size > body_bytes_ - body_.size()) {
     return HeadFault{413, "the body is larger than " + std::to_string(body_bytes_) + " bytes"};
+  }
+  if (!AreExtensions(line.substr(digits.size()))) {
+    return Bad("what stands behind the size of a chunk cannot be read");
   }
   left_ = static_cast<size_t>(size);
   state_ = size == 0 ? State::kTrailers : State::kData;

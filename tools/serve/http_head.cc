@@ -10,12 +10,6 @@ namespace {
 
 HeadFault Bad(std::string message) { return {400, std::move(message)}; }
 
-// RFC 9110, 5.6.2.
-bool IsTokenChar(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
 std::string_view TrimBlanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -113,6 +107,11 @@ std::optional<HeadFault> SplitField(std::string_view line, std::string_view* nam
   }
   *value = TrimBlanks(line.substr(colon + 1));
   return std::nullopt;
+}
+
+bool IsTokenChar(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
 bool IsPlainId(std::string_view text) {

@@ -37,6 +37,8 @@ std::optional<HeadFault> CheckLine(std::string_view line);
 std::optional<HeadFault> SplitField(std::string_view line, std::string_view* name,
                                     std::string_view* value);
 
+bool IsTokenChar(char c);  // of names (RFC 9110, 5.6.2)
+
 // Whether a value that a client chose may stand in a header of ours.
 bool IsPlainId(std::string_view text);
 
