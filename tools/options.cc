@@ -327,7 +327,8 @@ Setting Threads() {
 Setting Parallel() {
   Setting setting = Whole(
       "parallel", "N", Group::kSession,
-      "conversations that there is memory for; run --batch answers as many at a time (8)",
+      "conversations that there is memory for; run --batch (8) and serve (4) answer as many at a "
+      "time",
       "a whole number from 1 to 1024", 1, 1024,
       [](auto& s) -> auto& { return s.session.parallel; });
   setting.set = [set = setting.set](Settings& s, std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <limits>
@@ -22,6 +23,7 @@
 #include "tools/serve/app.h"
 #include "tools/serve/guard.h"
 #include "tools/serve/http_server.h"
+#include "tools/serve/json_in.h"
 #include "tools/serve/model_store.h"
 #include "tools/text.h"
 
@@ -33,6 +35,11 @@ constexpr size_t kServeParallel = 4;
 // Answers that are given to the engine at a time: those that cannot fill the context leave room for
 // others beside them.
 constexpr size_t kRunningPerPlace = 2;
+
+// More than this of JSON is not read.
+constexpr size_t kMostBodyMiB = serve::JsonIn::kMaxBytes >> 20;
+// Longer than anything runs, and no sum of times overflows.
+constexpr size_t kMostSeconds = 1'000'000'000;
 
 std::string Environment(const char* name) {
   const char* const value = std::getenv(name);
@@ -86,6 +93,22 @@ int Serve(const Args& args, ServeOptions& options) {
   for (const std::string& key : options.keys) {
     if (key.empty()) return args.UsageError("a key is not empty");
   }
+  for (const std::string& host : options.hosts) {
+    if (!serve::NamesHost(host)) {
+      return args.UsageError("--allow-host takes a name such as chat.example.org, not " + host);
+    }
+  }
+  for (const std::string& origin : options.origins) {
+    if (!serve::NamesOrigin(origin)) {
+      return args.UsageError(
+          "--allow-origin takes https://chat.example.org, with a port or without and no path, "
+          "not " +
+          origin);
+    }
+  }
+  if (options.max_body > kMostBodyMiB) {
+    return args.UsageError("--max-body takes at most " + std::to_string(kMostBodyMiB));
+  }
   serve::LogForm log = serve::LogForm::kText;
   if (options.log == "json") {
     log = serve::LogForm::kJson;
@@ -114,7 +137,7 @@ int Serve(const Args& args, ServeOptions& options) {
                            .per_key = options.per_key};
   app_options.log = log;
   app_options.page = !options.no_page;
-  app_options.answer_time = std::chrono::seconds(options.answer_time);
+  app_options.answer_time = std::chrono::seconds(std::min(options.answer_time, kMostSeconds));
   app_options.predict_route = Environment("AIP_PREDICT_ROUTE");
   app_options.health_route = Environment("AIP_HEALTH_ROUTE");
 
@@ -209,7 +232,7 @@ int ServeCommand(int argc, const char* const* argv) {
                "requests of one key at a time, running and waiting; 0: any number");
   args.AddSize("--answer-time", 0, &options.answer_time,
                "seconds after which an answer is cut off; 0: never");
-  args.AddSize("--max-body", 1, &options.max_body, "MiB that a request may have (32)");
+  args.AddSize("--max-body", 1, &options.max_body, "MiB that a request may have (32, at most 256)");
   args.AddSize("--max-images", 0, &options.images, "pictures that a request may have (32)");
   args.AddSize("--connections", 1, &options.connections, "open connections (512)");
   args.AddText("--log", "FORM", &options.log,

@@ -321,16 +321,17 @@ Result<FoundModel> LocateModel(const std::string& text, const ModelPlaces& place
 
   std::string where;
   const auto add = [&](const char* what, const std::string& root) {
-    if (!root.empty()) where += "\n  " + std::string(what) + "  " + root;
+    if (root.empty()) return;
+    where += (where.empty() ? " " : ", ") + std::string(what) + " (" + root + ")";
   };
   add("Hugging Face", places.hugging_face);
-  for (const std::string& root : places.ollama) add("Ollama      ", root);
-  for (const std::string& root : places.lm_studio) add("LM Studio   ", root);
-  add("llama.cpp   ", places.llama_cpp);
+  for (const std::string& root : places.ollama) add("Ollama", root);
+  for (const std::string& root : places.lm_studio) add("LM Studio", root);
+  add("llama.cpp", places.llama_cpp);
   const bool repository = name.parts.size() == 2 && !text.starts_with('.');
   return Fail(ErrorCode::kIo, "there is no file or folder \"", text,
               "\", and no model of that name ", "in", where,
-              "\nTo download a model, accept its terms on huggingface.co, then: ", "hf download ",
+              "; to download a model, accept its terms on huggingface.co, then: ", "hf download ",
               repository ? name.whole : "google/gemma-3-1b-it");
 }
 

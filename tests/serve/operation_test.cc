@@ -58,6 +58,24 @@ TEST(GuardTest, HostsOriginsAndKeys) {
   EXPECT_EQ(Guard({}).KeyOf({}), 0u);
 }
 
+// What could never match is told when the server starts.
+TEST(GuardTest, NamesAndOriginsOfOptionsCanMatch) {
+  for (const char* host : {"gpu.example", "gpu.example:8080", "[::1]", "10.0.0.1"}) {
+    EXPECT_TRUE(NamesHost(host)) << host;
+  }
+  for (const char* host : {"", "https://gpu.example", "gpu.example/", "*", "*.example", "a b"}) {
+    EXPECT_FALSE(NamesHost(host)) << host;
+  }
+  for (const char* origin :
+       {"https://chat.example", "http://a:8080", "vscode-webview://x", "null", "file://"}) {
+    EXPECT_TRUE(NamesOrigin(origin)) << origin;
+  }
+  for (const char* origin : {"", "*", "chat.example", "https://chat.example/", "https://*.example",
+                             "://x", "https://a/b"}) {
+    EXPECT_FALSE(NamesOrigin(origin)) << origin;
+  }
+}
+
 TEST(MetricsTest, HistogramsAreCumulative) {
   ModelMetrics metrics;
   metrics.first_token.Add(0.0005);

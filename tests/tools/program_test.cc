@@ -268,6 +268,9 @@ TEST_F(ProgramTest, UsageErrorsNameWhatIsWrong) {
   EXPECT_TRUE(IsError(Run({"bench", "demo", "--prefill", "5,x"}), 2, "--prefill"));
   EXPECT_TRUE(IsError(Run({"bench", "demo", "--peer", "llama-bench"}), 2, "--peer needs a GGUF"));
   EXPECT_TRUE(IsError(Run({"logits", "demo"}), 2, "--input"));
+  EXPECT_TRUE(IsError(Run({"serve", "demo", "--allow-host", "http://a"}), 2, "--allow-host"));
+  EXPECT_TRUE(IsError(Run({"serve", "demo", "--allow-origin", "https://a/"}), 2, "no path"));
+  EXPECT_TRUE(IsError(Run({"serve", "demo", "--max-body", "17592186044417"}), 2, "at most 256"));
   EXPECT_TRUE(IsError(Run({"tokenize", "demo", "\xff\xfe"}), 2, ""));
   EXPECT_EQ(Run({}).code, 2);
 }

@@ -99,6 +99,17 @@ std::optional<size_t> Guard::KeyOf(const HttpRequest& request) const {
   return found;
 }
 
+bool NamesHost(std::string_view text) {
+  const std::string name = NameOf(text);
+  return !name.empty() && name.find_first_of("/* ") == std::string::npos;
+}
+
+bool NamesOrigin(std::string_view text) {
+  const size_t scheme = text.find("://");
+  return text == "null" || (scheme != 0 && scheme != std::string_view::npos &&
+                            text.find_first_of("/* ", scheme + 3) == std::string_view::npos);
+}
+
 Result<std::vector<std::string>> ReadKeys(const std::string& path) {
   GEMMA3_TRY(const std::string text, cli::ReadAll(path));
   std::vector<std::string> keys;

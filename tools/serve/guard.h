@@ -43,6 +43,10 @@ class Guard {
   GuardOptions options_;
 };
 
+// Whether an option can ever match: NAME[:PORT], and what browsers send as Origin.
+bool NamesHost(std::string_view text);
+bool NamesOrigin(std::string_view text);
+
 // One key a line; empty lines and those that begin with # are skipped. Errors: kIo;
 // kInvalidArgument for a file without keys.
 Result<std::vector<std::string>> ReadKeys(const std::string& path);

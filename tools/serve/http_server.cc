@@ -623,7 +623,9 @@ Status HttpServer::Impl::Open(const std::string& host, uint16_t port) {
   if (!error) tcp->bind(endpoint, error);
   if (!error) tcp->listen(asio::socket_base::max_listen_connections, error);
   if (error) {
-    return Fail(ErrorCode::kIo, "cannot listen on ", host, ":", port, ": ", error.message());
+    const bool taken = error == asio::error::address_in_use;
+    return Fail(ErrorCode::kIo, "cannot listen on ", host, ":", port, ": ", error.message(),
+                taken ? " (--port N names another port, 0 a free one)" : "");
   }
   const auto bound = tcp->local_endpoint(error);
   address = bound.address().to_string();

@@ -202,7 +202,7 @@ Api<Ask> ReadOllamaGenerate(const JsonIn& body, const ModelView& model,
     const auto member = body.Find(name);
     const bool empty = !member || (member->IsArray() && member->size() == 0) ||
                        (member->IsString() && member->String()->empty());
-    if (!empty) return member->Wrong(std::string("is not supported: ") + why, "unsupported_value");
+    if (!empty) return member->Wrong(std::string("not supported: ") + why, "unsupported_value");
   }
   GEMMA3_TRY(const auto text, body.FindString("prompt"));
   GEMMA3_TRY(const auto system, body.FindString("system"));
