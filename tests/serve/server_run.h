@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/demo_model.h"
 #include "tests/support/temp_folder.h"
 
 namespace gemma3::testing {
@@ -33,7 +34,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 // How long anything may take before a test fails: sanitizers and crowded machines are slow.
-inline constexpr std::chrono::seconds kPatience(120);
+inline constexpr std::chrono::seconds kPatience(kSanitized ? 400 : 120);
 
 // One connection. Closed at its end.
 class Connection {
