@@ -137,7 +137,7 @@ class MaskMaker {
         if (!known || exit.key != key) {
           key = exit.key;
           known = true;
-          behind = BehindAll(group, key);
+          behind = Known(states_.Behind(group, key));
         }
         if (behind == ParseStates::kDead) continue;
         const TokenTrie::Node& node = trie.nodes()[exit.node];
@@ -156,7 +156,7 @@ class MaskMaker {
         node_index + 1, node_index + node.size(), node.depth(), id,
         [&](ParseStates::Id from, uint8_t byte, ParseStates::Id& to) {
           if (any) return false;
-          to = states_.Step(from, byte);
+          to = Step(from, byte);
           return to != ParseStates::kDead;
         },
         [&](size_t i, ParseStates::Id) { any |= trie.nodes()[i].has_token(); });
@@ -164,18 +164,15 @@ class MaskMaker {
   }
 
   bool took_too_long() const { return states_.work() > max_work_; }
+  bool met_too_ambiguous() const { return met_too_ambiguous_; }
 
  private:
-  ParseStates::Id BehindAll(std::span<const ParseThread> group, uint32_t key) {
-    std::vector<ParseThread> threads;
-    bool may_end = false;
-    for (const ParseThread& thread : group) {
-      const ParseStates::Entry& entry = states_.Behind(thread, key);
-      threads.insert(threads.end(), entry.threads.begin(), entry.threads.end());
-      may_end |= entry.may_end;
-    }
-    return states_.Of(std::move(threads), may_end);
+  ParseStates::Id Known(ParseStates::Id id) {
+    if (id != ParseStates::kTooAmbiguous) return id;
+    met_too_ambiguous_ = true;
+    return ParseStates::kDead;
   }
+  ParseStates::Id Step(ParseStates::Id id, uint8_t byte) { return Known(states_.Step(id, byte)); }
 
   void WalkStates(const TokenTrie& trie, size_t begin, size_t end, uint32_t base,
                   ParseStates::Id from, Collector& found) {
@@ -183,7 +180,7 @@ class MaskMaker {
         begin, end, base, from,
         [&](ParseStates::Id state, uint8_t byte, ParseStates::Id& to) {
           if (states_.work() > max_work_) return false;
-          to = states_.Step(state, byte);
+          to = Step(state, byte);
           return to != ParseStates::kDead;
         },
         [&](size_t i, ParseStates::Id) {
@@ -300,6 +297,7 @@ class MaskMaker {
   ParseStates& states_;
   const ConstraintVocabulary& vocabulary_;
   const uint64_t max_work_;
+  bool met_too_ambiguous_ = false;
 };
 
 }  // namespace
@@ -346,8 +344,7 @@ void ConstraintMatcher::MakeRoom() {
   state_ = store_->states.Import(old->states, state_);
 }
 
-Status ConstraintMatcher::Check() const {
-  if (!store_->states.too_ambiguous()) return {};
+std::unexpected<Error> ConstraintMatcher::TooAmbiguous() const {
   return Fail(ErrorCode::kUnsupported, "the grammar is too ambiguous at byte ", bytes_read_,
               ": more than ", ParseStates::kMaxThreads, " ways to read the text");
 }
@@ -359,12 +356,13 @@ Result<const TokenMask*> ConstraintMatcher::Allowed() {
   if (vocabulary_ == nullptr) {
     return Fail(ErrorCode::kInternal, "a mask was asked for without a vocabulary");
   }
+  if (state_ == ParseStates::kTooAmbiguous) return TooAmbiguous();
   const ParseStates::Id id = states.Canonical(state_, vocabulary_->max_token_bytes() + 1);
   std::shared_ptr<const TokenMask>& known = store_->masks[id];
   if (known == nullptr) {
     MaskMaker maker(*store_, *vocabulary_);
     auto mask = std::make_shared<const TokenMask>(maker.Make(id));
-    GEMMA3_CHECK_OK(Check());
+    if (maker.met_too_ambiguous()) return TooAmbiguous();
     if (maker.took_too_long()) {
       return Fail(ErrorCode::kUnsupported, "the grammar is too ambiguous at byte ", bytes_read_,
                   ": the tokens that may follow cannot be found in time");
@@ -394,10 +392,9 @@ Result<bool> ConstraintMatcher::Accept(TokenId token) {
   const std::string_view bytes = vocabulary_->Bytes(token);
   for (const char byte : bytes) {
     state = store_->states.Step(state, static_cast<uint8_t>(byte));
-    if (state == ParseStates::kDead) break;
+    if (state == ParseStates::kDead) return false;
+    if (state == ParseStates::kTooAmbiguous) return TooAmbiguous();
   }
-  GEMMA3_CHECK_OK(Check());
-  if (state == ParseStates::kDead) return false;
   state_ = state;
   bytes_read_ += bytes.size();
   return true;
@@ -409,8 +406,8 @@ Result<size_t> ConstraintMatcher::AcceptBytes(std::string_view bytes) {
   size_t read = 0;
   for (; read < bytes.size(); ++read) {
     const ParseStates::Id next = store_->states.Step(state_, static_cast<uint8_t>(bytes[read]));
-    GEMMA3_CHECK_OK(Check());
     if (next == ParseStates::kDead) break;
+    if (next == ParseStates::kTooAmbiguous) return TooAmbiguous();
     state_ = next;
     ++bytes_read_;
   }
@@ -427,7 +424,7 @@ std::string FollowForced(ParseStates& states, ParseStates::Id* id) {
     if (next.Count() != 1) break;
     const int byte = next.First();
     const ParseStates::Id to = states.Step(*id, static_cast<uint8_t>(byte));
-    if (to == ParseStates::kDead) break;
+    if (to <= ParseStates::kTooAmbiguous) break;
     bytes += static_cast<char>(byte);
     *id = to;
   }
@@ -450,7 +447,6 @@ Status ConstraintMatcher::Forced(std::vector<TokenId>* tokens) {
   ParseStates& states = store_->states;
   ParseStates::Id end = state_;
   std::string bytes = FollowForced(states, &end);
-  GEMMA3_CHECK_OK(Check());
   // Whole characters can be encoded. A run that begins in the middle of one cannot.
   if (const size_t invalid = FindInvalidUtf8(bytes); invalid != std::string_view::npos) {
     if (bytes.size() - invalid > 3) return {};
@@ -499,7 +495,7 @@ Status ConstraintMatcher::Forced(std::vector<TokenId>* tokens) {
     }
     if (found != nodes.size() && maker.AnyBehind(found, end)) open = p;
   }
-  GEMMA3_CHECK_OK(Check());
+  if (maker.met_too_ambiguous()) return TooAmbiguous();
   for (size_t i = 0; i < num && ends[i] <= open; ++i) tokens->push_back(cut[i]);
   return {};
 }

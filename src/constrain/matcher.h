@@ -57,7 +57,7 @@ class ConstraintMatcher {
  private:
   ConstraintMatcher(const ConstraintMatcher&) = default;
   void MakeRoom();
-  Status Check() const;
+  std::unexpected<Error> TooAmbiguous() const;
 
   std::shared_ptr<const Constraint::Impl> impl_;
   const ConstraintVocabulary* vocabulary_;

@@ -17,8 +17,8 @@ uint64_t Mix(uint64_t hash, uint64_t value) {
 }  // namespace
 
 ParseStates::ParseStates(const CompiledGrammar& grammar) : grammar_(grammar), terminals_(grammar) {
-  sets_.push_back({0, 0, false});
-  rows_.emplace_back();
+  sets_.resize(kTooAmbiguous + 1);
+  rows_.resize(kTooAmbiguous + 1);
   frames_.push_back({kNoNode, 0, 0, grammar.root, {0, 0}});
 }
 
@@ -27,9 +27,9 @@ ParseStates::Id ParseStates::Start() {
   const GrammarRule& root = grammar_.rules[grammar_.root];
   Frame frame = {kNoNode, 0, 0, grammar_.root, {0, 0}};
   if (root.depth != DepthKind::kNone) ++frame.depth[static_cast<size_t>(root.depth) - 1];
-  const Entry& entry = Enter(root.entry, InternFrame(frame));
-  std::vector<ParseThread> threads = entry.threads;
-  return start_ = Intern(threads, entry.may_end);
+  std::vector<ParseThread> threads;
+  const Place place = {root.entry, InternFrame(frame)};
+  return start_ = Join(threads, {&place, 1});
 }
 
 uint32_t ParseStates::InternFrame(const Frame& frame) {
@@ -66,10 +66,37 @@ bool ParseStates::Push(const GrammarNode& call, uint32_t frame, uint32_t* callee
   return true;
 }
 
-const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame) {
-  std::unique_ptr<Entry>& known = entries_[uint64_t{first} << 32 | first_frame];
-  if (known != nullptr) return *known;
-  auto entry = std::make_unique<Entry>();
+const ParseStates::Entry& ParseStates::Enter(Place place) {
+  std::unique_ptr<Entry>& known = entries_[uint64_t{place.node} << 32 | place.frame];
+  if (known == nullptr) {
+    // Only Enter fills the table, and not from in here.
+    known = std::make_unique<Entry>(EnterAll({&place, 1}));
+    bytes_ += sizeof(Entry) + 96 + known->threads.size() * sizeof(ParseThread);
+  }
+  return *known;
+}
+
+ParseStates::Id ParseStates::Join(std::vector<ParseThread>& threads,
+                                  std::span<const Place> places) {
+  bool may_end = false, too_ambiguous = false;
+  const auto add = [&](const Entry& entry) {
+    threads.insert(threads.end(), entry.threads.begin(), entry.threads.end());
+    may_end |= entry.may_end;
+    too_ambiguous |= entry.too_ambiguous;
+  };
+  // What comes behind many, in an ambiguous grammar, is mostly the same: found together, it is
+  // found once, where each by itself would have as much behind it as the text is long.
+  constexpr size_t kFew = 4;
+  if (places.size() > kFew) {
+    add(EnterAll(places));
+  } else {
+    for (const Place& place : places) add(Enter(place));
+  }
+  return too_ambiguous ? kTooAmbiguous : Intern(threads, may_end);
+}
+
+ParseStates::Entry ParseStates::EnterAll(std::span<const Place> places) {
+  Entry entry;
   std::vector<std::pair<NodeId, uint32_t>> open;
   std::unordered_set<uint64_t> seen;
   // What cannot be finished within the limits of nesting is not begun.
@@ -81,7 +108,7 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
     }
     open.emplace_back(node, frame);
   };
-  push(first, first_frame);
+  for (const Place& place : places) push(place.node, place.frame);
   while (!open.empty()) {
     const auto [n, frame] = open.back();
     open.pop_back();
@@ -95,7 +122,7 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
                                   grammar_.DepthLimit(2) - frames_[frame].depth[1]};
         const TerminalStates::Id state = terminals_.Start(node.a, room);
         if (state == TerminalStates::kDead) break;
-        if (!terminals_.state(state).is_last) entry->threads.push_back({state, 0, n, frame});
+        if (!terminals_.state(state).is_last) entry.threads.push_back({state, 0, n, frame});
         // A text that may be empty.
         if (terminals_.Accepts(state, 0)) push(node.next, frame);
       } break;
@@ -110,7 +137,7 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
       case NodeKind::kReturn: {
         const Frame& f = frames_[frame];
         if (f.ret == kNoNode) {
-          entry->may_end = true;
+          entry.may_end = true;
         } else {
           push(f.ret, f.parent);
         }
@@ -154,18 +181,15 @@ const ParseStates::Entry& ParseStates::Enter(NodeId first, uint32_t first_frame)
         }
         break;
     }
-    if (entry->threads.size() > kMaxThreads || seen.size() > 16 * kMaxThreads) {
-      too_ambiguous_ = true;
-      entry->threads.clear();
-      entry->may_end = false;
+    if (entry.threads.size() > kMaxThreads || seen.size() > 16 * kMaxThreads) {
+      entry.too_ambiguous = true;
+      entry.threads.clear();
       break;
     }
   }
-  std::sort(entry->threads.begin(), entry->threads.end());
-  bytes_ += sizeof(Entry) + 96 + entry->threads.size() * sizeof(ParseThread);
-  // Making it may have moved the table, but only Enter fills it, and not from in here.
-  known = std::move(entry);
-  return *known;
+  work_ += seen.size();
+  std::sort(entry.threads.begin(), entry.threads.end());
+  return entry;
 }
 
 ParseStates::Id ParseStates::Intern(std::vector<ParseThread>& threads, bool may_end) {
@@ -173,10 +197,7 @@ ParseStates::Id ParseStates::Intern(std::vector<ParseThread>& threads, bool may_
     std::sort(threads.begin(), threads.end());
     threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
   }
-  if (threads.size() > kMaxThreads) {
-    too_ambiguous_ = true;
-    return kDead;
-  }
+  if (threads.size() > kMaxThreads) return kTooAmbiguous;
   if (threads.empty() && !may_end) return kDead;
   uint64_t hash = may_end ? 1 : 2;
   for (const ParseThread& t : threads) {
@@ -205,10 +226,17 @@ ParseStates::Id ParseStates::Of(std::vector<ParseThread> threads, bool may_end) 
   return Intern(threads, may_end);
 }
 
+ParseStates::Id ParseStates::Behind(std::span<const ParseThread> threads, uint32_t key) {
+  std::vector<Place> places;
+  for (const ParseThread& thread : threads) places.push_back(BehindOf(thread, key));
+  std::vector<ParseThread> next;
+  return Join(next, places);
+}
+
 ParseStates::Id ParseStates::FillStep(Id id, uint8_t byte) {
   std::vector<ParseThread> next = std::move(scratch_);
   next.clear();
-  bool may_end = false;
+  scratch_places_.clear();
   const Set set = sets_[id];
   work_ += 1 + set.num;
   for (uint32_t i = 0; i < set.num; ++i) {
@@ -216,16 +244,12 @@ ParseStates::Id ParseStates::FillStep(Id id, uint8_t byte) {
     thread.state = terminals_.Step(thread.state, byte, &thread.count);
     if (thread.state == TerminalStates::kDead) continue;
     const TerminalStates::State& at = terminals_.state(thread.state);
-    const uint32_t key = at.key;
-    const bool is_last = at.is_last;
     if (terminals_.Accepts(thread.state, thread.count)) {
-      const Entry& behind = Behind(thread, key);
-      next.insert(next.end(), behind.threads.begin(), behind.threads.end());
-      may_end |= behind.may_end;
+      scratch_places_.push_back(BehindOf(thread, at.key));
     }
-    if (!is_last) next.push_back(thread);
+    if (!at.is_last) next.push_back(thread);
   }
-  const Id to = Intern(next, may_end);
+  const Id to = Join(next, scratch_places_);
   scratch_ = std::move(next);
   std::unique_ptr<uint32_t[]>& row = rows_[id];
   if (row == nullptr) {
@@ -340,7 +364,7 @@ uint32_t ParseStates::ImportFrame(ParseStates& from, uint32_t frame) {
 }
 
 ParseStates::Id ParseStates::Import(ParseStates& from, Id id) {
-  if (id == kDead) return kDead;
+  if (id <= kTooAmbiguous) return id;
   std::vector<ParseThread> threads(from.Threads(id).begin(), from.Threads(id).end());
   for (ParseThread& thread : threads) {
     thread.state = terminals_.Import(from.terminals_.state(thread.state));

@@ -34,6 +34,8 @@ class ParseStates {
  public:
   using Id = uint32_t;
   static constexpr Id kDead = 0;
+  // In place of a state with more than kMaxThreads threads. Nothing follows it.
+  static constexpr Id kTooAmbiguous = 1;
   static constexpr size_t kMaxThreads = 4096;
 
   explicit ParseStates(const CompiledGrammar& grammar);
@@ -42,7 +44,7 @@ class ParseStates {
 
   Id Start();
   Id Step(Id id, uint8_t byte) {
-    if (id == kDead) return kDead;
+    if (id <= kTooAmbiguous) return id;
     const uint32_t* row = rows_[id].get();
     if (row != nullptr && row[byte] != kUnknown) return row[byte];
     return FillStep(id, byte);
@@ -52,20 +54,10 @@ class ParseStates {
   std::span<const ParseThread> Threads(Id id) const {
     return {&threads_[sets_[id].begin], sets_[id].num};
   }
-  // The state of these threads and what follows them where they may be complete.
+  // The state of these threads.
   Id Of(std::vector<ParseThread> threads, bool may_end);
-  // The threads that stand at `node` of a call with this frame, and whether the text may end there.
-  struct Entry {
-    std::vector<ParseThread> threads;
-    bool may_end = false;
-  };
-  const Entry& Enter(NodeId node, uint32_t frame);
-  // Behind a thread's terminal, which is complete: where its parse goes on.
-  const Entry& Behind(const ParseThread& thread, uint32_t key) {
-    return Enter(key == TerminalStates::kNoKey ? grammar_.nodes[thread.node].next
-                                               : ValueNode(thread.node, key),
-                 thread.frame);
-  }
+  // Behind these threads' terminals, which are complete: where their parses go on.
+  Id Behind(std::span<const ParseThread> threads, uint32_t key);
   // One of few states that go on alike for the next `reach` bytes: counters far from their bounds
   // are all the same.
   Id Canonical(Id id, uint32_t reach);
@@ -81,8 +73,6 @@ class ParseStates {
 
   TerminalStates& terminals() { return terminals_; }
   const CompiledGrammar& grammar() const { return grammar_; }
-  // A state had more than kMaxThreads threads; the step that led there was refused.
-  bool too_ambiguous() const { return too_ambiguous_; }
   size_t bytes() const { return bytes_ + terminals_.bytes(); }
   // Steps of threads so far that were not remembered: what bounds the time a caller takes.
   uint64_t work() const { return work_; }
@@ -96,13 +86,31 @@ class ParseStates {
     bool operator==(const Frame&) const = default;
   };
   struct Set {
-    uint32_t begin, num;
-    bool may_end;
+    uint32_t begin = 0, num = 0;
+    bool may_end = false;
   };
 
-  NodeId ValueNode(NodeId node, uint32_t key) const {
-    return grammar_.terminals[grammar_.nodes[node].a].values + key;
+  // A node of the call that has this frame.
+  struct Place {
+    NodeId node;
+    uint32_t frame;
+  };
+  // The threads that stand at a place, and whether the text may end there.
+  struct Entry {
+    std::vector<ParseThread> threads;
+    bool may_end = false;
+    bool too_ambiguous = false;
+  };
+
+  Place BehindOf(const ParseThread& thread, uint32_t key) const {
+    const GrammarNode& node = grammar_.nodes[thread.node];
+    return {key == TerminalStates::kNoKey ? node.next : grammar_.terminals[node.a].values + key,
+            thread.frame};
   }
+  const Entry& Enter(Place place);
+  Entry EnterAll(std::span<const Place> places);
+  // `threads` and what stands at all of these places.
+  Id Join(std::vector<ParseThread>& threads, std::span<const Place> places);
   Id FillStep(Id id, uint8_t byte);
   Id Intern(std::vector<ParseThread>& threads, bool may_end);
   uint32_t InternFrame(const Frame& frame);
@@ -123,8 +131,8 @@ class ParseStates {
   std::unordered_map<Id, Id> canonical_;
   std::unordered_map<uint32_t, uint32_t> canonical_frames_;
   std::vector<ParseThread> scratch_;
+  std::vector<Place> scratch_places_;
   Id start_ = kUnknown;
-  bool too_ambiguous_ = false;
   size_t bytes_ = 0;
   uint64_t work_ = 0;
 };
