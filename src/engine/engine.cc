@@ -66,10 +66,11 @@ Result<Ticket> EngineState::Submit(const std::shared_ptr<EngineState>& engine, P
   GEMMA3_TRY(const std::shared_ptr<const AdapterSet> adapters,
              engine->AdaptersOf(options.adapters));
   own.cache_salt = JoinSalt(options.cache_salt, adapters.get());
-  if (!own.constraint && prompt.tools) {
+  const ToolChoice::Mode mode = options.tools.choice.mode;
+  // A call that is required comes before what an answer in words has to be.
+  if (prompt.tools && (!own.constraint || mode == ToolChoice::Mode::kRequired)) {
     const bool marked =
         engine->model.config().chat_template.kind == ChatTemplateKind::kFunctionGemma;
-    const ToolChoice::Mode mode = options.tools.choice.mode;
     if (mode == ToolChoice::Mode::kRequired && marked) {
       return Fail(ErrorCode::kUnsupported,
                   "FunctionGemma writes calls with marks that are no text: it cannot be made to "
