@@ -24,21 +24,26 @@ Result<std::optional<Constraint>> ConstraintOf(const Settings& settings) {
     GEMMA3_TRY(Constraint object, JsonSchema::AnyObject());
     return std::optional<Constraint>(std::move(object));
   }
-  if (!settings.grammar.empty()) {
-    GEMMA3_TRY(const std::string text, ReadAll(settings.grammar));
-    GEMMA3_TRY(Constraint grammar, Grammar::Parse(text));
-    return std::optional<Constraint>(std::move(grammar));
-  }
-  std::string text = settings.json_schema;
+  const bool is_grammar = !settings.grammar.empty();
+  std::string text = settings.json_schema, name = "json-schema";
   const std::string_view start = TrimSpace(text);
-  if (!start.starts_with('{') && start != "true" && start != "false") {
-    GEMMA3_TRY(text, ReadAll(settings.json_schema));
+  if (is_grammar || (!start.starts_with('{') && start != "true" && start != "false")) {
+    name = is_grammar ? settings.grammar : settings.json_schema;
+    GEMMA3_TRY(text, ReadAll(name));
   }
-  GEMMA3_TRY(Constraint schema, JsonSchema::Compile(text));
-  for (const std::string& remark : schema.remarks()) {
-    WriteStderr("note: schema: " + SanitizeForTerminal(remark) + "\n");
+  // A batch asks for each line and a chat for each message: what was learnt about the last one is
+  // kept, and its remarks are told once.
+  static std::optional<Constraint> last;
+  if (last && last->source() == text) return last;
+  auto made = is_grammar ? Grammar::Parse(text) : JsonSchema::Compile(text);
+  if (!made) {
+    return Fail(made.error().code, name, is_grammar ? ":" : ": ", made.error().message);
   }
-  return std::optional<Constraint>(std::move(schema));
+  for (const std::string& remark : made->remarks()) {
+    WriteStderr("note: " + SanitizeForTerminal(name + ": " + remark) + "\n");
+  }
+  last = *made;
+  return last;
 }
 
 void AddSchemaPrompt(const Settings& settings, const std::optional<Constraint>& constraint,

@@ -191,7 +191,8 @@ int SchemaCommand(int argc, const char* const* argv) {
   args.AddText("--model", "MODEL|tokenizer.model", &model,
                "go through the texts by tokens, too, and measure masks");
   args.AddFlag("--json", &json,
-               "one JSON object a line for --check; with --model a last one with the figures");
+               "the remarks as a JSON object; with --check one a line instead, and with --model a\n"
+               "last one with the figures");
   args.AddSize("--random", 0, &random_texts,
                "write N random texts that it lets through, as JSON strings, one a line");
   args.AddSize("--seed", 0, &seed, "of these texts");
@@ -212,7 +213,9 @@ int SchemaCommand(int argc, const char* const* argv) {
   const auto constraint = is_grammar ? Grammar::Parse(*text) : JsonSchema::Compile(*text, options);
   const double compile_ms = MicrosecondsSince(begin) / 1000;
   if (!constraint) {
-    PrintError(path + (is_grammar ? ":" : ": ") + constraint.error().message);
+    const bool needs_flag = !is_grammar && text->find("::=") != std::string::npos;
+    PrintError(path + (is_grammar ? ":" : ": ") + constraint.error().message +
+               (needs_flag ? "; is it a grammar? --grammar reads one" : ""));
     return kExitUsage;
   }
   Output out;
@@ -247,7 +250,15 @@ int SchemaCommand(int argc, const char* const* argv) {
     if (const auto mask = matcher.Allowed(); !mask) return Report(mask.error());
     first_ms = compile_ms + MicrosecondsSince(first) / 1000;
   }
-  if (instances.empty()) return out.Finish(kExitOk);
+  if (instances.empty()) {
+    if (json) {
+      const nlohmann::ordered_json found = {{"relaxed", constraint->relaxed()},
+                                            {"remarks", constraint->remarks()},
+                                            {"compile_ms", compile_ms}};
+      out.Write(found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    }
+    return out.Finish(kExitOk);
+  }
 
   const auto lines = ReadAll(instances);
   if (!lines) return Report(lines.error());

@@ -129,6 +129,18 @@ TEST_F(BatchTest, LinesHaveSchemasOfTheirOwn) {
   EXPECT_NE(error(8).find("nested deeper"), std::string::npos) << error(8);
 }
 
+TEST_F(BatchTest, SaysOnceWhatOfASchemaIsNotEnforced) {
+  Write("in.jsonl", "{\"prompt\": \"x\"}\n{\"prompt\": \"y\"}\n");
+  Write("schema.json", R"({"enum": ["a"], "format": "shape"})");
+  const Outcome run =
+      Run({"run", "demo", "--batch", Path("in.jsonl"), "--json-schema", Path("schema.json")});
+  for (const Json& line : Lines(run.out)) EXPECT_EQ(line["text"], "\"a\"");
+  const std::string note = "schema.json: #/format: the format \"shape\" is not enforced";
+  const size_t at = run.err.find(note);
+  ASSERT_NE(at, std::string::npos) << run.err;
+  EXPECT_EQ(run.err.find(note, at + 1), std::string::npos) << run.err;
+}
+
 TEST_F(BatchTest, GoesOnWhereItWasStopped) {
   Write("in.jsonl", Input());
   const std::vector<std::string> arguments = {"run",      "demo",           "--temperature",
