@@ -8,6 +8,7 @@
 
 #include "src/base/ascii.h"
 #include "src/base/bytes_text.h"
+#include "src/base/guard.h"
 #include "src/base/hash.h"
 #include "src/base/status.h"
 #include "src/chat/answer_marks.h"
@@ -239,7 +240,7 @@ Api<std::shared_ptr<ServedModel>> ModelStore::Get(std::string_view name, const C
       slot.loading = true;
       lock.unlock();
       leaving.clear();
-      auto loaded = Load(slot);
+      auto loaded = Guarded("load ", slot.listed.id, [&] { return Load(slot); });
       lock.lock();
       slot.loading = false;
       changed_.notify_all();
