@@ -2,6 +2,7 @@
 #include "tools/serve/admission.h"
 
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 namespace gemma3::serve {
@@ -71,10 +72,13 @@ void Admission::Leave(size_t key, bool ran) {
 void Workers::Run(std::function<void()> work) {
   const std::scoped_lock lock(mutex_);
   work_.push_back(std::move(work));
-  if (work_.size() > idle_) {
+  if (work_.size() <= idle_) return changed_.notify_one();
+  try {
     threads_.emplace_back([this] { Loop(); });
-  } else {
-    changed_.notify_one();
+  } catch (const std::system_error&) {  // no more of them: those that are there will do it
+    if (!threads_.empty()) return;
+    work_.pop_back();
+    throw;
   }
 }
 

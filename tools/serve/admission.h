@@ -74,6 +74,7 @@ class Admission {
 class Workers {
  public:
   ~Workers() { Join(); }
+  // Throws std::system_error where not even the first thread can be had.
   void Run(std::function<void()> work);
   // Waits for all that was given.
   void Join();

@@ -4,6 +4,7 @@
 #include "tools/serve/app.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -292,7 +293,11 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
     log_.Write(work->log);
     return;
   }
-  workers_.Run(run);
+  try {
+    workers_.Run(run);
+  } catch (const std::system_error& e) {
+    ReplyError(*work, ApiError(503, std::string("no thread for this request: ") + e.what()));
+  }
 }
 
 }  // namespace gemma3::serve
