@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/base/json.h"
 #include "tools/base64.h"
+#include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
 #include "tools/serve/http_head.h"
 #include "tools/serve/ollama.h"
@@ -53,6 +56,17 @@ void CheckAsk(Api<Ask> ask) {
   if (!whole) std::abort();
 }
 
+void CheckEmbed(const Api<EmbedAsk>& ask, bool may_be_empty) {
+  if (!ask) {
+    if (ask.error().status != 400 || ask.error().message.empty()) std::abort();
+    return;
+  }
+  if (ask->texts.empty() && !may_be_empty) std::abort();
+  for (const std::string& text : ask->texts) {
+    if (text.empty()) std::abort();
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -72,6 +86,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckAsk(ReadOllamaChat(*body, view, defaults));
   CheckAsk(ReadOllamaGenerate(*body, view, defaults));
   CheckAsk(ReadGoogle(*body, view, defaults, GoogleForm::kEvents));
+  ModelView letters = view;  // a vocabulary of control tokens up to 9, and letters
+  letters.decode = [](std::span<const TokenId> ids) {
+    std::string decoded;
+    for (const TokenId id : ids) {
+      if (id > 9) decoded += static_cast<char>(id);
+    }
+    return decoded;
+  };
+  letters.encode = [](std::string_view of) { return std::vector<TokenId>(of.begin(), of.end()); };
+  CheckEmbed(ReadEmbeddings(*body, letters), false);
+  for (const bool old_form : {false, true}) CheckEmbed(ReadOllamaEmbed(*body, old_form), true);
   OnlyLoads(*body, true);
   WantsUnload(*body);
   return 0;
