@@ -58,7 +58,8 @@ struct GenerationOptions {
   // Guess what comes next from what the text repeats, and check several guesses at once: the answer
   // is the same to the last bit, and arrives sooner where guesses are right. Pauses where not.
   bool speculate = true;
-  // What the answer may be (constraint.h): one that ends by itself meets it.
+  // What the answer may be (constraint.h): one that ends by itself meets it. Where a call is
+  // required (ToolOptions::choice), the call comes first, and this holds for answers in words.
   std::optional<Constraint> constraint = {};
   // What the model may call, and whether; for chats. The same tools in the same order for all turns
   // of a conversation keep what was computed of it.
