@@ -26,6 +26,8 @@ using VF = hn::Vec<DF>;
 constexpr size_t kRanks = 64;
 // Rows and vectors of columns that are summed side by side, in the registers there are.
 constexpr size_t kRows = 4;
+// Up to so many rows, B is widened for each as it is read, and not stored as floats first.
+constexpr size_t kFewRows = 2;
 constexpr size_t kVecs = HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON ? 4 : 2;
 
 // Rows [r, r + kTileRows) and kWidth vectors of columns. Every element goes through the same
@@ -95,6 +97,29 @@ HWY_INLINE VF Widen(const Half* p) {
   return hn::PromoteTo(DF(), hn::LoadU(hn::Rebind<Half, DF>(), p));
 }
 
+// All columns of a panel, one row: B is widened as it is read. The additions are those of AddTile.
+template <class T>
+HWY_INLINE void AddRow(const T* HWY_RESTRICT b, const float* HWY_RESTRICT factor, const float* low,
+                       size_t rank, float* HWY_RESTRICT out) {
+  const DF d;
+  const size_t N = hn::Lanes(d);
+  for (size_t c = 0; c < kLoraPanel; c += kVecs * N) {
+    VF sum[kVecs], factors[kVecs];
+    for (size_t v = 0; v < kVecs; ++v) {
+      sum[v] = hn::LoadU(d, out + c + v * N);
+      factors[v] = hn::Load(d, factor + c + v * N);
+    }
+    for (size_t k = 0; k < rank; ++k) {
+      const VF t = hn::Set(d, low[k]);
+      for (size_t v = 0; v < kVecs; ++v) {
+        const VF w = hn::Mul(factors[v], Widen(b + k * kLoraPanel + c + v * N));
+        sum[v] = hn::MulAdd(t, w, sum[v]);
+      }
+    }
+    for (size_t v = 0; v < kVecs; ++v) hn::StoreU(sum[v], d, out + c + v * N);
+  }
+}
+
 template <class T>
 void AddTermOf(const LoraTerm& term, Rows<const float> low, size_t first_col, Rows<float> out) {
   const DF d;
@@ -112,6 +137,12 @@ void AddTermOf(const LoraTerm& term, Rows<const float> low, size_t first_col, Ro
     }
     const T* HWY_RESTRICT from =
         reinterpret_cast<const T*>(term.b.data) + panel * rank * kLoraPanel;
+    if (out.rows <= kFewRows && begin == 0 && end == kLoraPanel) {
+      for (size_t r = 0; r < out.rows; ++r) {
+        AddRow(from, factor, low.row(r), rank, out.row(r) + first - first_col);
+      }
+      continue;
+    }
     for (size_t k = 0; k < rank; k += kRanks) {
       const size_t ranks = std::min(kRanks, rank - k);
       for (size_t i = 0; i < ranks * kLoraPanel; i += kLoraPanel, from += kLoraPanel) {

@@ -42,6 +42,16 @@ void PrepareBF16(const float* HWY_RESTRICT x, Range inputs, size_t /*cols*/,
 }
 #endif  // GEMMA3_BF16_DOT
 
+MatMulKernels GetWidenedBF16Kernels(size_t cols) {
+  using Dot = DotWidened<hwy::bfloat16_t>;
+  return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
+          .input = InputForm::kF32,
+          .span_bytes = SpanBytes<Dot>(cols),
+          .copies_span = true,
+          .run = RunBlock<Dot>,
+          .unpack = UnpackRows<hwy::bfloat16_t>};
+}
+
 MatMulKernels GetBF16Kernels(size_t cols) {
 #if GEMMA3_BF16_DOT
   return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
@@ -52,13 +62,7 @@ MatMulKernels GetBF16Kernels(size_t cols) {
           .unpack = UnpackRows<hwy::bfloat16_t>,
           .prepare = PrepareBF16};
 #else
-  using Dot = DotWidened<hwy::bfloat16_t>;
-  return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
-          .input = InputForm::kF32,
-          .span_bytes = SpanBytes<Dot>(cols),
-          .copies_span = true,
-          .run = RunBlock<Dot>,
-          .unpack = UnpackRows<hwy::bfloat16_t>};
+  return GetWidenedBF16Kernels(cols);
 #endif
 }
 
@@ -70,7 +74,11 @@ HWY_AFTER_NAMESPACE();
 namespace gemma3 {
 
 HWY_EXPORT(GetBF16Kernels);
+HWY_EXPORT(GetWidenedBF16Kernels);
 MatMulKernels BF16Kernels(size_t cols) { return HWY_DYNAMIC_DISPATCH(GetBF16Kernels)(cols); }
+MatMulKernels WidenedBF16Kernels(size_t cols) {
+  return HWY_DYNAMIC_DISPATCH(GetWidenedBF16Kernels)(cols);
+}
 
 }  // namespace gemma3
 #endif  // HWY_ONCE

@@ -115,6 +115,7 @@ struct MatMulKernels {
 MatMulKernels F32Kernels(size_t cols);
 MatMulKernels F16Kernels(size_t cols);
 MatMulKernels BF16Kernels(size_t cols);
+MatMulKernels WidenedBF16Kernels(size_t cols);  // exact
 MatMulKernels Int8Kernels(size_t cols);
 MatMulKernels Int4Kernels(size_t cols);
 MatMulKernels Int8MinKernels(size_t cols);

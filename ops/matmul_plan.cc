@@ -125,8 +125,9 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
   for (const MatMulTask& task : tasks) {
     Plan& plan = region.plans[region.num_plans++];
     plan.task = &task;
-    plan.kernels = KernelsFor(task.w.type, x.cols);
     const bool exact = compute == Compute::kExact || region.num_plans > exact_from;
+    plan.kernels = exact && task.w.type == WeightType::kBF16 ? WidenedBF16Kernels(x.cols)
+                                                             : KernelsFor(task.w.type, x.cols);
     plan.unpack = exact && plan.kernels.input != InputForm::kF32;
     total_bytes += hwy::DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }
