@@ -26,9 +26,9 @@ using VF = hn::Vec<DF>;
 constexpr size_t kRanks = 64;
 // Rows and vectors of columns that are summed side by side, in the registers there are.
 constexpr size_t kRows = 4;
+constexpr size_t kVecs = HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON ? 4 : 2;
 // Up to so many rows, B is widened for each as it is read, and not stored as floats first.
 constexpr size_t kFewRows = 2;
-constexpr size_t kVecs = HWY_TARGET <= HWY_AVX3 || HWY_TARGET_IS_NEON ? 4 : 2;
 
 // Rows [r, r + kTileRows) and kWidth vectors of columns. Every element goes through the same
 // additions whatever these are. b: [low.cols, kLoraPanel].

@@ -13,6 +13,7 @@
 #include "hwy/highway.h"
 #include "ops/bf16_dot-inl.h"
 #include "ops/matmul_kernels.h"
+#include "ops/unpack-inl.h"
 
 #if defined(GEMMA3_OPS_MATMUL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA3_OPS_MATMUL_INL_H_
@@ -364,6 +365,18 @@ template <class Dot>
 size_t SpanBytes(size_t cols) {
   const Spans spans = Spans::Of(Dot(), cols);
   return hwy::DivCeil(spans.steps, spans.count) * spans.lanes * sizeof(typename Dot::T);
+}
+
+// The kernels of 16-bit weights that become f32.
+template <class Half>
+MatMulKernels WidenedKernels(size_t cols) {
+  using Dot = DotWidened<Half>;
+  return {.group_bytes = cols * sizeof(Half),
+          .input = InputForm::kF32,
+          .span_bytes = SpanBytes<Dot>(cols),
+          .copies_span = true,
+          .run = RunBlock<Dot>,
+          .unpack = UnpackRows<Half>};
 }
 
 }  // namespace HWY_NAMESPACE

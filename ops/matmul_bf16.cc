@@ -10,7 +10,6 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "ops/matmul-inl.h"
-#include "ops/unpack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
@@ -42,15 +41,7 @@ void PrepareBF16(const float* HWY_RESTRICT x, Range inputs, size_t /*cols*/,
 }
 #endif  // GEMMA3_BF16_DOT
 
-MatMulKernels GetWidenedBF16Kernels(size_t cols) {
-  using Dot = DotWidened<hwy::bfloat16_t>;
-  return {.group_bytes = cols * sizeof(hwy::bfloat16_t),
-          .input = InputForm::kF32,
-          .span_bytes = SpanBytes<Dot>(cols),
-          .copies_span = true,
-          .run = RunBlock<Dot>,
-          .unpack = UnpackRows<hwy::bfloat16_t>};
-}
+MatMulKernels GetWidenedBF16Kernels(size_t cols) { return WidenedKernels<hwy::bfloat16_t>(cols); }
 
 MatMulKernels GetBF16Kernels(size_t cols) {
 #if GEMMA3_BF16_DOT

@@ -11,21 +11,12 @@
 #include "hwy/highway.h"
 #include "ops/matmul-inl.h"
 #include "ops/matmul_kernels.h"
-#include "ops/unpack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma3 {
 namespace HWY_NAMESPACE {
 
-MatMulKernels GetF16Kernels(size_t cols) {
-  using Dot = DotWidened<hwy::float16_t>;
-  return {.group_bytes = cols * sizeof(hwy::float16_t),
-          .input = InputForm::kF32,
-          .span_bytes = SpanBytes<Dot>(cols),
-          .copies_span = true,
-          .run = RunBlock<Dot>,
-          .unpack = UnpackRows<hwy::float16_t>};
-}
+MatMulKernels GetF16Kernels(size_t cols) { return WidenedKernels<hwy::float16_t>(cols); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma3

@@ -63,7 +63,7 @@ size_t CutBlocks(std::span<Plan> plans, Cut cut) {
 
 }  // namespace
 
-MatMulKernels KernelsFor(WeightType type, size_t cols) {
+MatMulKernels KernelsFor(WeightType type, size_t cols, bool exact) {
   if (IsPacked(type) && UsesDotVariant()) return DotVariantKernels(type, cols);
   switch (type) {
     case WeightType::kF32:
@@ -71,7 +71,7 @@ MatMulKernels KernelsFor(WeightType type, size_t cols) {
     case WeightType::kF16:
       return F16Kernels(cols);
     case WeightType::kBF16:
-      return BF16Kernels(cols);
+      return exact ? WidenedBF16Kernels(cols) : BF16Kernels(cols);
     case WeightType::kInt8:
       return Int8Kernels(cols);
     case WeightType::kInt4:
@@ -126,8 +126,7 @@ Region MakeRegion(Rows<const float> x, std::span<const MatMulTask> tasks, Comput
     Plan& plan = region.plans[region.num_plans++];
     plan.task = &task;
     const bool exact = compute == Compute::kExact || region.num_plans > exact_from;
-    plan.kernels = exact && task.w.type == WeightType::kBF16 ? WidenedBF16Kernels(x.cols)
-                                                             : KernelsFor(task.w.type, x.cols);
+    plan.kernels = KernelsFor(task.w.type, x.cols, exact);
     plan.unpack = exact && plan.kernels.input != InputForm::kF32;
     total_bytes += hwy::DivCeil(task.w.rows, plan.kernels.group_rows) * plan.kernels.group_bytes;
   }

@@ -21,8 +21,9 @@ namespace gemma3 {
 
 inline constexpr size_t kMaxTasks = 8;  // in one region
 
-// The kernels for matrices of this type, on this CPU.
-MatMulKernels KernelsFor(WeightType type, size_t cols);
+// The kernels for matrices of this type, on this CPU. exact: those that round nothing, where the
+// type has such.
+MatMulKernels KernelsFor(WeightType type, size_t cols, bool exact = false);
 
 // How one task is cut and computed.
 struct Plan {
