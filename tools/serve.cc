@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -148,8 +147,6 @@ int Serve(const Args& args, ServeOptions& options) {
   limits.body_bytes = options.max_body << 20;
   limits.connections = options.connections;
   limits.connections_per_address = std::max<size_t>(options.connections / 4, 1);
-  std::thread ending;
-  std::atomic<bool> over = false;  // nothing is answered any more, whatever was begun
   serve::HttpHandlers handlers{
       .check = [&](const serve::HttpRequest& head) { return app->Check(head); },
       .handle =
@@ -163,12 +160,6 @@ int Serve(const Args& args, ServeOptions& options) {
             WriteStderr("shutting down: answers are finished; another signal cancels them\n");
             app->Drain();
             server->Drain();
-            ending = std::thread([&server, &over] {
-              while (!over && server->busy() > 0) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(20));
-              }
-              server->Stop();
-            });
           },
   };
   auto listening = serve::HttpServer::Listen(options.host, *port, limits, std::move(handlers));
@@ -199,9 +190,7 @@ int Serve(const Args& args, ServeOptions& options) {
     server->Stop();
   });
   server->Run();
-  over = true;
   loading.join();
-  if (ending.joinable()) ending.join();
   app->Join();
   return exit_code;
 }

@@ -467,7 +467,9 @@ TEST(ChatTellingTest, StreamsKeepTheRulesOfClients) {
     ASSERT_EQ(event["choices"].size(), 1u);
     const Json& choice = event["choices"][0];
     const size_t index = choice["index"];
-    if (i < 2) EXPECT_EQ(index, i);  // one for each choice, the lowest first
+    if (i < 2) {
+      EXPECT_EQ(index, i);  // one for each choice, the lowest first
+    }
     if (choice["delta"].contains("role")) ++roles[index];
     if (!choice["finish_reason"].is_null()) finish[index] = choice["finish_reason"];
     if (choice["delta"].contains("tool_calls")) {

@@ -88,6 +88,21 @@ class Connection {
   bool closed_ = false;
 };
 
+inline int PortOf(const std::string& url) { return std::atoi(url.c_str() + url.rfind(':') + 1); }
+
+inline Connection ConnectTo(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  ::inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    ::close(fd);
+    return Connection(-1);
+  }
+  return Connection(fd);
+}
+
 struct Reply {
   int status = 0;
   std::string head, body;
@@ -152,8 +167,7 @@ class ServerTest : public ::testing::Test {
       const std::string text = Errors();
       const size_t at = text.find("listening on ");
       if (at != std::string::npos && text.find('\n', at) != std::string::npos) {
-        const std::string url = text.substr(at + 13, text.find('\n', at) - at - 13);
-        port_ = std::atoi(url.substr(url.rfind(':') + 1).c_str());
+        port_ = PortOf(text.substr(at + 13, text.find('\n', at) - at - 13));
         return;
       }
       int status = 0;
@@ -181,18 +195,7 @@ class ServerTest : public ::testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
-  Connection Connect() const {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port_));
-    ::inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-      ::close(fd);
-      return Connection(-1);
-    }
-    return Connection(fd);
-  }
+  Connection Connect() const { return ConnectTo(port_); }
   static std::string Request(std::string_view method, std::string_view path, std::string_view body,
                              std::string_view headers = "", bool close = true) {
     std::string text = std::string(method) + " " + std::string(path) +

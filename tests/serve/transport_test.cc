@@ -4,9 +4,14 @@
 // much, too slowly, or leave.
 #include <sys/resource.h>
 
+#include <memory>
+#include <new>
+#include <thread>
+
 #include "tests/serve/server_run.h"
 #include "tools/serve/http_chunks.h"
 #include "tools/serve/http_head.h"
+#include "tools/serve/http_server.h"
 
 namespace gemma3::testing {
 namespace {
@@ -157,6 +162,56 @@ TEST(ChunkReaderTest, ChunksAreReadAsOneReaderWould) {
   const size_t most = serve::HeadLimits().bytes;
   EXPECT_EQ(Dechunked("1;" + std::string(most - 2, 'x') + "\r\na\r\n0\r\n\r\n"), "a");
   EXPECT_EQ(Dechunked("1;" + std::string(most - 1, 'x') + "\r\na\r\n0\r\n\r\n"), "400");
+}
+
+// What handlers throw, and what they let go of, ends what it is about and nothing else.
+TEST(HttpServerTest, AFaultEndsItsConnectionAndNoOther) {
+  std::shared_ptr<serve::Exchange> open;  // a stream that goes on beside all this
+  auto listening = serve::HttpServer::Listen(
+      "127.0.0.1", 0, {},
+      {.check = [](const serve::HttpRequest& head) -> std::optional<serve::HttpResponse> {
+         if (head.path == "/check") throw std::bad_alloc();
+         return std::nullopt;
+       },
+       .handle =
+           [&](std::shared_ptr<serve::Exchange> exchange) {
+             const std::string& path = exchange->request().path;
+             if (path == "/handle") throw std::bad_alloc();
+             if (path == "/drop") return;
+             if (path == "/whole") return exchange->Reply({.body = "all"});
+             exchange->Begin({.body = "some"});
+             if (path == "/open") open = std::move(exchange);
+           },
+       .fault =
+           [](const serve::HttpRequest&, int status, const std::string& message) {
+             return serve::HttpResponse{.status = status, .body = message};
+           },
+       .on_signal = nullptr});
+  ASSERT_TRUE(listening) << listening.error().message;
+  serve::HttpServer& server = **listening;
+  const int port = PortOf(server.url());
+  std::thread running([&server] { server.Run(); });
+  const auto get = [port](const std::string& path) {
+    Connection connection = ConnectTo(port);
+    connection.Send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    return connection.ReadAll();
+  };
+  Connection beside = ConnectTo(port);
+  beside.Send("GET /open HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(beside.ReadTo("some\r\n").ends_with("4\r\nsome\r\n"));
+  EXPECT_EQ(get("/check"), "");
+  EXPECT_EQ(ReplyOf(get("/handle")).status, 500);
+  EXPECT_EQ(ReplyOf(get("/drop")).status, 500);
+  // Within an answer: cut, so that nobody takes it for the whole.
+  EXPECT_EQ(get("/cut").find("\r\n0\r\n"), std::string::npos);
+  EXPECT_EQ(ReplyOf(get("/whole")).body, "all");
+
+  server.Drain();
+  open->Write("more");
+  open->End();
+  open = nullptr;
+  EXPECT_TRUE(beside.ReadAll().ends_with("4\r\nmore\r\n0\r\n\r\n"));
+  running.join();  // Run ends by itself behind the last answer
 }
 
 class TransportTest : public ServerTest {};

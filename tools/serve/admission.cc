@@ -2,7 +2,7 @@
 #include "tools/serve/admission.h"
 
 #include <chrono>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 namespace gemma3::serve {
@@ -75,7 +75,7 @@ void Workers::Run(std::function<void()> work) {
   if (work_.size() <= idle_) return changed_.notify_one();
   try {
     threads_.emplace_back([this] { Loop(); });
-  } catch (const std::system_error&) {  // no more of them: those that are there will do it
+  } catch (const std::exception&) {  // no more of them: those that are there will do it
     if (!threads_.empty()) return;
     work_.pop_back();
     throw;

@@ -74,7 +74,7 @@ class Admission {
 class Workers {
  public:
   ~Workers() { Join(); }
-  // Throws std::system_error where not even the first thread can be had.
+  // Throws where not even the first thread can be had, or no memory.
   void Run(std::function<void()> work);
   // Waits for all that was given.
   void Join();

@@ -4,7 +4,8 @@
 #include "tools/serve/app.h"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -265,19 +266,9 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
                .key = work->key};
   const auto run = [this, work] {
     try {
-      (this->*work->route->handler)(*work);
-    } catch (const std::bad_alloc&) {
-      ReplyError(*work, ApiError(503, "out of memory"));
-    } catch (const std::exception& e) {
-      ReplyError(*work, ApiError(500, std::string("internal error: ") + e.what()));
+      Run(*work);
+    } catch (const std::exception&) {  // no memory to say even that: the exchange is let go of
     }
-    if (work->log.status == 0) work->log.status = work->exchange->status();
-    work->log.seconds = SecondsSince(work->begin);
-    {
-      const std::scoped_lock lock(mutex_);
-      ++responses_[work->log.status];
-    }
-    log_.Write(work->log);
   };
   if (work->route->quick) return run();
   work->seat = admission_.TryEnter(work->key);
@@ -295,9 +286,26 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
   }
   try {
     workers_.Run(run);
-  } catch (const std::system_error& e) {
+  } catch (const std::exception& e) {
     ReplyError(*work, ApiError(503, std::string("no thread for this request: ") + e.what()));
   }
+}
+
+void App::Run(Work& work) {
+  try {
+    (this->*work.route->handler)(work);
+  } catch (const std::bad_alloc&) {
+    ReplyError(work, ApiError(503, "out of memory"));
+  } catch (const std::exception& e) {
+    ReplyError(work, ApiError(500, std::string("internal error: ") + e.what()));
+  }
+  if (work.log.status == 0) work.log.status = work.exchange->status();
+  work.log.seconds = SecondsSince(work.begin);
+  {
+    const std::scoped_lock lock(mutex_);
+    ++responses_[work.log.status];
+  }
+  log_.Write(work.log);
 }
 
 }  // namespace gemma3::serve

@@ -63,6 +63,7 @@ class App {
   std::vector<HttpHeader> CommonHeaders(const HttpRequest& request) const;
   std::optional<HttpResponse> CheckInside(const HttpRequest& head);
   void Finish(HttpResponse& response, const HttpRequest& request) const;
+  void Run(Work& work);  // on any thread
   void Reply(Work& work, HttpResponse response);
   void ReplyError(Work& work, const ApiError& error);
   void ReplyJson(Work& work, const std::string& json);

@@ -45,7 +45,8 @@ struct HttpResponse {
 };
 
 // A request that is being answered. Any thread may use it, one at a time; nothing here waits for
-// the network. One that is let go without an answer is answered with status 500.
+// the network. One that is let go without an answer is answered with status 500; within an answer,
+// its connection breaks off.
 class Exchange {
  public:
   virtual ~Exchange() = default;

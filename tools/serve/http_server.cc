@@ -5,6 +5,8 @@
 //
 // A connection always has a read under way, also while its request is computed: so it learns at
 // once that its client has left, and what a client sends ahead waits in `in_`, up to a bound.
+//
+// Where there is no memory, an exception ends the connection that it came in (Step), and no other.
 #include "tools/serve/http_server.h"
 
 #include <sys/socket.h>
@@ -22,6 +24,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "src/base/ascii.h"
@@ -44,6 +47,7 @@ constexpr size_t kAhead = 64 << 10;
 constexpr std::chrono::seconds kLinger(2);
 constexpr size_t kLingerBytes = 4 << 20;
 constexpr std::chrono::milliseconds kTick(250);
+constexpr std::chrono::milliseconds kDrainTick(20);
 
 std::string_view ReasonOf(int status) {
   switch (status) {
@@ -81,13 +85,13 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   asio::signal_set signals{io};
   int signal_count = 0;
   asio::steady_timer tick{io};
-  asio::steady_timer retry{io};
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
   std::set<std::shared_ptr<Connection>> connections;
   std::map<std::string, size_t> per_address;
   std::atomic<size_t> busy = 0, open = 0;
   std::atomic<bool> draining = false;
   bool stopped = false;  // what was about to run when it was, must not begin anew
+  bool accepting = false, accepting_local = false, ticking = false;  // what is under way
   std::mt19937_64 ids{std::random_device{}()};
 
   ~Impl() {
@@ -101,6 +105,8 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   void Remove(const std::shared_ptr<Connection>& connection);
   void WaitForSignals();
   void Tick();
+  void Begin();
+  void End();
   std::string NewId() {
     char text[24];
     std::snprintf(text, sizeof text, "req_%016llx", static_cast<unsigned long long>(ids()));
@@ -188,6 +194,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   void Tick(Clock::time_point now);
   void Flush(const std::shared_ptr<ExchangeImpl>& exchange);
+  // Does one thing of this connection's. One that fails, for want of memory, ends it.
+  template <class Do>
+  void Step(const Do& step) {
+    try {
+      step();
+    } catch (const std::exception&) {
+      Close();
+    }
+  }
   void Drain() {
     if (state_ == State::kHead && in_.empty()) Close();
   }
@@ -208,6 +223,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Fault(int status, const std::string& message);
   void Send(std::string bytes);
   void WriteSome();
+  void OnWritten(error_code error, size_t bytes);
   void Answered();
   void Linger();
 
@@ -284,10 +300,11 @@ bool ExchangeImpl::Add(std::string bytes, bool chunk) {
 
 void ExchangeImpl::Post() {
   if (posted_) return;
-  posted_ = true;
   asio::post(server_->io, [self = shared_from_this()] {
-    if (const auto connection = self->connection_.lock()) connection->Flush(self);
+    const auto connection = self->connection_.lock();
+    if (connection) connection->Step([&] { connection->Flush(self); });
   });
+  posted_ = true;
 }
 
 void ExchangeImpl::Reply(HttpResponse response) {
@@ -326,8 +343,19 @@ void ExchangeImpl::End() {
 }
 
 void ExchangeImpl::Abandon() {
-  if (begun()) return End();
-  Reply(server_->handlers.fault(request_, 500, "the request was not answered"));
+  try {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (ended_) return;
+      if (status_ != 0) {  // a stream that breaks off must not look like a whole one
+        gone_.Cancel();
+        return Post();
+      }
+    }
+    Reply(server_->handlers.fault(request_, 500, "the request was not answered"));
+  } catch (const std::exception&) {
+    gone_.Cancel();  // no memory to say so: Tick ends the connection
+  }
 }
 
 void ExchangeImpl::KeepAlive(HttpResponse head, std::string ping, std::chrono::milliseconds every) {
@@ -366,9 +394,10 @@ void Connection::Read() {
   const size_t ahead = state_ == State::kBusy ? kAhead : SIZE_MAX;
   if (reading_ || state_ == State::kClosed || in_.size() >= ahead) return;
   reading_ = true;
-  socket_.async_read_some(
-      asio::buffer(block_),
-      [self = shared_from_this()](error_code error, size_t bytes) { self->OnRead(error, bytes); });
+  socket_.async_read_some(asio::buffer(block_),
+                          [self = shared_from_this()](error_code error, size_t bytes) {
+                            self->Step([&] { self->OnRead(error, bytes); });
+                          });
 }
 
 void Connection::OnRead(error_code error, size_t bytes) {
@@ -488,8 +517,12 @@ bool Connection::ReadBody() {
   parser_.reset();
   chunks_.reset();
   BeginExchange();
-  server_->handlers.handle(std::shared_ptr<Exchange>(
-      exchange_.get(), [exchange = exchange_](Exchange*) { exchange->Abandon(); }));
+  std::shared_ptr<Exchange> exchange(exchange_.get(),
+                                     [owned = exchange_](Exchange*) { owned->Abandon(); });
+  try {
+    server_->handlers.handle(std::move(exchange));
+  } catch (const std::exception&) {  // what it has let go of is answered by Abandon
+  }
   return true;
 }
 
@@ -543,17 +576,21 @@ void Connection::WriteSome() {
   write_deadline_ = Clock::now() + server_->limits.write_time;
   socket_.async_write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_),
                            [self = shared_from_this()](error_code error, size_t bytes) {
-                             self->writing_ = false;
-                             self->write_deadline_.reset();
-                             if (self->state_ == State::kClosed) return;
-                             if (error) return self->Close();
-                             self->sent_ += bytes;
-                             if (self->exchange_) self->exchange_->Sent(bytes);
-                             if (self->sent_ < self->sending_.size()) return self->WriteSome();
-                             self->sending_.clear();
-                             if (!self->out_.empty()) return self->Send({});
-                             if (self->answered_) self->Answered();
+                             self->Step([&] { self->OnWritten(error, bytes); });
                            });
+}
+
+void Connection::OnWritten(error_code error, size_t bytes) {
+  writing_ = false;
+  write_deadline_.reset();
+  if (state_ == State::kClosed) return;
+  if (error) return Close();
+  sent_ += bytes;
+  if (exchange_) exchange_->Sent(bytes);
+  if (sent_ < sending_.size()) return WriteSome();
+  sending_.clear();
+  if (!out_.empty()) return Send({});
+  if (answered_) Answered();
 }
 
 void Connection::Answered() {
@@ -590,6 +627,7 @@ void Connection::Tick(Clock::time_point now) {
       if (now > deadline_) Fault(408, "the body took too long");
       return;
     case State::kBusy:
+      if (exchange_->gone().cancelled()) return Close();
       return exchange_->Ping(now);
     case State::kLinger:
       if (now > deadline_) Close();
@@ -666,36 +704,27 @@ Status HttpServer::Impl::OpenUnix(const std::string& path) {
 
 void HttpServer::Impl::Accept() {
   tcp->async_accept([self = shared_from_this()](error_code error, asio::ip::tcp::socket socket) {
-    if (self->stopped || error == asio::error::operation_aborted) return;
-    if (error) {  // such as no file number left: others must end first
-      self->retry.expires_after(std::chrono::milliseconds(100));
-      self->retry.async_wait([self](error_code cancelled) {
-        if (!cancelled && !self->stopped) self->Accept();
-      });
-      return;
-    }
+    self->accepting = false;
+    if (self->stopped || error)
+      return;  // such as no file number left: others must end first, Tick goes on
     error_code ignored;
     const auto remote = socket.remote_endpoint(ignored).address();
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     self->Admit(Socket(std::move(socket)), remote.to_string(), !remote.is_loopback());
     self->Accept();
   });
+  accepting = true;
 }
 
 void HttpServer::Impl::AcceptUnix() {
   local->async_accept(
       [self = shared_from_this()](error_code error, asio::local::stream_protocol::socket socket) {
-        if (self->stopped || error == asio::error::operation_aborted) return;
-        if (error) {
-          self->retry.expires_after(std::chrono::milliseconds(100));
-          self->retry.async_wait([self](error_code cancelled) {
-            if (!cancelled && !self->stopped) self->AcceptUnix();
-          });
-          return;
-        }
+        self->accepting_local = false;
+        if (self->stopped || error) return;
         self->Admit(Socket(std::move(socket)), "unix", false);
         self->AcceptUnix();
       });
+  accepting_local = true;
 }
 
 void HttpServer::Impl::Admit(Socket socket, std::string peer, bool counts) {
@@ -713,7 +742,7 @@ void HttpServer::Impl::Admit(Socket socket, std::string peer, bool counts) {
       std::make_shared<Connection>(shared_from_this(), std::move(socket), std::move(peer), counts);
   connections.insert(connection);
   open = connections.size();
-  connection->Start();
+  connection->Step([&] { connection->Start(); });
 }
 
 void HttpServer::Impl::Remove(const std::shared_ptr<Connection>& connection) {
@@ -727,20 +756,47 @@ void HttpServer::Impl::Remove(const std::shared_ptr<Connection>& connection) {
 void HttpServer::Impl::WaitForSignals() {
   signals.async_wait([self = shared_from_this()](error_code error, int) {
     if (error || self->stopped) return;
-    self->handlers.on_signal(++self->signal_count);
     self->WaitForSignals();
+    self->handlers.on_signal(++self->signal_count);
   });
 }
 
 void HttpServer::Impl::Tick() {
-  tick.expires_after(kTick);
+  tick.expires_after(draining ? kDrainTick : kTick);
   tick.async_wait([self = shared_from_this()](error_code error) {
+    self->ticking = false;
     if (error || self->stopped) return;
+    if (self->draining && self->busy == 0) return self->End();
     const auto now = Clock::now();
-    const auto all = self->connections;  // which those that end leave
-    for (const auto& connection : all) connection->Tick(now);
-    self->Tick();
+    for (auto it = self->connections.begin(); it != self->connections.end();) {
+      const auto connection = *it++;  // which may take itself out
+      connection->Step([&] { connection->Tick(now); });
+    }
+    self->Begin();
   });
+  ticking = true;
+}
+
+// Whatever must be under way and is not.
+void HttpServer::Impl::Begin() {
+  if (stopped) return;
+  if (!ticking) Tick();
+  if (tcp && !accepting) Accept();
+  if (local && !accepting_local) AcceptUnix();
+}
+
+void HttpServer::Impl::End() {
+  stopped = true;
+  error_code ignored;
+  if (tcp) tcp->close(ignored);
+  if (local) local->close(ignored);
+  signals.cancel(ignored);
+  tick.cancel();
+  while (!connections.empty()) {
+    const auto connection = *connections.begin();
+    connection->Close();
+  }
+  work.reset();
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Listen(const std::string& host, uint16_t port,
@@ -784,33 +840,29 @@ size_t HttpServer::connections() const { return impl_->open; }
 
 void HttpServer::Run() {
   impl_->work.emplace(impl_->io.get_executor());
-  if (impl_->tcp) impl_->Accept();
-  if (impl_->local) impl_->AcceptUnix();
-  impl_->Tick();
-  impl_->io.run();
+  for (;;) {
+    try {
+      impl_->Begin();
+      impl_->io.run();
+      return;
+    } catch (const std::exception&) {  // outside of a connection: no memory to accept one
+      std::this_thread::sleep_for(kTick);
+    }
+  }
 }
 
 void HttpServer::Drain() {
   impl_->draining = true;
   asio::post(impl_->io, [impl = impl_] {
-    const auto all = impl->connections;
-    for (const auto& connection : all) connection->Drain();
+    for (auto it = impl->connections.begin(); it != impl->connections.end();) {
+      const auto connection = *it++;
+      connection->Drain();
+    }
   });
 }
 
 void HttpServer::Stop() {
-  asio::post(impl_->io, [impl = impl_] {
-    error_code ignored;
-    impl->stopped = true;
-    if (impl->tcp) impl->tcp->close(ignored);
-    if (impl->local) impl->local->close(ignored);
-    impl->signals.cancel(ignored);
-    impl->tick.cancel();
-    impl->retry.cancel();
-    const auto all = impl->connections;
-    for (const auto& connection : all) connection->Close();
-    impl->work.reset();
-  });
+  asio::post(impl_->io, [impl = impl_] { impl->End(); });
 }
 
 }  // namespace gemma3::serve

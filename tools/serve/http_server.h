@@ -34,7 +34,8 @@ struct HttpLimits {
 struct HttpHandlers {
   // Looks at a request before its body is read. A response refuses it.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> check;
-  // Takes a whole request.
+  // Takes a whole request. One that is let go of without an answer gets status 500; one whose
+  // answer has begun, the end of its connection.
   std::function<void(std::shared_ptr<Exchange>)> handle;
   // An error of the transport's own, such as a body that is too large, in the words of the API.
   std::function<HttpResponse(const HttpRequest& head, int status, const std::string& message)>
@@ -61,7 +62,8 @@ class HttpServer {
   void Run();  // until Stop
 
   // The rest from any thread.
-  // From now on every answer ends its connection, and idle connections end.
+  // From now on every answer ends its connection, and idle connections end; Run ends behind the
+  // last answer.
   void Drain();
   // Ends all connections and Run.
   void Stop();
