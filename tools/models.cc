@@ -67,7 +67,8 @@ Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings
   return info;
 }
 
-Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings, bool keep) {
+Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings, bool keep,
+                              const CancelFlag& stop) {
   const auto start = std::chrono::steady_clock::now();
   GEMMA3_TRY(const std::string path, PathOf(name));
   if (settings.session.max_memory_bytes != 0) {
@@ -79,7 +80,7 @@ Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings,
   ProgressLine progress;
   options.on_progress = [&](const Progress& p) {
     progress.Update(p);
-    return true;
+    return !stop.cancelled();
   };
   GEMMA3_TRY(Model model, Model::Load(path, options));
   progress.Erase();

@@ -37,8 +37,10 @@ struct OpenedModel {
 // Prints the model's warnings to standard error. Where a limit to memory is set, what model and
 // session need together is compared with it before anything is packed. Errors: those of
 // ResolveModel and Model::Load; During::kLoad is their exit code. keep: until the process ends,
-// which then spends no time on it; else the memory goes with the last handle.
-Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings, bool keep = true);
+// which then spends no time on it; else the memory goes with the last handle. stop: ends it, with
+// kCancelled.
+Result<OpenedModel> LoadModel(const std::string& name, const Settings& settings, bool keep = true,
+                              const CancelFlag& stop = {});
 
 // The same from the headers of its files.
 Result<ModelInfo> InspectModel(const std::string& name, const Settings& settings);

@@ -75,4 +75,11 @@ int Output::Finish(int code) {
 
 void WriteStderr(std::string_view text) { WriteAll(2, text); }
 
+bool TryWriteStderr(std::string_view text) {
+  pollfd state = {2, POLLOUT, 0};
+  if (::poll(&state, 1, 0) == 0) return false;
+  WriteStderr(text);
+  return true;
+}
+
 }  // namespace gemma3::cli

@@ -49,5 +49,7 @@ class Output {
 
 // Writes to standard error and ignores failure: there is nowhere to report it.
 void WriteStderr(std::string_view text);
+// The same for at most 4 KiB, unless that had to wait for a reader: then false.
+bool TryWriteStderr(std::string_view text);
 
 }  // namespace gemma3::cli

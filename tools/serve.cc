@@ -137,6 +137,8 @@ int Serve(const Args& args, ServeOptions& options) {
   app_options.log = log;
   app_options.page = !options.no_page;
   app_options.answer_time = std::chrono::seconds(std::min(options.answer_time, kMostSeconds));
+  app_options.body_bytes = options.max_body << 20;
+  app_options.at_a_time = std::max<size_t>(settings.session.parallel, 1);
   app_options.predict_route = Environment("AIP_PREDICT_ROUTE");
   app_options.health_route = Environment("AIP_HEALTH_ROUTE");
 
@@ -144,7 +146,7 @@ int Serve(const Args& args, ServeOptions& options) {
   std::unique_ptr<serve::App> app;
   std::unique_ptr<serve::HttpServer> server;
   serve::HttpLimits limits;
-  limits.body_bytes = options.max_body << 20;
+  limits.all_bodies_bytes = std::max(limits.all_bodies_bytes, 4 * app_options.body_bytes);
   limits.connections = options.connections;
   limits.connections_per_address = std::max<size_t>(options.connections / 4, 1);
   serve::HttpHandlers handlers{
@@ -155,9 +157,8 @@ int Serve(const Args& args, ServeOptions& options) {
                    const std::string& message) { return app->Fault(head, status, message); },
       .on_signal =
           [&](int count) {
-            if (count > 2) ::_exit(kExitInterrupted);
-            if (count == 2) return server->Stop();
-            WriteStderr("shutting down: answers are finished; another signal cancels them\n");
+            if (count > 1) return server->Stop();
+            TryWriteStderr("shutting down: answers are finished; another signal cancels them\n");
             app->Drain();
             server->Drain();
           },
@@ -190,6 +191,7 @@ int Serve(const Args& args, ServeOptions& options) {
     server->Stop();
   });
   server->Run();
+  store.Stop();
   loading.join();
   app->Join();
   return exit_code;

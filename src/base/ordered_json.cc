@@ -4,8 +4,8 @@
 #include "src/base/ordered_json.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include "src/base/json_fault.h"
@@ -93,7 +93,7 @@ struct OrderedJsonBuilder : nlohmann::json_sax<nlohmann::json> {
   OrderedJson& json;
   size_t max_depth;
   std::vector<uint32_t> open;
-  std::vector<std::unordered_set<std::string>> keys;
+  std::vector<std::set<std::string>> keys;  // ordered: no key can be chosen to be slow
   std::string next_key;
   std::string error;
 };

@@ -2,7 +2,9 @@
 //
 // What the operator of a server relies on: who may ask, what is counted, what is logged.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -121,6 +123,34 @@ TEST(RequestLogTest, LinesAreJsonOrWords) {
   const std::string line = LogLine(entry, LogForm::kText, "now");
   EXPECT_EQ(line.find('\x1b'), std::string::npos);
   EXPECT_TRUE(line.ends_with("stop\n")) << line;
+}
+
+// A reader that has stopped reading makes nobody wait.
+TEST(RequestLogTest, LinesThatNobodyTakesAreLostAndCounted) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const int before = ::dup(2);
+  ::dup2(ends[1], 2);
+  RequestLog log(LogForm::kText);
+  for (int i = 0; i < 3000; ++i) log.Write({.path = std::string(9000, 'p'), .status = 200});
+  const auto read = [&] {
+    std::string got(1 << 20, 0);
+    const ssize_t size = ::read(ends[0], got.data(), got.size());
+    got.resize(size > 0 ? static_cast<size_t>(size) : 0);
+    return got;
+  };
+  const std::string some = read();
+  log.Write({.path = "/last", .status = 200});
+  const std::string last = read();
+  ::dup2(before, 2);
+  for (const int end : {ends[0], ends[1], before}) ::close(end);
+  const auto lines = static_cast<size_t>(std::ranges::count(some, '\n'));
+  EXPECT_GT(lines, 10u);
+  EXPECT_TRUE(some.ends_with('\n'));
+  EXPECT_NE(last.find("/last"), std::string::npos);
+  EXPECT_NE(last.find("(" + std::to_string(3000 - lines) + " lines before were lost)"),
+            std::string::npos)
+      << last;
 }
 
 }  // namespace

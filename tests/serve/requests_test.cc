@@ -88,6 +88,18 @@ TEST(JsonInTest, BodiesAreBounded) {
   EXPECT_NE(bomb.error().message.find("values"), std::string::npos);
 }
 
+TEST(JsonInTest, TheModelIsFoundBeforeTheRestIsRead) {
+  EXPECT_EQ(JsonIn::ModelOf(R"({"a": {"model": "x"}, "b": ["model", "y"], "model": "z"})"), "z");
+  EXPECT_EQ(JsonIn::ModelOf(R"({"mod\u0065l": "z", "rest": [)"), "z");
+  EXPECT_EQ(JsonIn::ModelOf(R"({"model": null})"), "");
+  EXPECT_EQ(JsonIn::ModelOf(R"({"model": ["z"]})"), "");
+  EXPECT_EQ(JsonIn::ModelOf(R"({"model": {"model": "z"}})"), "");
+  EXPECT_EQ(JsonIn::ModelOf(R"(["model", "z"])"), "");
+  EXPECT_EQ(JsonIn::ModelOf("{\"model"), "");
+  EXPECT_EQ(JsonIn::ModelOf(""), "");
+  EXPECT_EQ(JsonIn::ModelOf(std::string(1'000'000, '[')), "");
+}
+
 TEST(JsonInTest, NumbersAreCheckedBeforeTheyAreUsed) {
   const auto parsed = JsonIn::ParseObject(R"({"a": 5, "b": 5.0, "c": 1e3, "d": 5.5, "e": "5",
       "f": 9223372036854775807, "h": -1})");
@@ -208,6 +220,13 @@ TEST(ConversationTest, ResultsWithoutIdsFindTheirCallByName) {
   };
   EXPECT_EQ(calls_of({"f", "g"}, {{"g", "1"}, {"f", "2"}}), "1=g1 2=f0 ");
   EXPECT_EQ(calls_of({"f", "g", "f"}, {{"f", "1"}, {"f", "2"}, {"g", "3"}}), "1=f0 2=f2 3=g1 ");
+  std::vector<std::string> names;
+  std::vector<std::pair<std::string, std::string>> results;
+  for (int i = 0; i < 30'000; ++i) {  // hours, where each looks at all
+    names.push_back("f");
+    results.push_back({"f", std::to_string(i)});
+  }
+  EXPECT_TRUE(calls_of(names, results).ends_with(" 29999=f29999 "));
   // The engine takes those without a name in order.
   EXPECT_EQ(calls_of({"f", "g"}, {{"", "1"}, {"h", "2"}}), "1=? 2=? ");
   EXPECT_EQ(calls_of({"f"}, {{"f", "1"}, {"f", "2"}}), "1=f0 2=? ");
@@ -227,6 +246,9 @@ TEST(ChatRequestTest, WrongTypesAndRangesNameTheField) {
       {{{"stream", "yes"}}, "stream"},
       {{{"stop", 5}}, "stop"},
       {{{"stop", Json::array({1})}}, "stop[0]"},
+      {{{"stop", Json::array({"a", std::string(1025, 'b')})}}, "stop[1]"},
+      {{{"stop", std::string(1025, 'b')}}, "stop"},
+      {{{"cache_salt", std::string(257, 's')}}, "cache_salt"},
       {{{"frequency_penalty", 3}}, "frequency_penalty"},
       {{{"presence_penalty", -3}}, "presence_penalty"},
       {{{"logit_bias", Json::array()}}, "logit_bias"},
@@ -546,6 +568,31 @@ TEST(ResponsesRequestTest, ItemsBecomeTurns) {
     ASSERT_FALSE(wrong) << name;
     EXPECT_TRUE(wrong.error().param.starts_with(name)) << wrong.error().param;
   }
+}
+
+TEST(ResponsesTellingTest, WhatWasAskedIsEchoed) {
+  Json metadata = Json::object();
+  for (int i = 0; i < 100'000; ++i) {  // by parts that look through all others: minutes
+    metadata.get_ref<Json::object_t&>().push_back({"key" + std::to_string(i), i});
+  }
+  const Json body = {{"input", "A"},       {"instructions", "Be \"brief\"\n"},
+                     {"temperature", 0.5}, {"metadata", metadata},
+                     {"top_p", nullptr},   {"max_output_tokens", 7}};
+  auto ask = ReadResponses(In(body), View(), {});
+  ASSERT_TRUE(ask);
+  const GenerationResult result = Result("Hi");
+  const Json response = Json::parse(ask->telling->Whole(std::span(&result, 1)));
+  for (const char* name :
+       {"instructions", "temperature", "metadata", "top_p", "max_output_tokens"}) {
+    EXPECT_TRUE(response[name] == body[name]) << name;
+  }
+  EXPECT_EQ(response["tool_choice"], "auto");
+  EXPECT_EQ(response["parallel_tool_calls"], true);
+  EXPECT_EQ(response["tools"], Json::array());
+  EXPECT_EQ(response["text"]["format"]["type"], "text");
+  const Json failed = EventsOf(ask->telling->Failed(ApiError(503, "full"))).front()["response"];
+  EXPECT_EQ(failed["status"], "failed");
+  EXPECT_EQ(failed["error"]["message"], "full");
 }
 
 TEST(ResponsesTellingTest, EventsComeInOrderAndNumbered) {

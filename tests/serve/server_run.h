@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -101,6 +102,16 @@ inline Connection ConnectTo(int port) {
     return Connection(-1);
   }
   return Connection(fd);
+}
+
+inline void WaitUntil(const std::function<bool()>& done, std::chrono::milliseconds within) {
+  const auto late = Clock::now() + within;
+  bool is_done = done();
+  while (!is_done && Clock::now() < late) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    is_done = done();
+  }
+  EXPECT_TRUE(is_done);  // asked once: what it waits for may pass
 }
 
 struct Reply {

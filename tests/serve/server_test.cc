@@ -38,15 +38,6 @@ class ServeTest : public ServerTest {
     return {{"max_tokens", tokens}, {"ignore_eos", true}, {"stream", true}};
   }
   static TokenId EndOfTurn() { return (*DemoModel().tokenizer())->Find("<end_of_turn>"); }
-  void WaitUntil(const std::function<bool()>& done, std::chrono::milliseconds within) const {
-    const auto late = Clock::now() + within;
-    bool is_done = done();
-    while (!is_done && Clock::now() < late) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      is_done = done();
-    }
-    EXPECT_TRUE(is_done);  // asked once: what it waits for may pass
-  }
 };
 
 TEST_F(ServeTest, AnswersAreThoseOfTheLibraryAloneAmongOthersAndFoundAgain) {
@@ -379,6 +370,10 @@ TEST_F(ServeTest, ClientsThatLeaveGiveTheirPlaceBack) {
   WaitUntil([&] { return Metric("gemma3_requests_waiting") <= 1; }, kPatience);
   running.clear();
   WaitUntil([&] { return Metric("gemma3_requests_running") == 0; }, kPatience);
+  const std::string metrics = Ask("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("status=\"499\""), std::string::npos);
+  EXPECT_EQ(metrics.find("status=\"500\""), std::string::npos);
+  EXPECT_EQ(metrics.find("status=\"0\""), std::string::npos);
   // A client that closes its writing half is taken for gone, too.
   Connection half = Connect();
   half.Send(Request("POST", "/v1/chat/completions", Chat(kStory, Endless(7000)).dump()));
@@ -406,6 +401,35 @@ TEST_F(ServeTest, CrowdsAreToldToComeBack) {
   EXPECT_EQ(Ask("GET", "/v1/models").status, 200);  // what costs nothing is answered
   inside.clear();
   WaitUntil([&] { return ChatWith(kSum, {{"max_tokens", 1}}).status == 200; }, kPatience);
+}
+
+// One request with many prompts is computed a few at a time.
+TEST_F(ServeTest, ManyPromptsOfOneRequestLetOthersPass) {
+  Start({"--parallel", "2"});
+  Json prompts = Json::array();
+  for (int i = 0; i < 24; ++i) prompts.push_back(kStory + std::to_string(i));
+  Connection many = Connect();
+  many.Send(Request("POST", "/v1/completions",
+                    Json({{"prompt", prompts}, {"max_tokens", 100}, {"ignore_eos", true}}).dump()));
+  WaitUntil([&] { return Metric("gemma3_requests_running") >= 2; }, kPatience);
+  EXPECT_EQ(ChatWith(kSum).status, 200);
+  pollfd ready = {many.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ready, 1, 0), 0);
+  const Reply reply = ReplyOf(many.ReadAll());
+  EXPECT_EQ(reply.json()["choices"].size(), 24u);
+  EXPECT_EQ(reply.json()["usage"]["completion_tokens"], 2400);
+}
+
+TEST_F(ServeTest, BodiesThatNobodyReadsAreNotTaken) {
+  Start({"--api-key", "secret"});
+  const std::string large = "Content-Length: 1000000\r\n";
+  EXPECT_EQ(Ask("GET", "/health/live", "", large).status, 413);
+  EXPECT_EQ(Ask("GET", "/index.html", "", large).status, 413);
+  EXPECT_EQ(Ask("POST", "/v1/chat/completions", "", large).status, 401);
+  const std::string key = "Authorization: Bearer secret\r\n";
+  EXPECT_EQ(Ask("POST", "/api/show", "", large + key).status, 413);
+  EXPECT_EQ(Ask("POST", "/api/create", "", large + key).status, 501);
+  EXPECT_EQ(Ask("GET", "/health/live", "{}").status, 200);
 }
 
 TEST_F(ServeTest, OneKeyCannotTakeAllPlaces) {
@@ -485,6 +509,36 @@ TEST_F(ServeTest, ModelsAreLoadedOnDemandWithinTheLimit) {
             "unload");
   EXPECT_EQ(Ask("GET", "/v1/models/second").status, 200);
   EXPECT_EQ(Ask("GET", "/v1/models").json()["data"].size(), 2u);
+}
+
+// A model that is unloaded while it answers is the one that the next request gets.
+TEST_F(ServeTest, UnloadingWhatIsInUseMakesNoCopies) {
+  Start();
+  WaitUntil([&] { return Ask("GET", "/health").status == 200; }, kPatience);
+  const auto threads = [&] {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    std::string line;
+    while (std::getline(status, line) && !line.starts_with("Threads:")) {
+    }
+    return std::atoi(line.c_str() + 8);
+  };
+  std::vector<Connection> streams;
+  int before = 0;
+  for (int i = 0; i < 4; ++i) {
+    streams.push_back(Connect());
+    streams.back().Send(
+        Request("POST", "/v1/chat/completions", Chat(kStory, Endless(7000)).dump()));
+    streams.back().ReadTo("\"content\":\"");
+    if (i == 0) before = threads();
+    EXPECT_EQ(Post("/api/generate", {{"model", "demo"}, {"keep_alive", 0}}).json()["done_reason"],
+              "unload");
+    EXPECT_EQ(Metric("gemma3_requests_running"), i + 1);
+  }
+  EXPECT_LE(threads(), before + 6);  // a worker for each request, and no second engine
+  EXPECT_EQ(Ask("GET", "/api/ps").json()["models"].size(), 1u);
+  streams.clear();
+  WaitUntil([&] { return Ask("GET", "/api/ps").json()["models"].empty(); }, kPatience);
+  EXPECT_EQ(ChatWith(kSum).status, 200);
 }
 
 TEST_F(ServeTest, TheCloudsEnvironmentIsHonoured) {

@@ -4,6 +4,7 @@
 // much, too slowly, or leave.
 #include <sys/resource.h>
 
+#include <expected>
 #include <memory>
 #include <new>
 #include <thread>
@@ -164,54 +165,154 @@ TEST(ChunkReaderTest, ChunksAreReadAsOneReaderWould) {
   EXPECT_EQ(Dechunked("1;" + std::string(most - 1, 'x') + "\r\na\r\n0\r\n\r\n"), "400");
 }
 
-// What handlers throw, and what they let go of, ends what it is about and nothing else.
-TEST(HttpServerTest, AFaultEndsItsConnectionAndNoOther) {
-  std::shared_ptr<serve::Exchange> open;  // a stream that goes on beside all this
-  auto listening = serve::HttpServer::Listen(
-      "127.0.0.1", 0, {},
-      {.check = [](const serve::HttpRequest& head) -> std::optional<serve::HttpResponse> {
-         if (head.path == "/check") throw std::bad_alloc();
-         return std::nullopt;
-       },
-       .handle =
-           [&](std::shared_ptr<serve::Exchange> exchange) {
-             const std::string& path = exchange->request().path;
-             if (path == "/handle") throw std::bad_alloc();
-             if (path == "/drop") return;
-             if (path == "/whole") return exchange->Reply({.body = "all"});
-             exchange->Begin({.body = "some"});
-             if (path == "/open") open = std::move(exchange);
-           },
-       .fault =
-           [](const serve::HttpRequest&, int status, const std::string& message) {
-             return serve::HttpResponse{.status = status, .body = message};
-           },
-       .on_signal = nullptr});
-  ASSERT_TRUE(listening) << listening.error().message;
-  serve::HttpServer& server = **listening;
-  const int port = PortOf(server.url());
-  std::thread running([&server] { server.Run(); });
-  const auto get = [port](const std::string& path) {
-    Connection connection = ConnectTo(port);
-    connection.Send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+// A server without an application, on a thread of its own.
+class HttpServerTest : public ::testing::Test {
+ protected:
+  // "/check" and "/handle" fail; "/drop" and "/cut" are let go of, before and within an answer;
+  // "/open" is answered by the test. Bodies have at most 100,000 bytes.
+  void Start(const serve::HttpLimits& limits = {}) {
+    auto listening = serve::HttpServer::Listen(
+        "127.0.0.1", 0, limits,
+        {.check = [](const serve::HttpRequest& head) -> std::expected<size_t, serve::HttpResponse> {
+           if (head.path == "/check") throw std::bad_alloc();
+           return 100'000;
+         },
+         .handle = [this](std::shared_ptr<serve::Exchange> exchange) { Handle(exchange); },
+         .fault =
+             [](const serve::HttpRequest&, int status, const std::string& message) {
+               return serve::HttpResponse{.status = status, .body = message};
+             },
+         .on_signal = nullptr});
+    ASSERT_TRUE(listening) << listening.error().message;
+    server_ = *std::move(listening);
+    running_ = std::thread([this] { server_->Run(); });
+  }
+  void TearDown() override {
+    open_ = nullptr;
+    if (!running_.joinable()) return;
+    server_->Stop();
+    running_.join();
+  }
+  void Handle(const std::shared_ptr<serve::Exchange>& exchange) {
+    const std::string& path = exchange->request().path;
+    if (path == "/handle") throw std::bad_alloc();
+    if (path == "/drop") return;
+    if (path == "/whole") {
+      exchange->Reply({.body = std::to_string(exchange->request().body.size())});
+      return;
+    }
+    exchange->Begin({.body = "some"});
+    if (path == "/open") open_ = exchange;
+  }
+  Connection Connect() const { return ConnectTo(PortOf(server_->url())); }
+  std::string Ask(const std::string& path, const std::string& body = "") const {
+    Connection connection = Connect();
+    std::string head = "POST " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    head += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+    connection.Send(head + body);
     return connection.ReadAll();
-  };
-  Connection beside = ConnectTo(port);
-  beside.Send("GET /open HTTP/1.1\r\nHost: a\r\n\r\n");
-  EXPECT_TRUE(beside.ReadTo("some\r\n").ends_with("4\r\nsome\r\n"));
-  EXPECT_EQ(get("/check"), "");
-  EXPECT_EQ(ReplyOf(get("/handle")).status, 500);
-  EXPECT_EQ(ReplyOf(get("/drop")).status, 500);
-  // Within an answer: cut, so that nobody takes it for the whole.
-  EXPECT_EQ(get("/cut").find("\r\n0\r\n"), std::string::npos);
-  EXPECT_EQ(ReplyOf(get("/whole")).body, "all");
+  }
+  // Sends what "/open" is for, and waits for its first piece.
+  Connection Open() {
+    Connection connection = Connect();
+    connection.Send("GET /open HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(connection.ReadTo("some\r\n").ends_with("4\r\nsome\r\n"));
+    return connection;
+  }
 
-  server.Drain();
-  open->Write("more");
-  open->End();
-  open = nullptr;
+  std::unique_ptr<serve::HttpServer> server_;
+  std::thread running_;
+  std::shared_ptr<serve::Exchange> open_;
+};
+
+TEST_F(HttpServerTest, AFaultEndsItsConnectionAndNoOther) {
+  Start();
+  Connection beside = Open();
+  EXPECT_EQ(Ask("/check"), "");
+  EXPECT_EQ(ReplyOf(Ask("/handle")).status, 500);
+  EXPECT_EQ(ReplyOf(Ask("/drop")).status, 500);
+  // Within an answer: cut, so that nobody takes it for the whole.
+  EXPECT_EQ(Ask("/cut").find("\r\n0\r\n"), std::string::npos);
+  EXPECT_EQ(ReplyOf(Ask("/whole", "body")).body, "4");
+  open_->Write("more");
+  open_->End();
+  EXPECT_TRUE(beside.ReadTo("0\r\n\r\n").ends_with("4\r\nmore\r\n0\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, BodiesOfAllConnectionsAreBoundedTogether) {
+  serve::HttpLimits limits;
+  limits.all_bodies_bytes = 150'000;
+  Start(limits);
+  EXPECT_EQ(ReplyOf(Ask("/whole", std::string(100'001, 'x'))).status, 413);
+  // One byte is missing: it is held.
+  Connection held = Connect();
+  held.Send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" +
+            std::string(99'999, 'x'));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // until it has come
+  const auto ask = [&] { return ReplyOf(Ask("/whole", std::string(90'000, 'x'))); };
+  EXPECT_EQ(ask().status, 503);
+  EXPECT_TRUE(ask().Has("Retry-After: 1"));
+  EXPECT_EQ(ReplyOf(Ask("/whole", std::string(10'000, 'x'))).body, "10000");
+  held.Send("x");
+  EXPECT_TRUE(held.ReadTo("100000").ends_with("100000"));
+  EXPECT_EQ(ask().body, "90000");
+  for (const bool chunked : {false, true}) {  // what its client leaves behind is nobody's
+    Connection left = Connect();
+    left.Send(chunked ? "POST /whole HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                        "chunked\r\n\r\n15f90\r\n" +
+                            std::string(90'000, 'x')
+                      : "POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 90001\r\n\r\n" +
+                            std::string(90'000, 'x'));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_EQ(ask().status, 503);
+    left.Close();
+    WaitUntil([&] { return ask().status == 200; }, kPatience);
+  }
+}
+
+TEST_F(HttpServerTest, APieceHasAnySizeAndAClientThatDoesNotReadIsLetGo) {
+  serve::HttpLimits limits;
+  limits.unsent_bytes = 1000;
+  Start(limits);
+  Connection beside = Open();
+  const std::string large(4 << 20, 'x'), piece(1 << 16, 'z');
+  EXPECT_TRUE(open_->Write(large));
+  EXPECT_TRUE(open_->Write("more"));
+  beside.ReadTo("more");
+  // Now nobody reads: what the sockets hold, a piece of the largest size, and little more.
+  size_t written = 0;
+  while (written < (64 << 20) && open_->Write(piece)) written += piece.size();
+  EXPECT_LT(written, 64 << 20);
+  EXPECT_GE(written, large.size());
+  EXPECT_TRUE(open_->gone().cancelled());
+}
+
+TEST_F(HttpServerTest, AClientThatLeavesBehindWhatItSentAheadIsSeen) {
+  Start();
+  Connection ahead = Open();
+  ahead.Send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n" +
+             std::string(99'999, 'x'));
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // ticks see it
+  EXPECT_FALSE(open_->gone().cancelled());
+  ahead.Close();
+  WaitUntil([&] { return open_->gone().cancelled(); }, kPatience);
+}
+
+TEST_F(HttpServerTest, TheEndWaitsForWhatHasBegun) {
+  Start();
+  Connection idle = Connect(), beside = Open(), body = Connect();
+  body.Send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx");
+  WaitUntil([&] { return server_->connections() == 3; }, kPatience);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  server_->Drain();
+  EXPECT_EQ(idle.ReadAll(), "");
+  open_->Write("more");
+  open_->End();
+  open_ = nullptr;
   EXPECT_TRUE(beside.ReadAll().ends_with("4\r\nmore\r\n0\r\n\r\n"));
-  running.join();  // Run ends by itself behind the last answer
+  body.Send("y");
+  EXPECT_EQ(ReplyOf(body.ReadAll()).body, "2");
+  running_.join();  // Run ends by itself
 }
 
 class TransportTest : public ServerTest {};

@@ -34,6 +34,19 @@ std::string Unescaped(std::string_view text) {
   return out;
 }
 
+namespace {
+
+// What proxies write into their logs where a client left before its answer began.
+constexpr int kClientLeft = 499;
+
+ApiError Leaving() {
+  ApiError leaving(503, "the server is shutting down");
+  leaving.retry_after = 1;
+  return leaving;
+}
+
+}  // namespace
+
 const App::Route* App::FindRoute(std::string_view method, std::string_view path, bool* known_path) {
   static const Route kRoutes[] = {
       {"GET", "/health", &App::Health, true, true},
@@ -134,19 +147,22 @@ void App::Finish(HttpResponse& response, const HttpRequest& request) const {
   for (HttpHeader& header : CommonHeaders(request)) response.headers.push_back(std::move(header));
 }
 
-std::optional<HttpResponse> App::CheckInside(const HttpRequest& head) {
+std::expected<size_t, HttpResponse> App::CheckInside(const HttpRequest& head) {
   const Wording wording = WordingOf(head.path);
   const auto error = [&](int status, std::string message, std::string code = {}) {
     return ErrorResponse(ApiError(status, std::move(message), "", std::move(code)), wording);
   };
+  const auto refused = [&](int status, std::string message, std::string code = {}) {
+    return std::unexpected(error(status, std::move(message), std::move(code)));
+  };
   const std::string_view host = head.Header("host"), origin = head.Header("origin");
   if (!guard_.HostAllowed(host)) {
-    return error(403, "the Host header names another machine (--allow-host lets it)");
+    return refused(403, "the Host header names another machine (--allow-host lets it)");
   }
   if (!origin.empty() && !guard_.OriginAllowed(origin, host)) {
     const bool harmless = head.method == "GET" || head.method == "HEAD";
     if (!harmless) {
-      return error(403, "pages of that origin may not ask here (--allow-origin lets them)");
+      return refused(403, "pages of that origin may not ask here (--allow-origin lets them)");
     }
   }
   if (head.method == "OPTIONS") {
@@ -165,16 +181,16 @@ std::optional<HttpResponse> App::CheckInside(const HttpRequest& head) {
     if (!origin.empty() && !head.Header("access-control-request-private-network").empty()) {
       response.headers.push_back({"Access-Control-Allow-Private-Network", "true"});
     }
-    return response;
+    return std::unexpected(std::move(response));
   }
   bool known_path = false;
   const Route* const route = RouteOf(head, &known_path);
   if (!(route != nullptr && route->open) && !guard_.KeyOf(head)) {
-    return error(401, "a key is needed: Authorization: Bearer KEY", "invalid_api_key");
+    return refused(401, "a key is needed: Authorization: Bearer KEY", "invalid_api_key");
   }
   if (route == nullptr && !known_path) {
-    return error(404, "there is no " + head.method + " " + head.path.substr(0, 200) + " here",
-                 "not_found");
+    return refused(404, "there is no " + head.method + " " + head.path.substr(0, 200) + " here",
+                   "not_found");
   }
   if (route == nullptr) {
     HttpResponse response = error(405, head.method + " is not for " + head.path.substr(0, 200));
@@ -186,48 +202,48 @@ std::optional<HttpResponse> App::CheckInside(const HttpRequest& head) {
       if (allow.ends_with("GET")) allow += ", HEAD";
     }
     response.headers.push_back({"Allow", allow + ", OPTIONS"});
-    return response;
+    return std::unexpected(std::move(response));
   }
-  if (route->quick) return std::nullopt;
+  if (route->handler == &App::NotStored) return std::unexpected(NothingStored(head));
+  if (route->quick) return kSmallBody;
   if (draining_) {
-    ApiError leaving(503, "the server is shutting down");
-    leaving.retry_after = 1;
-    HttpResponse response = ErrorResponse(leaving, wording);
+    HttpResponse response = ErrorResponse(Leaving(), wording);
     response.close = true;
-    return response;
+    return std::unexpected(std::move(response));
   }
   const std::string coding = AsciiLower(head.Header("content-encoding"));
   if (!coding.empty() && coding != "identity") {
-    return error(415, "bodies are taken without Content-Encoding");
+    return refused(415, "bodies are taken without Content-Encoding");
   }
   // What a page can send without asking first has another type.
   if (!origin.empty() && !AsciiLower(head.Header("content-type")).starts_with("application/json")) {
-    return error(415, "from a page, bodies must be application/json");
+    return refused(415, "from a page, bodies must be application/json");
   }
   if (admission_.full()) {
     ApiError full(429, "too many requests are waiting; try again soon", "", "rate_limit_exceeded");
     full.retry_after = 1;
     const std::scoped_lock lock(mutex_);
     ++refused_;
-    return ErrorResponse(full, wording);
+    return std::unexpected(ErrorResponse(full, wording));
   }
-  return std::nullopt;
+  return options_.body_bytes;
 }
 
-std::optional<HttpResponse> App::Check(const HttpRequest& head) {
-  auto response = CheckInside(head);
-  if (!response) return response;
-  Finish(*response, head);
+std::expected<size_t, HttpResponse> App::Check(const HttpRequest& head) {
+  auto most = CheckInside(head);
+  if (most) return most;
+  HttpResponse& response = most.error();
+  Finish(response, head);
   {
     const std::scoped_lock lock(mutex_);
-    ++responses_[response->status];
+    ++responses_[response.status];
   }
   log_.Write({.id = head.id,
               .peer = head.peer,
               .method = head.method,
               .path = head.path,
-              .status = response->status});
-  return response;
+              .status = response.status});
+  return most;
 }
 
 HttpResponse App::Fault(const HttpRequest& head, int status, const std::string& message) {
@@ -242,7 +258,6 @@ HttpResponse App::Fault(const HttpRequest& head, int status, const std::string& 
 
 void App::Reply(Work& work, HttpResponse response) {
   Finish(response, work.request());
-  work.log.status = response.status;
   work.exchange->Reply(std::move(response));
 }
 
@@ -271,6 +286,10 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
     }
   };
   if (work->route->quick) return run();
+  if (draining_) {  // since its head was read
+    ReplyError(*work, Leaving());
+    return Ended(*work);
+  }
   work->seat = admission_.TryEnter(work->key);
   if (!work->seat) {
     ApiError full(429, "too many requests are waiting; try again soon", "", "rate_limit_exceeded");
@@ -278,11 +297,9 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
     {
       const std::scoped_lock lock(mutex_);
       ++refused_;
-      ++responses_[429];
     }
     ReplyError(*work, full);
-    log_.Write(work->log);
-    return;
+    return Ended(*work);
   }
   try {
     workers_.Run(run);
@@ -299,9 +316,14 @@ void App::Run(Work& work) {
   } catch (const std::exception& e) {
     ReplyError(work, ApiError(500, std::string("internal error: ") + e.what()));
   }
-  if (work.log.status == 0) work.log.status = work.exchange->status();
+  Ended(work);
+}
+
+void App::Ended(Work& work) {
+  work.log.status = work.exchange->status();
+  if (work.log.status == 0 && work.exchange->gone().cancelled()) work.log.status = kClientLeft;
   work.log.seconds = SecondsSince(work.begin);
-  {
+  if (work.log.status != 0) {
     const std::scoped_lock lock(mutex_);
     ++responses_[work.log.status];
   }

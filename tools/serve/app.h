@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,8 @@ struct AppOptions {
   std::chrono::seconds ping{15};            // of streams in which nothing comes
   std::chrono::seconds answer_time{0};      // the longest that an answer may take; 0: any
   std::string predict_route, health_route;  // Vertex AI's names for two of ours; may be empty
+  size_t body_bytes = 32 << 20;             // the most of a request's body
+  size_t at_a_time = 4;                     // of one request's prompts
 };
 
 class App {
@@ -41,7 +44,7 @@ class App {
   ~App();
 
   // For HttpHandlers.
-  std::optional<HttpResponse> Check(const HttpRequest& head);
+  std::expected<size_t, HttpResponse> Check(const HttpRequest& head);
   void Handle(std::shared_ptr<Exchange> exchange);
   HttpResponse Fault(const HttpRequest& head, int status, const std::string& message);
 
@@ -61,9 +64,10 @@ class App {
   static const Route* FindRoute(std::string_view method, std::string_view path, bool* known_path);
   const Route* RouteOf(const HttpRequest& request, bool* known_path) const;
   std::vector<HttpHeader> CommonHeaders(const HttpRequest& request) const;
-  std::optional<HttpResponse> CheckInside(const HttpRequest& head);
+  std::expected<size_t, HttpResponse> CheckInside(const HttpRequest& head);
   void Finish(HttpResponse& response, const HttpRequest& request) const;
-  void Run(Work& work);  // on any thread
+  void Run(Work& work);    // on any thread
+  void Ended(Work& work);  // counts it, and writes it down
   void Reply(Work& work, HttpResponse response);
   void ReplyError(Work& work, const ApiError& error);
   void ReplyJson(Work& work, const std::string& json);
@@ -71,10 +75,11 @@ class App {
   using Reader = std::function<Api<Ask>(const JsonIn&, const ModelView&, const AskDefaults&)>;
   // Answers what a request asks of the model that it names, here or in its body.
   void Answer(Work& work, const Reader& read);
-  void Answer(Work& work, const JsonIn& body, const std::string& name, const Reader& read);
+  void Answer(Work& work, const std::string& name, const Reader& read);
   void AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask);
-  // The model, once it is this request's turn. Null: the request is over.
-  std::shared_ptr<ServedModel> Begin(Work& work, const std::string& name, size_t* index);
+  // The model, once it is this request's turn, and the body. Null: the request is over.
+  std::shared_ptr<ServedModel> Begin(Work& work, const std::string& name, size_t* index,
+                                     std::optional<JsonIn>* body);
   Api<void> ChooseAdapters(const JsonIn& body, const ServedModel& model,
                            GenerationOptions& options) const;
   GenerationOptions OptionsOf(const Work& work, GenerationOptions options) const;
@@ -95,6 +100,7 @@ class App {
   void Running(Work& work);
   void Show(Work& work);
   void OllamaAnswer(Work& work);
+  void LoadOrUnload(Work& work, const std::string& name, bool chat, bool unload);
   void NotStored(Work& work);
   void Pull(Work& work);
   void GoogleList(Work& work);

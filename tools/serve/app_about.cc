@@ -58,7 +58,7 @@ void App::Tags(Work& work) { ReplyJson(work, Dump(OllamaTags(store_.List()))); }
 void App::Running(Work& work) { ReplyJson(work, Dump(OllamaRunning(store_.List()))); }
 
 void App::Show(Work& work) {
-  const auto body = JsonIn::ParseObject(work.request().body);
+  const auto body = JsonIn::ParseObject(work.exchange->TakeBody());
   if (!body) return ReplyError(work, body.error());
   const auto name = ModelNamed(*body);
   if (!name) return ReplyError(work, name.error());
@@ -70,14 +70,19 @@ void App::Show(Work& work) {
   ReplyJson(work, Dump(OllamaShow(store_.List()[*index])));
 }
 
-void App::NotStored(Work& work) {
-  ReplyError(work, ApiError(501, work.request().path +
-                                     " is not supported: models are given when the server starts"));
+HttpResponse NothingStored(const HttpRequest& request) {
+  return ErrorResponse(
+      ApiError(501, request.path.substr(0, 200) +
+                        " is not supported: models are given when the server starts"),
+      WordingOf(request.path));
 }
+
+// Check has refused it already, for the most part.
+void App::NotStored(Work& work) { Reply(work, NothingStored(work.request())); }
 
 // What is here is had already; nothing is fetched.
 void App::Pull(Work& work) {
-  const auto body = JsonIn::ParseObject(work.request().body);
+  const auto body = JsonIn::ParseObject(work.exchange->TakeBody());
   if (!body) return ReplyError(work, body.error());
   const auto name = ModelNamed(*body);
   if (!name) return ReplyError(work, name.error());

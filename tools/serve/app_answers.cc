@@ -29,7 +29,8 @@ ApiError GeneratesNothing(const ServedModel& model) {
 
 }  // namespace
 
-std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, size_t* index) {
+std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, size_t* index,
+                                        std::optional<JsonIn>* body) {
   auto model = store_.Get(name, work.exchange->gone());
   if (!model) {
     ReplyError(work, model.error());
@@ -37,13 +38,24 @@ std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, siz
   }
   *index = *store_.Find(name);
   work.log.model = (*model)->view.id;
-  // Pictures are decoded by those whose turn it is, so that few are held at a time.
+  // Bodies are parsed and pictures decoded by those whose turn it is, so that few are held at a
+  // time.
   if (!work.seat->WaitForTurn(work.exchange->gone())) {
     store_.metrics(*index).CountEnd("abort");
     work.log.finish = "gone";
     return nullptr;
   }
   store_.metrics(*index).queued.Add(SecondsSince(work.begin));
+  auto parsed = JsonIn::ParseObject(work.exchange->TakeBody());
+  if (!parsed) {
+    ReplyError(work, parsed.error());
+    return nullptr;
+  }
+  if (const auto given = parsed->FindString("model"); !given) {
+    ReplyError(work, given.error());
+    return nullptr;
+  }
+  *body = *std::move(parsed);
   return *std::move(model);
 }
 
@@ -57,27 +69,25 @@ GenerationOptions App::OptionsOf(const Work& work, GenerationOptions options) co
 }
 
 void App::Answer(Work& work, const Reader& read) {
-  const auto body = JsonIn::ParseObject(work.request().body);
-  if (!body) return ReplyError(work, body.error());
-  const auto name = body->FindString("model");
-  if (!name) return ReplyError(work, name.error());
-  Answer(work, *body, name->value_or(""), read);
+  Answer(work, JsonIn::ModelOf(work.request().body), read);
 }
 
-void App::Answer(Work& work, const JsonIn& body, const std::string& name, const Reader& read) {
+void App::Answer(Work& work, const std::string& name, const Reader& read) {
   size_t index = 0;
-  const auto model = Begin(work, name, &index);
+  std::optional<JsonIn> body;
+  const auto model = Begin(work, name, &index, &body);
   if (!model) return;
   if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
   ModelView view = model->view;
   const auto adapter = store_.FindAdapter(name);
   if (adapter) view.id = name;
-  auto ask = read(body, view, options_.defaults);
+  auto ask = read(*body, view, options_.defaults);
   if (!ask) return ReplyError(work, ask.error());
   if (adapter) ask->options.adapters = {model->adapters[*adapter]};
-  if (const auto chosen = ChooseAdapters(body, *model, ask->options); !chosen) {
+  if (const auto chosen = ChooseAdapters(*body, *model, ask->options); !chosen) {
     return ReplyError(work, chosen.error());
   }
+  body.reset();
   AnswerAsk(work, index, *model, *std::move(ask));
 }
 
@@ -88,6 +98,7 @@ Api<void> App::ChooseAdapters(const JsonIn& body, const ServedModel& model,
   if (!lora) return {};
   if (!lora->IsArray()) return lora->Wrong("expected a list of {\"id\", \"scale\"}");
   std::vector<AdapterUse> uses;
+  std::vector<bool> named(model.adapters.size());
   for (size_t i = 0; i < lora->size(); ++i) {
     const JsonIn one = lora->At(i);
     if (!one.IsObject()) return one.Wrong("expected {\"id\", \"scale\"}");
@@ -100,6 +111,8 @@ Api<void> App::ChooseAdapters(const JsonIn& body, const ServedModel& model,
       GEMMA3_TRY(place, id.Integer(0, static_cast<int64_t>(model.adapters.size()) - 1));
     }
     if (place >= model.adapters.size()) return id.Wrong("no adapter is called so (--lora)");
+    if (named[place]) return id.Wrong("this adapter is named twice");
+    named[place] = true;
     GEMMA3_TRY(const auto scale, one.FindNumber("scale", -1e6, 1e6));
     uses.push_back(model.adapters[place]);
     if (scale) uses.back().scale = static_cast<float>(*scale);
@@ -131,19 +144,26 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
                      std::to_string(model.view.context) + " tokens. However, " + error.message;
       told.param = "messages";
     }
-    if (!exchange.begun()) return ReplyError(work, told);
+    HttpResponse response = ErrorResponse(told, WordingOf(work.request().path));
+    Finish(response, work.request());
+    if (exchange.Reply(std::move(response))) return;  // nothing was sent yet, a ping neither
     work.log.finish = "error";
     exchange.Write(ask.telling->Failed(told));
     exchange.End();
   };
 
+  // A few prompts at a time, so that others' answers find their places between them.
   std::vector<Ticket> tickets;
-  for (const Prompt& prompt : ask.prompts) {
-    auto some = model.engine->Submit(prompt, options, ask.n);
-    if (!some) return fail(some.error());
-    std::ranges::move(*some, std::back_inserter(tickets));
-  }
-  ask.prompts.clear();
+  size_t submitted = 0;                             // prompts
+  const auto submit = [&](size_t done) -> Status {  // done: answers that are over
+    while (submitted < ask.prompts.size() &&
+           (tickets.size() == done || tickets.size() - done + ask.n <= options_.at_a_time)) {
+      GEMMA3_TRY(auto some,
+                 model.engine->Submit(std::exchange(ask.prompts[submitted++], {}), options, ask.n));
+      std::ranges::move(some, std::back_inserter(tickets));
+    }
+    return {};
+  };
   const std::string ping = ask.telling->ping();
   if (ask.stream && !ping.empty()) exchange.KeepAlive(head, ping, options_.ping);
 
@@ -154,7 +174,8 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
   };
   std::vector<GenerationResult> results;
   std::optional<Clock::time_point> last;
-  for (size_t i = 0; i < tickets.size(); ++i) {
+  for (size_t i = 0; i < ask.prompts.size() * ask.n; ++i) {
+    if (const Status more = submit(i); !more) return fail(more.error());
     tokens = 0;
     const auto on_step = [&](const AnswerStep& step) {
       const auto now = Clock::now();
@@ -204,12 +225,9 @@ void App::Responses(Work& work) { Answer(work, ReadResponses); }
 // Of all three routes for vectors.
 void App::Embed(Work& work) {
   const bool openai = work.request().path == "/v1/embeddings";
-  const auto body = JsonIn::ParseObject(work.request().body);
-  if (!body) return ReplyError(work, body.error());
-  const auto name = body->FindString("model");
-  if (!name) return ReplyError(work, name.error());
   size_t index = 0;
-  const auto model = Begin(work, name->value_or(""), &index);
+  std::optional<JsonIn> body;
+  const auto model = Begin(work, JsonIn::ModelOf(work.request().body), &index, &body);
   if (!model) return;
   if (!model->embedder) {
     return ReplyError(
@@ -243,22 +261,25 @@ void App::Embed(Work& work) {
 // Vertex AI's frame: {"instances": [...], "parameters": {...}} with chats or prompts in it, or
 // either of these alone.
 void App::Predict(Work& work) {
-  const auto body = JsonIn::ParseObject(work.request().body);
-  if (!body) return ReplyError(work, body.error());
   const auto reader_of = [](const JsonIn& one) -> Reader {
     return one.Find("messages") ? Reader(ReadChat) : Reader(ReadCompletion);
   };
+  size_t index = 0;
+  std::optional<JsonIn> body;
+  const auto model = Begin(work, "", &index, &body);
+  if (!model) return;
+  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
   const auto instances = body->Find("instances");
-  if (!instances) return Answer(work, reader_of(*body));
+  if (!instances) {
+    auto ask = reader_of(*body)(*body, model->view, options_.defaults);
+    if (!ask) return ReplyError(work, ask.error());
+    return AnswerAsk(work, index, *model, *std::move(ask));
+  }
   if (!instances->IsArray() || instances->size() == 0 ||
       instances->size() > options_.defaults.max_prompts) {
     return ReplyError(work, ApiError(400, "instances must be a list of some requests", "instances",
                                      "invalid_value"));
   }
-  size_t index = 0;
-  const auto model = Begin(work, "", &index);
-  if (!model) return;
-  if (!model->engine) return ReplyError(work, GeneratesNothing(*model));
   std::string predictions;
   for (size_t i = 0; i < instances->size(); ++i) {
     const JsonIn one = instances->At(i);
@@ -285,25 +306,30 @@ void App::Predict(Work& work) {
 
 void App::OllamaAnswer(Work& work) {
   const bool chat = work.request().path == "/api/chat";
-  const auto body = JsonIn::ParseObject(work.request().body);
-  if (!body) return ReplyError(work, body.error());
-  const auto name = body->FindString("model");
-  if (!name) return ReplyError(work, name.error());
-  if (name->value_or("").empty()) return ReplyError(work, ApiError(400, "model is required"));
-  const bool unload = WantsUnload(*body);
-  if (!OnlyLoads(*body, chat)) {
-    Answer(work, *body, **name, chat ? ReadOllamaChat : ReadOllamaGenerate);
-    if (const auto index = store_.Find(**name); unload && index) store_.Unload(*index);
-    return;
+  const std::string name = JsonIn::ModelOf(work.request().body);
+  if (name.empty()) return ReplyError(work, ApiError(400, "model is required"));
+  if (work.request().body.size() <= kSmallBody) {  // one that only loads or unloads says little
+    const auto body = JsonIn::ParseObject(work.request().body);
+    if (!body) return ReplyError(work, body.error());
+    if (OnlyLoads(*body, chat)) return LoadOrUnload(work, name, chat, WantsUnload(*body));
   }
-  const auto index = store_.Find(**name);
+  bool unload = false;
+  Answer(work, name, [&](const JsonIn& json, const ModelView& model, const AskDefaults& defaults) {
+    unload = WantsUnload(json);
+    return chat ? ReadOllamaChat(json, model, defaults) : ReadOllamaGenerate(json, model, defaults);
+  });
+  if (const auto index = store_.Find(name); unload && index) store_.Unload(*index);
+}
+
+void App::LoadOrUnload(Work& work, const std::string& name, bool chat, bool unload) {
+  const auto index = store_.Find(name);
   if (!unload || !index) {
-    const auto model = store_.Get(**name, work.exchange->gone());
+    const auto model = store_.Get(name, work.exchange->gone());
     if (!model) return ReplyError(work, model.error());
   } else {
     store_.Unload(*index);
   }
-  ReplyJson(work, LoadedJson(**name, chat, unload));
+  ReplyJson(work, LoadedJson(name, chat, unload));
 }
 
 void App::GoogleAnswer(Work& work) {
@@ -322,9 +348,7 @@ void App::GoogleAnswer(Work& work) {
     const bool events = ("&" + work.request().query + "&").find("&alt=sse&") != std::string::npos;
     form = events ? GoogleForm::kEvents : GoogleForm::kList;
   }
-  const auto body = JsonIn::ParseObject(work.request().body);
-  if (!body) return ReplyError(work, body.error());
-  Answer(work, *body, name,
+  Answer(work, name,
          [form](const JsonIn& json, const ModelView& model, const AskDefaults& defaults) {
            return ReadGoogle(json, model, defaults, form);
          });

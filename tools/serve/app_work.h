@@ -32,6 +32,12 @@ struct App::Route {
   bool open = false;  // needs no key
 };
 
+// Bodies that may be read at once, whoever sends them.
+inline constexpr size_t kSmallBody = 64 << 10;
+
+// What is said of requests that would keep models here.
+HttpResponse NothingStored(const HttpRequest& request);
+
 // Of a part of a path: "%2F" is a slash.
 std::string Unescaped(std::string_view text);
 

@@ -39,34 +39,30 @@ void Conversation::Model(std::vector<Part> parts, std::vector<ToolCall> calls) {
   Message& message = Turn(Role::kModel);
   Append(message.parts, std::move(parts));
   message.calls = std::move(calls);
+  open_.clear();
+  answered_.clear();
+  for (size_t i = 0; i < message.calls.size(); ++i) {
+    ToolCall& call = message.calls[i];
+    // Ollama's and Google's calls may have none; no client's id has a blank.
+    if (call.id.empty()) call.id = "call " + std::to_string(i);
+    open_[call.name].push_back(call.id);
+  }
 }
 
 // The id of the first call of this name in the model's last turn that has no result; empty: none.
-std::string Conversation::OpenCall(std::string_view name) {
-  size_t turn = messages_.size();
-  while (turn > 0 && messages_[turn - 1].role == Role::kTool) --turn;
-  if (turn == 0) return {};
-  const std::span results = std::span(messages_).subspan(turn);
-  std::vector<ToolCall>& calls = messages_[turn - 1].calls;
-  for (size_t i = 0; i < calls.size(); ++i) {
-    if (calls[i].name != name) continue;
-    // Ollama's and Google's calls may have none; no client's id has a blank.
-    if (calls[i].id.empty()) calls[i].id = "call " + std::to_string(i);
-    if (std::ranges::find(results, calls[i].id, &Message::call_id) == results.end()) {
-      return calls[i].id;
-    }
-  }
-  return {};
+std::string Conversation::OpenCall(const std::string& name) {
+  std::deque<std::string>& ids = open_[name];
+  while (!ids.empty() && answered_.contains(ids.front())) ids.pop_front();
+  return ids.empty() ? std::string() : ids.front();
 }
 
-void Conversation::Result(std::string_view call_id, std::string_view name,
+void Conversation::Result(const std::string& call_id, const std::string& name,
                           std::vector<Part> parts) {
-  std::string id(call_id);
-  if (id.empty() && !name.empty()) id = OpenCall(name);
   Message& message = messages_.emplace_back();
   message.role = Role::kTool;
-  message.call_id = std::move(id);
+  message.call_id = call_id.empty() && !name.empty() ? OpenCall(name) : call_id;
   message.parts = std::move(parts);
+  answered_.insert(message.call_id);
 }
 
 Api<Prompt> Conversation::Finish(const std::string& default_system, const std::string& param) && {

@@ -7,6 +7,9 @@
 //   - one that ends with the model's text is gone on with.
 #pragma once
 
+#include <deque>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +27,7 @@ class Conversation {
   void Model(std::vector<Part> parts, std::vector<ToolCall> calls);
   // Without call_id it is of the first call of this name that has no result yet; without a name,
   // too, of the first that has none.
-  void Result(std::string_view call_id, std::string_view name, std::vector<Part> parts);
+  void Result(const std::string& call_id, const std::string& name, std::vector<Part> parts);
   bool empty() const { return messages_.empty() && system_.empty(); }
 
   // default_system: where the client gave none. Errors: 400 for a conversation that cannot be
@@ -33,10 +36,14 @@ class Conversation {
 
  private:
   Message& Turn(Role role);
-  std::string OpenCall(std::string_view name);
+  std::string OpenCall(const std::string& name);
 
   std::vector<std::string> system_;
   std::vector<Message> messages_;
+  // Of the model's last turn: which calls of a name may still have no result, by their ids; and
+  // whose results have come.
+  std::map<std::string, std::deque<std::string>, std::less<>> open_;
+  std::set<std::string> answered_;
 };
 
 // Adds words to the last user's message, as `run --json-schema` does.

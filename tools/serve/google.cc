@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "src/base/ascii.h"
@@ -249,14 +250,7 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
   GEMMA3_TRY(const auto n,
              config.FindInteger("candidateCount", 1, static_cast<int64_t>(defaults.max_n)));
   ask.n = static_cast<size_t>(n.value_or(1));
-  if (const auto stops = config.Find("stopSequences")) {
-    if (!stops->IsArray() || stops->size() > 64) return stops->Wrong("expected a few texts");
-    options.stop.clear();
-    for (size_t i = 0; i < stops->size(); ++i) {
-      GEMMA3_TRY(std::string text, stops->At(i).String());
-      if (!text.empty()) options.stop.push_back(std::move(text));
-    }
-  }
+  GEMMA3_CHECK_OK(ReadStops(config, "stopSequences", options));
   GEMMA3_TRY(const bool logprobs, config.FindBool("responseLogprobs", false));
   GEMMA3_TRY(const auto top, config.FindInteger("logprobs", 0, 20));
   if (logprobs) options.logprobs = static_cast<size_t>(top.value_or(0));
@@ -291,71 +285,103 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
   return {};
 }
 
-Json Converted(const JsonIn& schema) {
-  if (!schema.IsObject()) {
-    return Json::parse(schema.Text(), nullptr, /*allow_exceptions=*/false);
+std::string Converted(const JsonIn& schema);
+
+std::string Quoted(const std::string& text) { return Dump(Json(text)); }
+
+// Those that `propertyOrdering` names first.
+std::string ConvertedProperties(const JsonIn& properties, const std::optional<JsonIn>& ordering) {
+  std::map<std::string, size_t> places;
+  for (size_t i = 0; i < properties.size(); ++i) places.emplace(properties.Key(i), i);
+  std::vector<size_t> order;
+  for (size_t i = 0; ordering && ordering->IsArray() && i < ordering->size(); ++i) {
+    if (!ordering->At(i).IsString()) continue;
+    const auto named = places.find(*ordering->At(i).String());
+    if (named == places.end()) continue;
+    order.push_back(named->second);
+    places.erase(named);
   }
-  Json json = Json::object();
+  for (size_t i = 0; i < properties.size(); ++i) {
+    if (places.contains(properties.Key(i))) order.push_back(i);
+  }
+  std::string json = "{";
+  for (const size_t i : order) {
+    if (json.size() > 1) json += ',';
+    json += Quoted(properties.Key(i)) + ':' + Converted(properties.At(i));
+  }
+  return json += '}';
+}
+
+std::string WithElement(std::string list, std::string_view element) {
+  list.pop_back();
+  if (list.size() > 1) list += ',';
+  list += element;
+  return list += ']';
+}
+
+// As text: a schema that a client gives may have very many members.
+std::string Converted(const JsonIn& schema) {
+  if (!schema.IsObject()) return schema.Text();
+  std::vector<std::pair<std::string, std::string>> members;
   bool nullable = false;
   for (size_t i = 0; i < schema.size(); ++i) {
     const std::string& key = schema.Key(i);
     const JsonIn value = schema.At(i);
     if (value.IsNull()) continue;
     if (key == "type" && value.IsString()) {
-      json["type"] = AsciiLower(*value.String());
+      members.emplace_back(key, Quoted(AsciiLower(*value.String())));
     } else if (key == "nullable") {
       nullable = value.IsBool() && *value.Bool();
     } else if (key == "properties" && value.IsObject()) {
-      std::vector<std::string> order;
-      if (const auto given = schema.Find("propertyOrdering"); given && given->IsArray()) {
-        for (size_t k = 0; k < given->size(); ++k) {
-          if (given->At(k).IsString()) order.push_back(*given->At(k).String());
-        }
-      }
-      Json properties = Json::object();
-      for (const std::string& name : order) {
-        if (const auto property = value.Find(name)) properties[name] = Converted(*property);
-      }
-      for (size_t k = 0; k < value.size(); ++k) {
-        if (!properties.contains(value.Key(k))) {
-          properties[value.Key(k)] = Converted(value.At(k));
-        }
-      }
-      json["properties"] = std::move(properties);
+      members.emplace_back(key, ConvertedProperties(value, schema.Find("propertyOrdering")));
     } else if (key == "items" || key == "additionalProperties") {
-      json[key] = Converted(value);
+      members.emplace_back(key, Converted(value));
     } else if (key == "anyOf" && value.IsArray()) {
-      json["anyOf"] = Json::array();
-      for (size_t k = 0; k < value.size(); ++k) json["anyOf"].push_back(Converted(value.At(k)));
+      std::string list = "[]";
+      for (size_t k = 0; k < value.size(); ++k) list = WithElement(list, Converted(value.At(k)));
+      members.emplace_back(key, std::move(list));
     } else if (key == "format") {
       // Those of numbers, and "enum", say nothing more.
       if (value.IsString() && (*value.String() == "date-time" || *value.String() == "date" ||
                                *value.String() == "time")) {
-        json[key] = *value.String();
+        members.emplace_back(key, value.Text());
       }
     } else if ((key.starts_with("min") || key.starts_with("max")) && value.IsString()) {
       int64_t number = 0;
       const std::string text = *value.String();
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-      if (error == std::errc() && end == text.data() + text.size()) json[key] = number;
+      if (error == std::errc() && end == text.data() + text.size()) {
+        members.emplace_back(key, std::to_string(number));
+      }
     } else if (key != "propertyOrdering" && key != "example") {
-      json[key] = Json::parse(value.Text(), nullptr, /*allow_exceptions=*/false);
+      members.emplace_back(key, value.Text());
     }
   }
-  if (nullable) {
-    if (json.contains("type") && json["type"].is_string()) {
-      json["type"] = Json::array({json["type"], "null"});
-      if (json.contains("enum")) json["enum"].push_back(nullptr);
-    } else if (json.contains("anyOf")) {
-      json["anyOf"].push_back({{"type", "null"}});
+  const auto named = [&members](std::string_view name) {
+    return std::ranges::find(members, name, &std::pair<std::string, std::string>::first);
+  };
+  if (const auto type = named("type"); nullable && type != members.end()) {
+    if (type->second.starts_with('"')) {
+      type->second = "[" + type->second + ",\"null\"]";
+      const auto values = named("enum");
+      if (values != members.end() && values->second.ends_with(']')) {
+        values->second = WithElement(values->second, "null");
+      }
     }
+  } else if (const auto any = named("anyOf"); nullable && any != members.end()) {
+    if (any->second.ends_with(']')) any->second = WithElement(any->second, R"({"type":"null"})");
   }
-  return json;
+  std::string json = "{";
+  for (const auto& [key, text] : members) {
+    if (json.size() > 1) json += ',';
+    json += Quoted(key) + ':' + text;
+  }
+  return json += '}';
 }
 
 }  // namespace
 
-std::string JsonSchemaOf(const JsonIn& schema) { return Dump(Converted(schema)); }
+std::string JsonSchemaOf(const JsonIn& schema) { return Converted(schema); }
 
 Api<Ask> ReadGoogle(const JsonIn& body, const ModelView& model, const AskDefaults& defaults,
                     GoogleForm form) {

@@ -52,11 +52,13 @@ class Exchange {
   virtual ~Exchange() = default;
 
   virtual const HttpRequest& request() const = 0;
+  // Its body, which is held no longer than whoever reads it wants.
+  virtual std::string TakeBody() = 0;
   // Set when the client has left, or does not read: nothing more is of use.
   virtual const CancelFlag& gone() const = 0;
 
-  // The whole answer.
-  virtual void Reply(HttpResponse response) = 0;
+  // The whole answer. False: one has begun already.
+  virtual bool Reply(HttpResponse response) = 0;
 
   // Or in pieces. Begin sends the head; its body is the first piece. False: the client is gone, or
   // what it has not read grows too large.

@@ -1,7 +1,7 @@
 // Copyright 2026 The gemma3.cpp authors. SPDX-License-Identifier: Apache-2.0
 //
-// The only file that knows Boost. Beast reads heads behind CheckHead, and bodies that have a
-// length; sockets, time and signals are Asio's; answers are written by hand.
+// The only file that knows Boost. Beast reads heads behind CheckHead; sockets, time and signals are
+// Asio's; answers are written by hand.
 //
 // A connection always has a read under way, also while its request is computed: so it learns at
 // once that its client has left, and what a client sends ahead waits in `in_`, up to a bound.
@@ -9,6 +9,7 @@
 // Where there is no memory, an exception ends the connection that it came in (Step), and no other.
 #include "tools/serve/http_server.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,7 +89,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
   std::set<std::shared_ptr<Connection>> connections;
   std::map<std::string, size_t> per_address;
-  std::atomic<size_t> busy = 0, open = 0;
+  std::atomic<size_t> busy = 0, open = 0, body_bytes = 0;
   std::atomic<bool> draining = false;
   bool stopped = false;  // what was about to run when it was, must not begin anew
   bool accepting = false, accepting_local = false, ticking = false;  // what is under way
@@ -125,8 +126,12 @@ class ExchangeImpl : public Exchange, public std::enable_shared_from_this<Exchan
   ~ExchangeImpl() override;
 
   const HttpRequest& request() const override { return request_; }
+  std::string TakeBody() override {
+    server_->body_bytes -= request_.body.size();
+    return std::exchange(request_.body, {});
+  }
   const CancelFlag& gone() const override { return gone_; }
-  void Reply(HttpResponse response) override;
+  bool Reply(HttpResponse response) override;
   bool Begin(HttpResponse head) override;
   bool Write(std::string_view bytes) override;
   void End() override;
@@ -160,7 +165,7 @@ class ExchangeImpl : public Exchange, public std::enable_shared_from_this<Exchan
 
   const std::shared_ptr<HttpServer::Impl> server_;
   const std::weak_ptr<Connection> connection_;
-  const HttpRequest request_;
+  HttpRequest request_;
   const bool http11_;
   CancelFlag gone_;
 
@@ -171,6 +176,7 @@ class ExchangeImpl : public Exchange, public std::enable_shared_from_this<Exchan
   bool chunked_ = false;  // how a streamed body is framed; else by the connection's end
   std::string pending_;
   std::atomic<size_t> unsent_ = 0;
+  size_t largest_ = 0;  // of the pieces so far
   std::optional<HttpResponse> ping_head_;
   std::string ping_;
   std::chrono::milliseconds ping_every_{0};
@@ -194,6 +200,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   void Tick(Clock::time_point now);
   void Flush(const std::shared_ptr<ExchangeImpl>& exchange);
+  // Whether it is not between two requests.
+  bool under_way() const {
+    return state_ != State::kClosed && (state_ != State::kHead || !in_.empty());
+  }
   // Does one thing of this connection's. One that fails, for want of memory, ends it.
   template <class Do>
   void Step(const Do& step) {
@@ -204,23 +214,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
   }
   void Drain() {
-    if (state_ == State::kHead && in_.empty()) Close();
+    if (!under_way()) Close();
   }
   const std::string& peer() const { return peer_; }
   bool counts() const { return counts_; }
 
  private:
   enum class State { kHead, kBody, kBusy, kLinger, kClosed };
-  using Parser = http::request_parser<http::string_body>;
-
   void Read();
   void OnRead(error_code error, size_t bytes);
   void Process();
   bool ReadHead();
   bool ReadBody();
+  bool TakeBody();
+  void DropBody();
+  bool HasLeft();
   void BeginExchange();
   void Refuse(HttpResponse response);
   void Fault(int status, const std::string& message);
+  void Fault(HttpResponse response);
   void Send(std::string bytes);
   void WriteSome();
   void OnWritten(error_code error, size_t bytes);
@@ -235,11 +247,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false, writing_ = false, answered_ = false, close_after_ = false;
   char block_[16 << 10];
   std::string in_, out_, sending_;
-  size_t sent_ = 0, lingered_ = 0, body_bytes_ = 0;
-  Clock::time_point deadline_, body_begin_;
+  size_t sent_ = 0, lingered_ = 0;
+  Clock::time_point deadline_;
   std::optional<Clock::time_point> write_deadline_;
-  std::unique_ptr<Parser> parser_;
-  std::optional<ChunkReader> chunks_;  // of a body that comes in chunks
+  size_t body_left_ = 0;               // of a body that has a length
+  std::optional<ChunkReader> chunks_;  // of one that comes in chunks
+  size_t body_bytes_ = 0,
+         body_timed_ = 0;  // of a body that has not ended: those that are held; with the deadline
   HttpRequest request_;
   bool http11_ = true, keep_alive_ = true;
   std::shared_ptr<ExchangeImpl> exchange_;
@@ -258,7 +272,10 @@ ExchangeImpl::ExchangeImpl(std::shared_ptr<HttpServer::Impl> server,
   ++server_->busy;
 }
 
-ExchangeImpl::~ExchangeImpl() { --server_->busy; }
+ExchangeImpl::~ExchangeImpl() {
+  TakeBody();
+  --server_->busy;
+}
 
 std::string ExchangeImpl::Head(HttpResponse& response, bool whole) {
   status_ = response.status;
@@ -307,15 +324,16 @@ void ExchangeImpl::Post() {
   posted_ = true;
 }
 
-void ExchangeImpl::Reply(HttpResponse response) {
+bool ExchangeImpl::Reply(HttpResponse response) {
   const std::scoped_lock lock(mutex_);
-  if (status_ != 0) return;
+  if (status_ != 0) return false;
   std::string bytes = Head(response, /*whole=*/true);
   const bool bodiless =
       request_.method == "HEAD" || response.status == 204 || response.status == 304;
   if (!bodiless) bytes += response.body;
   ended_ = true;
   if (!Add(std::move(bytes), false)) Post();
+  return true;
 }
 
 bool ExchangeImpl::Begin(HttpResponse head) {
@@ -329,10 +347,14 @@ bool ExchangeImpl::Write(std::string_view bytes) {
   const std::scoped_lock lock(mutex_);
   if (ended_) return false;
   if (bytes.empty()) return !gone_.cancelled();
-  if (!Add(std::string(bytes), true)) return false;
-  if (unsent_ <= server_->limits.unsent_bytes) return true;
-  gone_.Cancel();  // it is read too slowly; Flush ends the connection
-  return false;
+  // A piece has any size, and some more may follow it at once.
+  if (unsent_ > server_->limits.unsent_bytes + largest_) {
+    gone_.Cancel();  // it is read too slowly; Flush ends the connection
+    Post();
+    return false;
+  }
+  largest_ = std::max(largest_, bytes.size());
+  return Add(std::string(bytes), true);
 }
 
 void ExchangeImpl::End() {
@@ -347,7 +369,7 @@ void ExchangeImpl::Abandon() {
     {
       const std::scoped_lock lock(mutex_);
       if (ended_) return;
-      if (status_ != 0) {  // a stream that breaks off must not look like a whole one
+      if (status_ != 0 || gone_.cancelled()) {  // a stream that breaks off must not look whole
         gone_.Cancel();
         return Post();
       }
@@ -384,6 +406,7 @@ std::string ExchangeImpl::TakePending(bool* ended) {
 void Connection::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  DropBody();
   if (exchange_) std::exchange(exchange_, nullptr)->Leave();
   error_code ignored;
   socket_.close(ignored);
@@ -440,17 +463,16 @@ bool Connection::ReadHead() {
     return false;
   }
   in_.erase(0, head.size());
-  parser_ = std::make_unique<Parser>();
-  parser_->header_limit(static_cast<uint32_t>(server_->limits.head.bytes));
-  parser_->body_limit(server_->limits.body_bytes);
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(static_cast<uint32_t>(server_->limits.head.bytes));
+  parser.body_limit(boost::none);
   error_code error;
-  parser_->put(asio::buffer(head), error);
-  const bool too_large = error == http::error::body_limit;
-  if ((error && !too_large) || (!too_large && !parser_->is_header_done())) {
+  parser.put(asio::buffer(head), error);
+  if (error || !parser.is_header_done()) {
     Fault(400, "the head cannot be read: " + error.message());
     return false;
   }
-  const auto& message = parser_->get();
+  const auto& message = parser.get();
   http11_ = message.version() == 11;
   keep_alive_ = message.keep_alive();
   request_.method = std::string(message.method_string());
@@ -463,59 +485,78 @@ bool Connection::ReadHead() {
         {AsciiLower(std::string(field.name_string())), std::string(field.value())});
   }
   if (const auto id = request_.Header("x-request-id"); IsPlainId(id)) request_.id = id;
-  if (too_large) {
-    Fault(413, "the body is larger than " + std::to_string(server_->limits.body_bytes) + " bytes");
+  const uint64_t length = parser.content_length() ? *parser.content_length() : 0;
+  const bool has_body = parser.chunked() || length > 0;
+  const auto most = server_->handlers.check(request_);
+  if (!most) {
+    HttpResponse refusal = most.error();
+    if (has_body) refusal.close = true;  // its body is not read
+    Refuse(std::move(refusal));
     return false;
   }
-  if (auto refusal = server_->handlers.check(request_)) {
-    if (!parser_->is_done()) refusal->close = true;  // its body is not read
-    Refuse(*std::move(refusal));
+  if (length > *most) {
+    Fault(413, "the body is larger than " + std::to_string(*most) + " bytes");
     return false;
   }
-  if (const auto expect = request_.Header("expect"); !expect.empty() && !parser_->is_done()) {
+  if (const auto expect = request_.Header("expect"); !expect.empty() && has_body) {
     if (AsciiLower(expect) != "100-continue") {
       Fault(417, "the only expectation known here is 100-continue");
       return false;
     }
     if (in_.empty() && http11_) Send("HTTP/1.1 100 Continue\r\n\r\n");
   }
-  chunks_.reset();
-  if (parser_->chunked()) chunks_.emplace(server_->limits.body_bytes, server_->limits.head);
+  body_left_ = static_cast<size_t>(length);
+  if (parser.chunked()) chunks_.emplace(*most, server_->limits.head);
   state_ = State::kBody;
-  body_begin_ = Clock::now();
-  body_bytes_ = 0;
-  deadline_ = body_begin_ + server_->limits.body_time;
-  parser_->eager(true);
+  body_timed_ = 0;
+  deadline_ = Clock::now() + server_->limits.body_time;
   return true;
 }
 
-bool Connection::ReadBody() {
-  const size_t before = in_.size();
+// Takes what has come. False: it was refused.
+bool Connection::TakeBody() {
+  std::string& body = chunks_ ? chunks_->body() : request_.body;
   if (chunks_) {
     if (auto fault = chunks_->Take(in_)) {
       Fault(fault->status, fault->message);
       return false;
     }
+  } else {
+    const size_t bytes = std::min(body_left_, in_.size());
+    body.append(in_, 0, bytes);
+    in_.erase(0, bytes);
+    body_left_ -= bytes;
   }
-  while (!chunks_ && !parser_->is_done() && !in_.empty()) {
-    error_code error;
-    const size_t used = parser_->put(asio::buffer(in_), error);
-    in_.erase(0, used);
-    if (error && error != http::error::need_more) {
-      Fault(400, "the body cannot be read: " + error.message());
-      return false;
-    }
-    if (used == 0) break;
-  }
-  body_bytes_ += before - in_.size();
-  if (!(chunks_ ? chunks_->done() : parser_->is_done())) {
-    const auto seconds = std::chrono::seconds(body_bytes_ / 1024);
-    deadline_ = body_begin_ + server_->limits.body_time + seconds;
+  server_->body_bytes += body.size() - body_bytes_;
+  body_bytes_ = body.size();
+  if (server_->body_bytes > server_->limits.all_bodies_bytes) {
+    HttpResponse full = server_->handlers.fault(
+        request_, 503, "other requests fill the memory that there is for them; try again soon");
+    full.headers.push_back({"Retry-After", "1"});
+    Fault(std::move(full));
     return false;
   }
-  request_.body = std::move(chunks_ ? chunks_->body() : parser_->get().body());
-  parser_.reset();
+  return true;
+}
+
+// It is held by the exchange now, or by nobody.
+void Connection::DropBody() {
+  server_->body_bytes -= std::exchange(body_bytes_, 0);
   chunks_.reset();
+}
+
+bool Connection::ReadBody() {
+  if (!TakeBody()) return false;
+  if (chunks_ ? !chunks_->done() : body_left_ > 0) {
+    const auto time = server_->limits.body_time;
+    const auto enough = static_cast<size_t>(time.count()) * 1024 / 1000;  // a KiB each second
+    if (body_bytes_ - body_timed_ >= enough) {
+      body_timed_ = body_bytes_;
+      deadline_ = Clock::now() + time;
+    }
+    return false;
+  }
+  if (chunks_) request_.body = std::move(chunks_->body());
   BeginExchange();
   std::shared_ptr<Exchange> exchange(exchange_.get(),
                                      [owned = exchange_](Exchange*) { owned->Abandon(); });
@@ -527,10 +568,12 @@ bool Connection::ReadBody() {
 }
 
 void Connection::BeginExchange() {
-  state_ = State::kBusy;
-  answered_ = false;
   exchange_ = std::make_shared<ExchangeImpl>(server_, weak_from_this(), std::move(request_),
                                              http11_, keep_alive_);
+  server_->body_bytes += exchange_->request().body.size();
+  DropBody();
+  state_ = State::kBusy;
+  answered_ = false;
 }
 
 void Connection::Refuse(HttpResponse response) {
@@ -540,10 +583,13 @@ void Connection::Refuse(HttpResponse response) {
 
 // Of the transport: what follows on this connection has no meaning.
 void Connection::Fault(int status, const std::string& message) {
-  HttpResponse response = server_->handlers.fault(request_, status, message);
+  Fault(server_->handlers.fault(request_, status, message));
+}
+
+void Connection::Fault(HttpResponse response) {
   response.close = true;
   in_.clear();
-  parser_.reset();
+  request_.body = {};
   Refuse(std::move(response));
 }
 
@@ -613,6 +659,12 @@ void Connection::Linger() {
   Read();
 }
 
+// Whether the client has closed its side behind what it has sent ahead, of which no more is read.
+bool Connection::HasLeft() {
+  pollfd state = {socket_.native_handle(), POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0;
+}
+
 void Connection::Tick(Clock::time_point now) {
   if (write_deadline_ && now > *write_deadline_) return Close();
   switch (state_) {
@@ -627,7 +679,7 @@ void Connection::Tick(Clock::time_point now) {
       if (now > deadline_) Fault(408, "the body took too long");
       return;
     case State::kBusy:
-      if (exchange_->gone().cancelled()) return Close();
+      if (exchange_->gone().cancelled() || (!reading_ && HasLeft())) return Close();
       return exchange_->Ping(now);
     case State::kLinger:
       if (now > deadline_) Close();
@@ -708,9 +760,9 @@ void HttpServer::Impl::Accept() {
     if (self->stopped || error)
       return;  // such as no file number left: others must end first, Tick goes on
     error_code ignored;
-    const auto remote = socket.remote_endpoint(ignored).address();
+    const auto remote = socket.remote_endpoint(error).address();
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    self->Admit(Socket(std::move(socket)), remote.to_string(), !remote.is_loopback());
+    if (!error) self->Admit(Socket(std::move(socket)), remote.to_string(), !remote.is_loopback());
     self->Accept();
   });
   accepting = true;
@@ -737,10 +789,11 @@ void HttpServer::Impl::Admit(Socket socket, std::string peer, bool counts) {
         ::send(socket.native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
-  if (counts) ++per_address[peer];
+  size_t* const of_address = counts ? &per_address[peer] : nullptr;
   const auto connection =
       std::make_shared<Connection>(shared_from_this(), std::move(socket), std::move(peer), counts);
   connections.insert(connection);
+  if (of_address != nullptr) ++*of_address;
   open = connections.size();
   connection->Step([&] { connection->Start(); });
 }
@@ -766,12 +819,14 @@ void HttpServer::Impl::Tick() {
   tick.async_wait([self = shared_from_this()](error_code error) {
     self->ticking = false;
     if (error || self->stopped) return;
-    if (self->draining && self->busy == 0) return self->End();
     const auto now = Clock::now();
+    bool under_way = self->busy > 0;
     for (auto it = self->connections.begin(); it != self->connections.end();) {
       const auto connection = *it++;  // which may take itself out
       connection->Step([&] { connection->Tick(now); });
+      under_way = under_way || connection->under_way();
     }
+    if (self->draining && !under_way) return self->End();
     self->Begin();
   });
   ticking = true;
@@ -791,6 +846,7 @@ void HttpServer::Impl::End() {
   if (tcp) tcp->close(ignored);
   if (local) local->close(ignored);
   signals.cancel(ignored);
+  signals.clear(ignored);  // another one has the system's own effect: it ends what still works
   tick.cancel();
   while (!connections.empty()) {
     const auto connection = *connections.begin();

@@ -8,9 +8,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "gemma3/error.h"
@@ -21,19 +21,20 @@ namespace gemma3::serve {
 
 struct HttpLimits {
   HeadLimits head;
-  size_t body_bytes = 32 << 20;
+  size_t all_bodies_bytes = 256 << 20;  // of all connections' requests, until they are read
   size_t connections = 512;
   size_t connections_per_address = 128;  // of other machines
   size_t unsent_bytes = 1 << 20;         // of an answer; a client that reads slower is let go
   std::chrono::milliseconds head_time{10'000};   // from its first byte
-  std::chrono::milliseconds body_time{60'000};   // and a second more for each KiB
+  std::chrono::milliseconds body_time{60'000};   // in each of which a KiB a second comes
   std::chrono::milliseconds idle_time{75'000};   // between requests: longer than balancers wait
   std::chrono::milliseconds write_time{30'000};  // without the client taking a byte
 };
 
 struct HttpHandlers {
-  // Looks at a request before its body is read. A response refuses it.
-  std::function<std::optional<HttpResponse>(const HttpRequest& head)> check;
+  // Looks at a request before its body is read: the most bytes that the body may have, or a
+  // response that refuses it.
+  std::function<std::expected<size_t, HttpResponse>(const HttpRequest& head)> check;
   // Takes a whole request. One that is let go of without an answer gets status 500; one whose
   // answer has begun, the end of its connection.
   std::function<void(std::shared_ptr<Exchange>)> handle;

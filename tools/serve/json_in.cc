@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "tools/text.h"
@@ -58,7 +59,51 @@ bool HasAtMost(std::string_view text, size_t values) {
   return true;
 }
 
+// Looks for one member of the outermost object.
+class MemberFinder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit MemberFinder(std::string_view name) : name_(name) {}
+  std::string found;
+
+  bool null() override { return Value(); }
+  bool boolean(bool) override { return Value(); }
+  bool number_integer(number_integer_t) override { return Value(); }
+  bool number_unsigned(number_unsigned_t) override { return Value(); }
+  bool number_float(number_float_t, const string_t&) override { return Value(); }
+  bool string(string_t& value) override {
+    if (here_) found = value;
+    return Value();
+  }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return Value(+1); }
+  bool start_array(std::size_t) override { return Value(+1); }
+  bool end_object() override { return --depth_ > 0; }
+  bool end_array() override { return --depth_ > 0; }
+  bool key(string_t& value) override {
+    here_ = depth_ == 1 && value == name_;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
+    return false;
+  }
+
+ private:
+  bool Value(int deeper = 0) {
+    depth_ += deeper;
+    return !std::exchange(here_, false);  // it was the one
+  }
+  const std::string_view name_;
+  int depth_ = 0;
+  bool here_ = false;
+};
+
 }  // namespace
+
+std::string JsonIn::ModelOf(std::string_view text) {
+  MemberFinder finder("model");
+  nlohmann::json::sax_parse(text.begin(), text.end(), &finder);
+  return std::move(finder.found);
+}
 
 Api<JsonIn> JsonIn::ParseObject(std::string_view text) {
   if (!HasAtMost(text, kMaxValues)) {

@@ -28,6 +28,10 @@ class JsonIn {
   // Errors: 400 for what is no JSON object.
   static Api<JsonIn> ParseObject(std::string_view text);
 
+  // The member "model" where it is a text, else nothing: found without keeping the rest, so that
+  // little is held of requests that wait.
+  static std::string ModelOf(std::string_view text);
+
   const std::string& path() const { return path_; }
   bool IsString() const { return kind() == OrderedJson::Kind::kString; }
   bool IsNumber() const { return kind() == OrderedJson::Kind::kNumber; }

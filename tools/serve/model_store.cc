@@ -158,7 +158,8 @@ std::optional<size_t> ModelStore::FindAdapter(std::string_view name) const {
 Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
   cli::Settings settings = settings_;
   settings.session.max_memory_bytes = settings.load.max_memory_bytes = 0;  // MakeRoom counts
-  GEMMA3_TRY(cli::OpenedModel opened, cli::LoadModel(slot.listed.path, settings, /*keep=*/false));
+  GEMMA3_TRY(cli::OpenedModel opened,
+             cli::LoadModel(slot.listed.path, settings, /*keep=*/false, stop_));
   GEMMA3_TRY(const Tokenizer* tokenizer, opened.model.tokenizer());
   std::optional<Engine> engine;
   std::optional<Embedder> embedder;
@@ -192,31 +193,47 @@ Result<std::shared_ptr<ServedModel>> ModelStore::Load(const Slot& slot) const {
 
 // Takes a model out; what holds its memory goes to `leaving`, to end without the lock.
 void ModelStore::Drop(Slot& slot, std::vector<std::shared_ptr<ServedModel>>& leaving) {
-  if (slot.served->engine) {
-    const EngineUsage usage = slot.served->engine->usage();
-    slot.before.prompt_tokens += usage.prompt_tokens;
-    slot.before.cached_tokens += usage.cached_tokens;
-    slot.before.answer_tokens += usage.answer_tokens;
-  }
+  Count(slot);
   leaving.push_back(std::exchange(slot.served, nullptr));
+}
+
+// What its engine says, with the tokens of those before it.
+EngineUsage ModelStore::Count(Slot& slot) {
+  const auto model = slot.last.lock();
+  EngineUsage now = model && model->engine ? model->engine->usage() : slot.counted;
+  slot.total.prompt_tokens += now.prompt_tokens - slot.counted.prompt_tokens;
+  slot.total.cached_tokens += now.cached_tokens - slot.counted.cached_tokens;
+  slot.total.answer_tokens += now.answer_tokens - slot.counted.answer_tokens;
+  slot.counted = now;
+  if (!model) now = {};
+  now.prompt_tokens = slot.total.prompt_tokens;
+  now.cached_tokens = slot.total.cached_tokens;
+  now.answer_tokens = slot.total.answer_tokens;
+  return now;
 }
 
 bool ModelStore::MakeRoom(const Slot& slot, std::vector<std::shared_ptr<ServedModel>>& leaving) {
   const size_t most = settings_.session.max_memory_bytes;
   if (most == 0) return true;
-  for (;;) {
-    size_t used = slot.plan_bytes;
-    Slot* oldest = nullptr;
-    for (const auto& other : slots_) {
-      if (other.get() == &slot || (!other->served && !other->loading)) continue;
-      used += other->plan_bytes;
-      const bool idle = other->served && other->served.use_count() == 1;
-      if (idle && (oldest == nullptr || other->used < oldest->used)) oldest = other.get();
+  size_t used = slot.plan_bytes;
+  size_t needed = used;  // beside those that somebody uses
+  std::vector<Slot*> idle;
+  for (const auto& other : slots_) {
+    if (other.get() == &slot || (other->last.expired() && !other->loading)) continue;
+    used += other->plan_bytes;
+    if (other->served && other->served.use_count() == 1) {
+      idle.push_back(other.get());
+    } else {
+      needed += other->plan_bytes;
     }
-    if (used <= most) return true;
-    if (oldest == nullptr) return false;
-    Drop(*oldest, leaving);
   }
+  if (needed > most) return false;
+  std::ranges::sort(idle, {}, &Slot::used);
+  for (size_t i = 0; used > most; ++i) {
+    Drop(*idle[i], leaving);
+    used -= idle[i]->plan_bytes;
+  }
+  return true;
 }
 
 Api<std::shared_ptr<ServedModel>> ModelStore::Get(std::string_view name, const CancelFlag& gone) {
@@ -234,6 +251,7 @@ Api<std::shared_ptr<ServedModel>> ModelStore::Get(std::string_view name, const C
   std::unique_lock lock(mutex_);
   for (;;) {
     slot.used = Clock::now();
+    if (!slot.served) slot.served = slot.last.lock();
     if (slot.served) return slot.served;
     std::vector<std::shared_ptr<ServedModel>> leaving;
     if (!slot.loading && MakeRoom(slot, leaving)) {
@@ -246,12 +264,9 @@ Api<std::shared_ptr<ServedModel>> ModelStore::Get(std::string_view name, const C
       changed_.notify_all();
       if (!loaded) return std::unexpected(ApiError(loaded.error()));
       slot.served = *std::move(loaded);
+      slot.last = slot.served;
+      slot.counted = {};
       continue;
-    }
-    if (!leaving.empty()) {  // some, but not enough
-      lock.unlock();
-      leaving.clear();
-      lock.lock();
     }
     if (gone.cancelled()) return Refuse(503, "the client has gone");
     if (!slot.loading && Clock::now() > late) {
@@ -276,7 +291,7 @@ std::vector<ListedModel> ModelStore::List() const {
   const std::scoped_lock lock(mutex_);
   for (const auto& slot : slots_) {
     list.push_back(slot->listed);
-    list.back().loaded = slot->served != nullptr;
+    list.back().loaded = !slot->last.expired();
   }
   return list;
 }
@@ -287,12 +302,9 @@ std::vector<ModelFigures> ModelStore::Figures() const {
   for (const auto& slot : slots_) {
     ModelFigures& model = figures.emplace_back();
     model.name = slot->listed.id;
-    model.loaded = slot->served != nullptr;
+    model.loaded = !slot->last.expired();
     model.metrics = slot->metrics.get();
-    if (slot->served && slot->served->engine) model.usage = slot->served->engine->usage();
-    model.usage.prompt_tokens += slot->before.prompt_tokens;
-    model.usage.cached_tokens += slot->before.cached_tokens;
-    model.usage.answer_tokens += slot->before.answer_tokens;
+    model.usage = Count(*slot);
   }
   return figures;
 }

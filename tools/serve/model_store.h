@@ -71,8 +71,10 @@ class ModelStore {
   std::optional<size_t> Find(std::string_view name) const;
   // The place among its model's adapters of the one that is called so.
   std::optional<size_t> FindAdapter(std::string_view name) const;
-  // Gives its memory back once nobody uses it.
+  // Gives its memory back once nobody uses it. Asked for before that, it is the same one again.
   void Unload(size_t index);
+  // Nothing is loaded any more; what is being loaded ends with an error.
+  void Stop() { stop_.Cancel(); }
 
   std::vector<ListedModel> List() const;
   std::vector<ModelFigures> Figures() const;
@@ -84,20 +86,24 @@ class ModelStore {
     std::vector<std::string> names;  // that it goes by, in lower case
     size_t plan_bytes = 0;
     std::shared_ptr<ServedModel> served;
+    std::weak_ptr<ServedModel> last;  // which requests may hold after it was unloaded
     bool loading = false;
     std::chrono::steady_clock::time_point used;
-    EngineUsage before;  // counted by engines that are gone
+    EngineUsage total;    // tokens, of all its engines
+    EngineUsage counted;  // those of the last one that are in `total`
     std::unique_ptr<ModelMetrics> metrics = std::make_unique<ModelMetrics>();
   };
   Result<std::shared_ptr<ServedModel>> Load(const Slot& slot) const;
   bool MakeRoom(const Slot& slot, std::vector<std::shared_ptr<ServedModel>>& leaving);
   static void Drop(Slot& slot, std::vector<std::shared_ptr<ServedModel>>& leaving);
+  static EngineUsage Count(Slot& slot);
 
   const cli::Settings settings_;
   const bool any_name_;
   std::vector<std::unique_ptr<Slot>> slots_;  // fixed once requests come
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  CancelFlag stop_;
 };
 
 }  // namespace gemma3::serve

@@ -9,28 +9,9 @@ namespace gemma3::serve {
 namespace {
 
 constexpr size_t kMaxStops = 64;
+constexpr size_t kMaxStopBytes = 1024;
+constexpr size_t kMaxSaltBytes = 256;
 constexpr size_t kMaxBiases = 1024;
-
-Api<void> ReadStop(const JsonIn& body, GenerationOptions& options) {
-  const auto stop = body.Find("stop");
-  if (!stop) return {};
-  std::vector<std::string> texts;
-  if (stop->IsArray()) {
-    if (stop->size() > kMaxStops) {
-      return stop->Wrong("at most " + std::to_string(kMaxStops) + " stop strings");
-    }
-    for (size_t i = 0; i < stop->size(); ++i) {
-      GEMMA3_TRY(std::string text, stop->At(i).String());
-      texts.push_back(std::move(text));
-    }
-  } else {
-    GEMMA3_TRY(std::string text, stop->String());
-    texts.push_back(std::move(text));
-  }
-  std::erase(texts, "");
-  if (!texts.empty()) options.stop = std::move(texts);
-  return {};
-}
 
 Api<void> ReadBias(const JsonIn& body, GenerationOptions& options) {
   const auto bias = body.Find("logit_bias");
@@ -72,6 +53,30 @@ Api<void> ReadPenalties(const JsonIn& body, GenerationOptions& options) {
 
 }  // namespace
 
+Api<void> ReadStops(const JsonIn& body, std::string_view name, GenerationOptions& options) {
+  const auto stop = body.Find(name);
+  if (!stop) return {};
+  std::vector<std::string> texts;
+  const auto add = [&](const JsonIn& one) -> Api<void> {
+    GEMMA3_TRY(std::string text, one.String());
+    if (text.size() > kMaxStopBytes) {
+      return one.Wrong("at most " + std::to_string(kMaxStopBytes) + " bytes");
+    }
+    if (!text.empty()) texts.push_back(std::move(text));
+    return {};
+  };
+  if (!stop->IsArray()) {
+    GEMMA3_CHECK_OK(add(*stop));
+  } else if (stop->size() > kMaxStops) {
+    return stop->Wrong("at most " + std::to_string(kMaxStops) + " stop strings");
+  }
+  for (size_t i = 0; stop->IsArray() && i < stop->size(); ++i) {
+    GEMMA3_CHECK_OK(add(stop->At(i)));
+  }
+  if (!texts.empty()) options.stop = std::move(texts);
+  return {};
+}
+
 Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOptions& options) {
   GEMMA3_TRY(const auto temperature, body.FindNumber("temperature", 0, 2));
   if (temperature) options.temperature = static_cast<float>(*temperature);
@@ -85,7 +90,7 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
              body.FindInteger("seed", std::numeric_limits<int64_t>::min(), JsonIn::kMost));
   if (seed) options.seed = static_cast<uint64_t>(*seed);
   GEMMA3_CHECK_OK(ReadPenalties(body, options));
-  GEMMA3_CHECK_OK(ReadStop(body, options));
+  GEMMA3_CHECK_OK(ReadStops(body, "stop", options));
   GEMMA3_CHECK_OK(ReadBias(body, options));
   if (const auto ids = body.Find("stop_token_ids")) {
     if (!ids->IsArray() || ids->size() > kMaxStops) return ids->Wrong("expected a few token ids");
@@ -110,6 +115,10 @@ Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOpt
     options.constraint = *std::move(parsed);
   }
   GEMMA3_TRY(const auto salt, body.FindString("cache_salt"));
+  if (salt && salt->size() > kMaxSaltBytes) {
+    return body.Find("cache_salt")
+        ->Wrong("at most " + std::to_string(kMaxSaltBytes) + " bytes, for it is kept");
+  }
   if (salt) options.cache_salt = *salt;
   return {};
 }

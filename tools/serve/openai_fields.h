@@ -19,6 +19,9 @@ namespace gemma3::serve {
 // top_k, min_p, repeat_penalty, ignore_eos, grammar, ...
 Api<void> ReadSampling(const JsonIn& body, const ModelView& model, GenerationOptions& options);
 
+// The texts that end an answer, under the name that an API has for them.
+Api<void> ReadStops(const JsonIn& body, std::string_view name, GenerationOptions& options);
+
 // Lowers the bound on the answer to what the client asks for. tokens: what it said, if anything.
 void LimitTokens(std::optional<int64_t> tokens, const AskDefaults& defaults,
                  GenerationOptions& options);

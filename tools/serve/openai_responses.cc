@@ -12,16 +12,8 @@
 namespace gemma3::serve {
 namespace {
 
-// What is echoed of a request.
-struct Echo {
-  bool parallel = true;
-  Json tools = Json::array(), tool_choice = "auto", instructions, metadata = Json::object(),
-       temperature, top_p, max_output_tokens, text = {{"format", {{"type", "text"}}}};
-};
-
-Json Copy(const JsonIn& value) {
-  return Json::parse(value.Text(), nullptr, /*allow_exceptions=*/false);
-}
+// What is echoed of a request, as JSON texts: a client may give very many members.
+using Echo = std::vector<std::pair<const char*, std::string>>;
 
 class ResponsesTelling : public Telling {
  public:
@@ -34,12 +26,12 @@ class ResponsesTelling : public Telling {
         logprobs_(logprobs) {}
 
   std::string Whole(std::span<const GenerationResult> results) override {
-    return Dump(Object(&results.front()));
+    return Object(&results.front());
   }
 
   std::string Begin() override {
-    std::string events = Emit("response.created", {{"response", Object(nullptr)}});
-    events += Emit("response.in_progress", {{"response", Object(nullptr)}});
+    std::string events = Emit("response.created", Object(nullptr));
+    events += Emit("response.in_progress", Object(nullptr));
     return events;
   }
   std::string Step(size_t, const AnswerStep& step) override {
@@ -85,15 +77,10 @@ class ResponsesTelling : public Telling {
   }
   std::string End(std::span<const GenerationResult> results) override {
     const bool cut = IsCut(results.front());
-    return Emit(cut ? "response.incomplete" : "response.completed",
-                {{"response", Object(&results.front())}});
+    return Emit(cut ? "response.incomplete" : "response.completed", Object(&results.front()));
   }
   std::string Failed(const ApiError& error) override {
-    Json response = Object(nullptr);
-    response["status"] = "failed";
-    response["error"] = {{"code", error.code.empty() ? "server_error" : error.code},
-                         {"message", error.message}};
-    return Emit("response.failed", {{"response", std::move(response)}});
+    return Emit("response.failed", Object(nullptr, &error));
   }
 
  private:
@@ -132,19 +119,22 @@ class ResponsesTelling : public Telling {
     return events + Emit("response.content_part.added", std::move(part));
   }
   // result: null while there is none.
-  Json Object(const GenerationResult* result) const {
+  std::string Object(const GenerationResult* result, const ApiError* error = nullptr) const {
     const bool cut = result != nullptr && IsCut(*result);
     Json json = {{"id", id_},
                  {"object", "response"},
                  {"created_at", created_},
-                 {"status", result == nullptr ? "in_progress"
-                            : cut             ? "incomplete"
-                                              : "completed"},
+                 {"status", error != nullptr    ? "failed"
+                            : result == nullptr ? "in_progress"
+                            : cut               ? "incomplete"
+                                                : "completed"},
                  {"background", false},
                  {"error", nullptr}};
+    if (error != nullptr) {
+      json["error"] = {{"code", error->code.empty() ? "server_error" : error->code},
+                       {"message", error->message}};
+    }
     json["incomplete_details"] = cut ? Json({{"reason", "max_output_tokens"}}) : Json();
-    json["instructions"] = echo_.instructions;
-    json["max_output_tokens"] = echo_.max_output_tokens;
     json["model"] = model_;
     json["output"] = Json::array();
     if (result != nullptr) {
@@ -155,14 +145,8 @@ class ResponsesTelling : public Telling {
         json["output"].push_back(CallItem(call, "completed"));
       }
     }
-    json["parallel_tool_calls"] = echo_.parallel;
     json["previous_response_id"] = nullptr;
     json["store"] = false;
-    json["temperature"] = echo_.temperature;
-    json["text"] = echo_.text;
-    json["tool_choice"] = echo_.tool_choice;
-    json["tools"] = echo_.tools;
-    json["top_p"] = echo_.top_p;
     json["truncation"] = "disabled";
     json["usage"] = nullptr;
     if (result != nullptr) {
@@ -172,13 +156,19 @@ class ResponsesTelling : public Telling {
                        {"output_tokens_details", {{"reasoning_tokens", 0}}},
                        {"total_tokens", result->prompt_tokens + result->tokens}};
     }
-    json["metadata"] = echo_.metadata;
-    return json;
+    std::string text = Dump(json);
+    for (const auto& [name, value] : echo_) text = WithMember(std::move(text), name, value);
+    return text;
   }
   std::string Emit(const char* name, Json members) {
     Json json = {{"type", name}, {"sequence_number", sequence_++}};
     json.update(members);
     return std::string("event: ") + name + "\n" + Event(Dump(json));
+  }
+  std::string Emit(const char* name, const std::string& response) {
+    const Json json = {{"type", name}, {"sequence_number", sequence_++}};
+    return std::string("event: ") + name + "\n" +
+           Event(WithMember(Dump(json), "response", response));
   }
 
   const std::string id_, message_id_;
@@ -265,7 +255,6 @@ Api<void> ReadInput(const JsonIn& body, PictureReader& pictures, Conversation& c
 Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefaults& defaults) {
   Ask ask;
   ask.options = defaults.options;
-  Echo echo;
   GEMMA3_CHECK_OK(ReadSampling(body, model, ask.options));
   for (const char* name : {"previous_response_id", "conversation", "prompt"}) {
     if (const auto stored = body.Find(name)) {
@@ -279,7 +268,6 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
   }
   GEMMA3_TRY(const auto tokens, body.FindInteger("max_output_tokens", 1, JsonIn::kMost));
   LimitTokens(tokens, defaults, ask.options);
-  if (tokens) echo.max_output_tokens = *tokens;
   GEMMA3_TRY(ask.stream, body.FindBool("stream", false));
 
   if (const auto tools = body.Find("tools")) {
@@ -292,14 +280,11 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
       GEMMA3_TRY(Tool read, ReadFunction(tool));
       ask.options.tools.tools.push_back(std::move(read));
     }
-    echo.tools = Copy(*tools);
   }
   if (const auto choice = body.Find("tool_choice"); choice && !ask.options.tools.tools.empty()) {
     GEMMA3_TRY(ask.options.tools.choice, ReadToolChoice(*choice));
-    echo.tool_choice = Copy(*choice);
   }
   GEMMA3_TRY(ask.options.tools.parallel_tool_calls, body.FindBool("parallel_tool_calls", true));
-  echo.parallel = ask.options.tools.parallel_tool_calls;
   if (CallsOnly(ask.options)) ask.options.constraint.reset();  // a grammar's
 
   bool logprobs = false;
@@ -325,13 +310,22 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
       GEMMA3_CHECK_OK(ReadResponseFormat(*format, defaults.schema_prompt, ask.options, &words));
       if (!words.empty()) AddToLastUser(prompt, words);
     }
-    echo.text = Copy(*text);
   }
   ask.prompts.push_back(std::move(prompt));
-  if (const auto value = body.Find("instructions")) echo.instructions = Copy(*value);
-  if (const auto value = body.Find("metadata")) echo.metadata = Copy(*value);
-  if (const auto value = body.Find("temperature")) echo.temperature = Copy(*value);
-  if (const auto value = body.Find("top_p")) echo.top_p = Copy(*value);
+  const std::pair<const char*, const char*> echoed[] = {{"instructions", "null"},
+                                                        {"max_output_tokens", "null"},
+                                                        {"metadata", "{}"},
+                                                        {"parallel_tool_calls", "true"},
+                                                        {"temperature", "null"},
+                                                        {"text", R"({"format":{"type":"text"}})"},
+                                                        {"tool_choice", "\"auto\""},
+                                                        {"tools", "[]"},
+                                                        {"top_p", "null"}};
+  Echo echo;
+  for (const auto& [name, otherwise] : echoed) {
+    const auto value = body.Find(name);
+    echo.emplace_back(name, value ? value->Text() : otherwise);
+  }
   ask.telling = std::make_unique<ResponsesTelling>(model.id, std::move(echo), logprobs);
   return ask;
 }

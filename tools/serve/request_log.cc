@@ -11,6 +11,9 @@
 
 namespace gemma3::serve {
 
+// With it a line stays below what a pipe takes as a whole.
+constexpr size_t kMostPath = 200;
+
 std::string LogLine(const LogEntry& entry, LogForm form, const std::string& time) {
   if (form == LogForm::kJson) {
     const auto milliseconds = [](double seconds) { return std::round(seconds * 1e6) / 1e3; };
@@ -30,6 +33,7 @@ std::string LogLine(const LogEntry& entry, LogForm form, const std::string& time
       json["tokens"] = entry.tokens;
       json["finish"] = entry.finish;
     }
+    if (entry.lost != 0) json["lost"] = entry.lost;
     return Dump(json) + "\n";
   }
   std::string line = time + " " + entry.id + " " + entry.peer + " " + entry.method + " " +
@@ -41,14 +45,17 @@ std::string LogLine(const LogEntry& entry, LogForm form, const std::string& time
                         entry.cached_tokens, entry.tokens, entry.first_seconds * 1e3) +
             entry.finish;
   }
+  if (entry.lost != 0) line += cli::Format(" (%zu lines before were lost)", entry.lost);
   return cli::SanitizeForTerminal(line) + "\n";
 }
 
 void RequestLog::Write(const LogEntry& entry) {
   if (form_ == LogForm::kOff) return;
-  const std::string line = LogLine(entry, form_, TimeNow());
+  LogEntry shown = entry;
+  shown.path = entry.path.substr(0, kMostPath);
   const std::scoped_lock lock(mutex_);
-  cli::WriteStderr(line);
+  shown.lost = lost_;
+  lost_ = cli::TryWriteStderr(LogLine(shown, form_, TimeNow())) ? 0 : lost_ + 1;
 }
 
 }  // namespace gemma3::serve

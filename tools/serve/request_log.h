@@ -20,16 +20,19 @@ struct LogEntry {
   double seconds = 0, first_seconds = 0;  // to the end, and to the first text (0: there was none)
   size_t prompt_tokens = 0, cached_tokens = 0, tokens = 0;
   std::string finish = {};  // "stop", "length", "gone", ...
+  size_t lost = 0;          // lines before this one that could not be written
 };
 
 class RequestLog {
  public:
   explicit RequestLog(LogForm form) : form_(form) {}
+  // Does not wait: a line that nobody takes is lost, and counted in the next one.
   void Write(const LogEntry& entry);
 
  private:
   const LogForm form_;
   std::mutex mutex_;
+  size_t lost_ = 0;
 };
 
 // What Write writes.
