@@ -56,10 +56,12 @@ struct ServeOptions {
   bool any_model = false, no_page = false;
 };
 
-Result<uint16_t> PortOf(const std::string& text) {
+// from: what says so.
+Result<uint16_t> PortOf(const std::string& text, const char* from) {
   const auto number = ParseSize(text);
   if (!number || *number > std::numeric_limits<uint16_t>::max()) {
-    return Fail(ErrorCode::kInvalidArgument, "a port is a number from 0 to 65535, not ", text);
+    return Fail(ErrorCode::kInvalidArgument, from, ": a port is a number from 0 to 65535, not ",
+                text);
   }
   return static_cast<uint16_t>(*number);
 }
@@ -76,10 +78,11 @@ int Serve(const Args& args, ServeOptions& options) {
   const std::string vertex_port = Environment("AIP_HTTP_PORT");
   const bool in_cloud = !vertex_port.empty() || !Environment("K_SERVICE").empty();
   if (options.host.empty()) options.host = in_cloud ? "0.0.0.0" : "127.0.0.1";
-  if (options.port.empty()) options.port = vertex_port;
-  if (options.port.empty()) options.port = Environment("PORT");
+  const char* from = "--port";
+  if (options.port.empty()) options.port = vertex_port, from = "AIP_HTTP_PORT";
+  if (options.port.empty()) options.port = Environment("PORT"), from = "PORT";
   if (options.port.empty()) options.port = "8080";
-  const auto port = PortOf(options.port);
+  const auto port = PortOf(options.port, from);
   if (!port) return args.UsageError(port.error().message);
   if (!options.key_file.empty()) {
     auto keys = serve::ReadKeys(options.key_file);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -74,6 +75,17 @@ class Ticket {
                                 const ProgressCallback& on_progress = {});
   Result<GenerationResult> WaitSteps(const StepCallback& on_step,
                                      const ProgressCallback& on_progress = {});
+
+  // Waits for several answers of one engine at once, until one of them is over, and says which. The
+  // steps of all are told as they come; false gives that answer up. Tickets whose answers were
+  // returned are passed over. Errors: as for Wait; kInvalidArgument, with tickets.size(), where
+  // none is left or they are of different engines.
+  struct Ended {
+    size_t index;
+    Result<GenerationResult> answer;
+  };
+  static Ended WaitAny(std::span<Ticket> tickets,
+                       const std::function<bool(size_t index, const AnswerStep&)>& on_step);
 
  private:
   friend struct EngineState;

@@ -137,9 +137,10 @@ void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<voi
   if (!status) scheduler.EndAll(status.error(), arrived);
 }
 
-void EngineState::StepOrWait(const Request& request, const std::function<void()>& on_tick) {
+void EngineState::StepOrWait(const std::function<bool()>& has_news,
+                             const std::function<void()>& on_tick) {
   std::unique_lock lock(mutex);
-  if (!request.outbox.empty()) return;
+  if (has_news()) return;
   if (!stepping) {
     auto woken = std::chrono::steady_clock::now();
     const std::function<void()> tick = [&] {
@@ -192,40 +193,51 @@ void CutBehind(const AnswerPiece& piece, GenerationResult& result) {
 
 }  // namespace
 
-Result<GenerationResult> Ticket::Impl::Wait(const StepCallback& on_step,
-                                            const ProgressCallback& on_progress) {
-  std::exception_ptr thrown;           // by a callback
-  bool refused = false, read = false;  // by on_progress; by on_step, at least a piece
-  std::optional<AnswerPiece> last;     // that the reader wanted
-  std::optional<Result<GenerationResult>> result;
-  const auto deliver = [&](Outbox::News news) {
-    if (news.result) result = std::move(news.result);
-    if (news.progress && on_progress && !refused && !on_progress(*news.progress)) {
-      refused = true;
-      request->Stop();
-    }
-    for (AnswerPiece& piece : news.pieces) {
-      if (refused || last || !on_step) continue;
-      read = true;
-      if (on_step({piece.text, piece.tokens, piece.logprobs})) continue;
-      last = std::move(piece);
-      request->Stop();
-    }
+void Ticket::Impl::Deliver(const StepCallback& on_step, const ProgressCallback& on_progress) {
+  Outbox::News news = request->outbox.Take();
+  if (news.result) result = std::move(news.result);
+  if (news.progress && on_progress && !refused && !on_progress(*news.progress)) {
+    refused = true;
+    request->Stop();
+  }
+  for (AnswerPiece& piece : news.pieces) {
+    if (refused || last || !on_step) continue;
+    read = true;
+    if (on_step({piece.text, piece.tokens, piece.logprobs})) continue;
+    last = std::move(piece);
+    request->Stop();
+  }
+}
+
+Ticket::Impl* Ticket::Impl::Wait(std::span<Impl* const> tickets,
+                                 std::span<const StepCallback> on_step,
+                                 const ProgressCallback& on_progress) {
+  const auto deliver = [&] {
+    for (size_t i = 0; i < tickets.size(); ++i) tickets[i]->Deliver(on_step[i], on_progress);
   };
+  std::exception_ptr thrown;  // by a callback
   const std::function<void()> on_tick = [&] {
     try {
-      deliver(request->outbox.Take());
+      deliver();
     } catch (...) {
       thrown = std::current_exception();
-      request->Stop();
+      for (Impl* const ticket : tickets) ticket->request->Stop();
     }
+  };
+  const std::function<bool()> has_news = [&] {
+    return std::ranges::any_of(tickets, [](Impl* one) { return !one->request->outbox.empty(); });
   };
   for (;;) {
     if (thrown) std::rethrow_exception(thrown);
-    deliver(request->outbox.Take());
-    if (result) break;
-    engine->StepOrWait(*request, on_tick);
+    deliver();
+    for (Impl* const ticket : tickets) {
+      if (ticket->result) return ticket;
+    }
+    tickets.front()->engine->StepOrWait(has_news, on_tick);
   }
+}
+
+Result<GenerationResult> Ticket::Impl::Finish() {
   if (!*result) return *std::move(result);
   // A token that nobody saw was computed together with the end of the prompt.
   if (refused && !read) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
@@ -258,10 +270,42 @@ Result<GenerationResult> Ticket::WaitSteps(const StepCallback& on_step,
   return Guarded("answer", "", [&]() -> Result<GenerationResult> {
     if (!impl_) return Fail(ErrorCode::kInvalidArgument, "this ticket was waited for already");
     GEMMA3_CHECK_OK(impl_->engine->CheckNotInCallback());
-    auto result = impl_->Wait(on_step, on_progress);
+    Impl* const waiting[] = {impl_.get()};
+    auto result = Impl::Wait(waiting, {&on_step, 1}, on_progress)->Finish();
     impl_.reset();
     return result;
   });
+}
+
+Ticket::Ended Ticket::WaitAny(std::span<Ticket> tickets,
+                              const std::function<bool(size_t index, const AnswerStep&)>& on_step) {
+  size_t ended = tickets.size();
+  auto answer = Guarded("answer", "", [&]() -> Result<GenerationResult> {
+    std::vector<Impl*> waiting;
+    std::vector<size_t> places;
+    std::vector<StepCallback> steps;
+    for (size_t i = 0; i < tickets.size(); ++i) {
+      if (!tickets[i].impl_) continue;
+      waiting.push_back(tickets[i].impl_.get());
+      places.push_back(i);
+      StepCallback step;
+      if (on_step) step = [&on_step, i](const AnswerStep& one) { return on_step(i, one); };
+      steps.push_back(std::move(step));
+      if (waiting.back()->engine != waiting.front()->engine) {
+        return Fail(ErrorCode::kInvalidArgument, "these tickets are of different engines");
+      }
+    }
+    if (waiting.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, "these tickets were waited for already");
+    }
+    GEMMA3_CHECK_OK(waiting.front()->engine->CheckNotInCallback());
+    Impl* const first = Impl::Wait(waiting, steps, {});
+    ended = places[static_cast<size_t>(std::ranges::find(waiting, first) - waiting.begin())];
+    auto result = first->Finish();
+    tickets[ended].impl_.reset();
+    return result;
+  });
+  return {ended, std::move(answer)};
 }
 
 // ---- Engines

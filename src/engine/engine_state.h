@@ -74,7 +74,7 @@ struct EngineState {
 
   // Takes one step, or sleeps through another thread's; returns at once where `request` has news.
   // on_tick: as for Scheduler::Step, where this thread steps.
-  void StepOrWait(const Request& request, const std::function<void()>& on_tick);
+  void StepOrWait(const std::function<bool()>& has_news, const std::function<void()>& on_tick);
   // Lets go of requests that nobody waits for any more.
   void Reap();
   EngineUsage usage();
@@ -136,8 +136,16 @@ struct Ticket::Impl {
   std::shared_ptr<Request> request;
   std::string salt;   // joined with the adapters
   PromptPlan prompt;  // where a prompt cache may want it behind the answer
+  // What its reader has said to what came so far.
+  bool refused = false, read = false;  // of progress; a piece, at least
+  std::optional<AnswerPiece> last;     // that was wanted
+  std::optional<Result<GenerationResult>> result;
 
-  Result<GenerationResult> Wait(const StepCallback& on_step, const ProgressCallback& on_progress);
+  void Deliver(const StepCallback& on_step, const ProgressCallback& on_progress);
+  Result<GenerationResult> Finish();
+  // Until one of them has a result. step_of: whom the steps of each are for.
+  static Impl* Wait(std::span<Impl* const> tickets, std::span<const StepCallback> on_step,
+                    const ProgressCallback& on_progress);
 };
 
 }  // namespace gemma3

@@ -153,6 +153,62 @@ TEST(EngineTest, ThreadsShareAnEngine) {
 
 // Submit, cancel, drop, forget, at random and from several threads; what ends in an answer ends in
 // the right one.
+TEST(EngineTest, SeveralAnswersAreWaitedForTogether) {
+  const Engine engine = DemoEngine({.parallel = 3});
+  const std::vector<std::pair<Prompt, GenerationOptions>> asked = {
+      {Ask(kStory), Greedy(60)}, {Ask(kSum), Greedy(50)}, {Ask(kKorean), Sampled(3, 40)}};
+  std::vector<Ticket> tickets;
+  for (const auto& [prompt, options] : asked) {
+    auto ticket = engine.Submit(prompt, options);
+    ASSERT_TRUE(ticket) << ticket.error().message;
+    tickets.push_back(*std::move(ticket));
+  }
+  std::vector<std::string> texts(asked.size());
+  std::vector<size_t> order;  // whose steps came
+  std::vector<bool> ended(asked.size());
+  for (size_t count = 0; count < asked.size(); ++count) {
+    const auto [index, answer] = Ticket::WaitAny(tickets, [&](size_t i, const AnswerStep& step) {
+      texts[i] += step.text;
+      order.push_back(i);
+      EXPECT_FALSE(ended[i]);
+      return true;
+    });
+    ASSERT_LT(index, asked.size());
+    EXPECT_FALSE(ended[index]);
+    ended[index] = true;
+    ExpectSame(answer, Fresh(asked[index].first.messages, asked[index].second));
+    EXPECT_EQ(texts[index], answer->text);
+  }
+  // Not one after the other.
+  size_t changes = 0;
+  for (size_t i = 1; i < order.size(); ++i) changes += order[i] != order[i - 1];
+  EXPECT_GT(changes, 10u);
+  const auto [none, error] = Ticket::WaitAny(tickets, {});
+  EXPECT_EQ(none, tickets.size());
+  EXPECT_EQ(error.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(EngineTest, OneOfSeveralIsGivenUpAndOthersGoOn) {
+  const Engine engine = DemoEngine({.parallel = 2});
+  auto tickets = engine.Submit(Ask(kStory), Greedy(60), 2);
+  ASSERT_TRUE(tickets);
+  size_t steps = 0;
+  const auto on_step = [&](size_t i, const AnswerStep&) { return i == 1 || ++steps < 5; };
+  for (int count = 0; count < 2; ++count) {
+    const auto [index, answer] = Ticket::WaitAny(*tickets, on_step);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->stop_reason == StopReason::kCancelled, index == 0);
+  }
+  EXPECT_EQ(steps, 5u);
+  const Engine other = DemoEngine();
+  std::vector<Ticket> mixed;
+  mixed.push_back(*engine.Submit(Ask(kSum), Greedy(4)));
+  mixed.push_back(*other.Submit(Ask(kSum), Greedy(4)));
+  EXPECT_EQ(Ticket::WaitAny(mixed, {}).index, 2u);
+  auto one = mixed[0].Wait();  // they are as they were
+  EXPECT_TRUE(one) << one.error().message;
+}
+
 TEST(EngineTest, RandomUseFromSeveralThreads) {
   const Engine engine =
       DemoEngine({.parallel = 2, .prefill_batch = 32, .image_cache_bytes = 20000});

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/constrain/texts.h"
 #include "tests/serve/request_parts.h"
 #include "tools/base64.h"
 #include "tools/serve/conversation.h"
@@ -264,6 +265,13 @@ TEST(ChatRequestTest, WrongTypesAndRangesNameTheField) {
       {{{"tools", Json::array({{{"type", "function"}}})}}, "tools[0].function"},
       {{{"tool_choice", "required"}}, "tool_choice"},
       {{{"tool_choice", "maybe"}}, "tool_choice"},
+      {{{"tool_choice", {{"type", "allowed_tools"}, {"mode", "x"}, {"tools", Json::array()}}}},
+       "tool_choice.mode"},
+      {{{"tool_choice",
+         {{"type", "allowed_tools"}, {"mode", "required"}, {"tools", Json::array()}}}},
+       "tool_choice.tools"},
+      {{{"grammar", "root ::= \"a\""}, {"response_format", {{"type", "json_object"}}}},
+       "response_format"},
       {{{"min_tokens", 5}}, "min_tokens"},
       {{{"grammar", "root ::= ("}}, "grammar"},
       {{{"modalities", Json::array({"audio"})}}, "modalities[0]"},
@@ -541,6 +549,31 @@ TEST(CompletionRequestTest, PromptsOfAllForms) {
   EXPECT_EQ(read(Json::object()).error().code, "missing_required_parameter");
 }
 
+TEST(CompletionTellingTest, TokensThatAreSpelledAlikeAreTheLikeliestOfThem) {
+  auto ask = ReadCompletion(In({{"prompt", "A"}, {"logprobs", 3}}), View(), {});
+  ASSERT_TRUE(ask);
+  GenerationResult result = Result("x");
+  TokenLogprobs& token = result.logprobs.emplace_back();
+  token.chosen = {.id = 5, .bytes = "x", .logprob = -0.5};
+  for (const auto& [id, logprob] : {std::pair(6, -1.), std::pair(7, -2.)}) {
+    token.likeliest.push_back({.id = id, .bytes = "\xf0", .logprob = logprob});
+  }
+  const Json told = Json::parse(ask->telling->Whole(std::span(&result, 1)));
+  EXPECT_EQ(told["choices"][0]["logprobs"]["top_logprobs"][0], Json({{"\ufffd", -1.0}}));
+}
+
+TEST(ResponsesRequestTest, ACallThatNoToolCanBeIsNotRequired) {
+  Json body = {{"input", "A"}, {"tools", Json::array({{{"type", "web_search"}}})}};
+  for (const Json& choice : {Json("auto"), Json({{"type", "web_search"}})}) {
+    body["tool_choice"] = choice;
+    EXPECT_TRUE(ReadResponses(In(body), View(), {})) << choice;
+  }
+  body["tool_choice"] = "required";
+  const auto wrong = ReadResponses(In(body), View(), {});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().param, "tool_choice");
+}
+
 TEST(ResponsesRequestTest, ItemsBecomeTurns) {
   const auto ask = ReadResponses(In(Json::parse(R"({"instructions": "S", "store": false,
     "include": [], "reasoning": null, "prompt_cache_key": "k", "client_metadata": {},
@@ -638,6 +671,18 @@ TEST(ResponsesTellingTest, AnAnswerThatIsCutIsIncompleteInEachEvent) {
   EXPECT_EQ(events.back()["response"]["output"][0]["status"], "incomplete");
 }
 
+TEST(OllamaRequestTest, PicturesThatCannotBeShownAreRefused) {
+  for (const char* role : {"system", "assistant"}) {
+    const Json message = {
+        {"role", role}, {"content", "A"}, {"images", Json::array({std::string(kPixel)})}};
+    const auto ask = ReadOllamaChat(
+        In({{"messages", Json::array({message, {{"role", "user"}, {"content", "B"}}})}}), View(),
+        {});
+    ASSERT_FALSE(ask) << role;
+    EXPECT_EQ(ask.error().param, "messages[0].images");
+  }
+}
+
 TEST(OllamaRequestTest, FormsAndTimes) {
   auto ask = ReadOllamaChat(
       In(Json::parse(
@@ -699,12 +744,60 @@ TEST(GoogleRequestTest, SchemasAndContents) {
   EXPECT_EQ(Shown(ask->prompts.at(0)),
             "system: S | user: A [picture] | model: f{\"x\":1} | tool: {\"y\":2}");
   EXPECT_EQ(ask->options.max_tokens, 9u);
+  EXPECT_EQ(ask->options.stop, std::vector<std::string>{"z"});
   EXPECT_EQ(ask->options.tools.choice, ToolChoice::Subset({"f"}, ToolChoice::Mode::kRequired));
   GenerationResult result = Result("Hi", StopReason::kMaxTokens);
   const Json told = Json::parse(ask->telling->Whole(std::span(&result, 1)));
   EXPECT_EQ(told["candidates"][0]["content"]["parts"][0]["text"], "Hi");
   EXPECT_EQ(told["candidates"][0]["finishReason"], "MAX_TOKENS");
   EXPECT_EQ(told["usageMetadata"]["totalTokenCount"], 14);
+}
+
+// As protocol buffers have it: both spellings, everywhere.
+TEST(GoogleRequestTest, NamesHaveTwoSpellings) {
+  const auto read = [](const Json& config) {
+    return ReadGoogle(In({{"contents", "A"}, {"generation_config", config}}), View(), {},
+                      GoogleForm::kWhole);
+  };
+  const auto ask = read({{"max_output_tokens", 9},
+                         {"top_k", 3},
+                         {"top_p", 0.5},
+                         {"candidate_count", 2},
+                         {"presence_penalty", 0.25},
+                         {"stop_sequences", Json::array({"z"})},
+                         {"response_mime_type", "application/json"},
+                         {"response_schema", {{"type", "INTEGER"}}}});
+  ASSERT_TRUE(ask) << ask.error().message;
+  EXPECT_EQ(ask->options.max_tokens, 9u);
+  EXPECT_EQ(ask->options.top_k, 3);
+  EXPECT_EQ(ask->options.top_p, 0.5f);
+  EXPECT_EQ(ask->options.presence_penalty, 0.25f);
+  EXPECT_EQ(ask->options.stop, std::vector<std::string>{"z"});
+  EXPECT_EQ(ask->n, 2u);
+  EXPECT_TRUE(ask->options.constraint);
+  const auto wrong = read({{"max_output_tokens", "many"}});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().message.find("generation_config.max_output_tokens"), std::string::npos);
+}
+
+TEST(GoogleRequestTest, AnEnumIsAnsweredWithoutQuotes) {
+  const Json schema = {{"type", "STRING"}, {"enum", Json::array({"a b", "\"c\""})}};
+  Json config = {{"responseMimeType", "text/x.enum"}, {"responseSchema", schema}};
+  const auto read = [&] {
+    return ReadGoogle(In({{"contents", "A"}, {"generationConfig", config}}), View(), {},
+                      GoogleForm::kWhole);
+  };
+  const auto ask = read();
+  ASSERT_TRUE(ask) << ask.error().message;
+  ASSERT_TRUE(ask->options.constraint);
+  const auto accepts = [&](std::string_view text) {
+    return Accepts(*ask->options.constraint, text);
+  };
+  EXPECT_TRUE(accepts("a b"));
+  EXPECT_TRUE(accepts("\"c\""));
+  EXPECT_FALSE(accepts("\"a b\""));
+  config["responseSchema"] = {{"type", "STRING"}};
+  EXPECT_FALSE(read());
 }
 
 }  // namespace

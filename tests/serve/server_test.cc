@@ -403,6 +403,35 @@ TEST_F(ServeTest, CrowdsAreToldToComeBack) {
   WaitUntil([&] { return ChatWith(kSum, {{"max_tokens", 1}}).status == 200; }, kPatience);
 }
 
+TEST_F(ServeTest, SeveralAnswersAreStreamedTogether) {
+  Start();
+  Json body = Chat(kStory, Endless(200));
+  body["n"] = 3;
+  const Reply whole = [&] {
+    Json other = body;
+    other["stream"] = false;
+    return Post("/v1/chat/completions", other);
+  }();
+  std::vector<std::string> texts(3);
+  std::string order, ended;
+  for (const std::string& event : Events(Post("/v1/chat/completions", body).body)) {
+    const Json json = Json::parse(event, nullptr, false);
+    if (!json.is_object() || json["choices"].empty()) continue;
+    const Json& choice = json["choices"][0];
+    const size_t index = choice["index"];
+    if (!choice["finish_reason"].is_null()) ended += std::to_string(index);
+    if (!choice["delta"].contains("content")) continue;
+    EXPECT_EQ(ended.find(std::to_string(index)), std::string::npos);
+    texts[index] += choice["delta"]["content"];
+    order += std::to_string(index);
+  }
+  EXPECT_EQ(ended.size(), 3u);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(texts[i], whole.json()["choices"][i]["message"]["content"]);
+  }
+  EXPECT_LT(order.find('2', 3), order.rfind('0'));  // behind the heads of all
+}
+
 // One request with many prompts is computed a few at a time.
 TEST_F(ServeTest, ManyPromptsOfOneRequestLetOthersPass) {
   Start({"--parallel", "2"});
@@ -554,6 +583,14 @@ TEST_F(ServeTest, TheCloudsEnvironmentIsHonoured) {
   EXPECT_EQ(predictions["predictions"][0]["object"], "chat.completion");
   EXPECT_EQ(predictions["predictions"][1]["object"], "text_completion");
   EXPECT_EQ(Post("/predict", chat).json()["object"], "chat.completion");
+  // What all have, and what one says of itself.
+  Json own = Chat(kStory, {{"max_tokens", 3}}), plain = Chat(kStory);
+  const Json both = Post("/predict", {{"instances", Json::array({own, plain})},
+                                      {"parameters", {{"max_tokens", 5}}}})
+                        .json()["predictions"];
+  EXPECT_EQ(both[0]["usage"]["completion_tokens"], 3);
+  EXPECT_EQ(both[1]["usage"]["completion_tokens"], 5);
+  EXPECT_EQ(Post("/predict", {{"instances", Json::array({own})}, {"parameters", 5}}).status, 400);
 }
 
 TEST_F(ServeTest, LogprobsComeWithTheirChunksAndScoresWithTheirPrompt) {
@@ -606,6 +643,27 @@ TEST_F(ServeTest, LogprobsComeWithTheirChunksAndScoresWithTheirPrompt) {
   ASSERT_TRUE(all && first);
   EXPECT_NEAR(sum, all->sum_log_probability - first->sum_log_probability,
               1e-4 * static_cast<double>(logprobs["tokens"].size()));
+}
+
+TEST_F(ServeTest, LogprobsOfATextThatEndsItAreNotTold) {
+  Start();
+  for (const char* stop : {"= 5", " =", "3", "+ 3 ="}) {
+    Json body = Chat("What is 2 + 3?", {{"stop", stop}, {"logprobs", true}});
+    const Json whole = Post("/v1/chat/completions", body).json()["choices"][0];
+    std::string text;
+    for (const Json& token : whole["logprobs"]["content"]) text += token["token"];
+    EXPECT_TRUE(text.starts_with(whole["message"]["content"].get<std::string>())) << text;
+    body["stream"] = true;
+    Json streamed = Json::array();
+    for (const std::string& event : Events(Post("/v1/chat/completions", body).body)) {
+      const Json json = Json::parse(event, nullptr, false);
+      if (!json.is_object() || json["choices"].empty()) continue;
+      const Json& logprobs = json["choices"][0]["logprobs"];
+      if (logprobs.is_null()) continue;
+      for (const Json& token : logprobs["content"]) streamed.push_back(token);
+    }
+    EXPECT_EQ(whole["logprobs"]["content"], streamed) << stop;
+  }
 }
 
 TEST_F(ServeTest, ConstraintsAndCallsAlwaysParse) {

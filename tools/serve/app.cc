@@ -138,7 +138,7 @@ std::vector<HttpHeader> App::CommonHeaders(const HttpRequest& request) const {
   headers.push_back({"Vary", "Origin"});
   if (guard_.OriginAllowed(origin, request.Header("host"))) {
     headers.push_back({"Access-Control-Allow-Origin", std::string(origin)});
-    headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id"});
+    headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Retry-After"});
   }
   return headers;
 }
@@ -186,7 +186,11 @@ std::expected<size_t, HttpResponse> App::CheckInside(const HttpRequest& head) {
   bool known_path = false;
   const Route* const route = RouteOf(head, &known_path);
   if (!(route != nullptr && route->open) && !guard_.KeyOf(head)) {
-    return refused(401, "a key is needed: Authorization: Bearer KEY", "invalid_api_key");
+    const bool given = !head.Header("authorization").empty() || !head.Header("x-api-key").empty() ||
+                       !head.Header("x-goog-api-key").empty();
+    return refused(
+        401, given ? "this key is not known here" : "a key is needed: Authorization: Bearer KEY",
+        "invalid_api_key");
   }
   if (route == nullptr && !known_path) {
     return refused(404, "there is no " + head.method + " " + head.path.substr(0, 200) + " here",
@@ -292,7 +296,10 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
   }
   work->seat = admission_.TryEnter(work->key);
   if (!work->seat) {
-    ApiError full(429, "too many requests are waiting; try again soon", "", "rate_limit_exceeded");
+    const char* const why = admission_.full()
+                                ? "too many requests are waiting; try again soon"
+                                : "this key has as many requests as it may (--key-parallel)";
+    ApiError full(429, why, "", "rate_limit_exceeded");
     full.retry_after = 1;
     {
       const std::scoped_lock lock(mutex_);

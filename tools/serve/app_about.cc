@@ -94,8 +94,8 @@ void App::Pull(Work& work) {
 }
 
 void App::GoogleOne(Work& work) {
-  const std::string name = Unescaped(
-      std::string_view(work.request().path).substr(std::string_view("/v1beta/models/").size()));
+  const std::string& path = work.request().path;
+  const std::string name = Unescaped(path.substr(path.find("/models/") + 8));
   const auto index = store_.Find(name);
   if (!index) {
     return ReplyError(
@@ -156,7 +156,9 @@ Json OpenAiModel(const ListedModel& model, int64_t started) {
 
 }  // namespace
 
+// Google's clients ask under /v1 as well, unless they are told otherwise.
 void App::Models(Work& work) {
+  if (!work.request().Header("x-goog-api-client").empty()) return GoogleList(work);
   Json list = Json::array();
   for (const ListedModel& model : store_.List()) {
     list.push_back(OpenAiModel(model, started_));
@@ -170,6 +172,7 @@ void App::Models(Work& work) {
 }
 
 void App::OneModel(Work& work) {
+  if (!work.request().Header("x-goog-api-client").empty()) return GoogleOne(work);
   const std::string name = Unescaped(
       std::string_view(work.request().path).substr(std::string_view("/v1/models/").size()));
   const auto index = store_.Find(name);

@@ -10,6 +10,7 @@
 #include "tools/serve/app_work.h"
 #include "tools/serve/embeddings.h"
 #include "tools/serve/google.h"
+#include "tools/serve/json_out.h"
 #include "tools/serve/metrics.h"
 #include "tools/serve/ollama.h"
 #include "tools/serve/openai_chat.h"
@@ -27,6 +28,24 @@ ApiError GeneratesNothing(const ServedModel& model) {
           "model", "model_not_supported"};
 }
 
+// What a request has its prompt in.
+const char* PromptField(std::string_view path) {
+  if (path == "/v1/responses") return "input";
+  return path == "/v1/completions" ? "prompt" : "messages";
+}
+
+// One of Vertex AI's instances, with what all of them have from `parameters`.
+Api<JsonIn> WithParameters(const JsonIn& instance, const JsonIn& parameters) {
+  std::string text = instance.Text();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (instance.Find(parameters.Key(i))) continue;
+    const std::string name = Dump(Json(parameters.Key(i)));
+    text = WithMember(std::move(text), std::string_view(name).substr(1, name.size() - 2),
+                      parameters.At(i).Text());
+  }
+  return JsonIn::ParseObject(text);
+}
+
 }  // namespace
 
 std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, size_t* index,
@@ -36,6 +55,7 @@ std::shared_ptr<ServedModel> App::Begin(Work& work, const std::string& name, siz
     ReplyError(work, model.error());
     return nullptr;
   }
+  work.load_seconds = SecondsSince(work.begin);
   *index = *store_.Find(name);
   work.log.model = (*model)->view.id;
   // Bodies are parsed and pictures decoded by those whose turn it is, so that few are held at a
@@ -81,6 +101,8 @@ void App::Answer(Work& work, const std::string& name, const Reader& read) {
   ModelView view = model->view;
   const auto adapter = store_.FindAdapter(name);
   if (adapter) view.id = name;
+  view.asked = name;
+  view.load_seconds = work.load_seconds;
   auto ask = read(*body, view, options_.defaults);
   if (!ask) return ReplyError(work, ask.error());
   if (adapter) ask->options.adapters = {model->adapters[*adapter]};
@@ -129,7 +151,7 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
   HttpResponse head{.content_type = ask.telling->stream_type(),
                     .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
   Finish(head, work.request());
-  size_t tokens = 0;  // that have come of the answer that is waited for
+  size_t tokens = 0;  // that have come of answers that are not over
   const auto fail = [&](const Error& error) {
     if (error.code == ErrorCode::kCancelled && exchange.gone().cancelled()) {
       metrics.CountEnd("abort");
@@ -142,7 +164,7 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
     if (error.code == ErrorCode::kContextTooLong) {
       told.message = "This model's maximum context length is " +
                      std::to_string(model.view.context) + " tokens. However, " + error.message;
-      told.param = "messages";
+      told.param = PromptField(work.request().path);
     }
     HttpResponse response = ErrorResponse(told, WordingOf(work.request().path));
     Finish(response, work.request());
@@ -172,40 +194,46 @@ void App::AnswerAsk(Work& work, size_t index, ServedModel& model, Ask ask) {
     if (std::exchange(told, true)) return true;
     return exchange.Begin(head) && exchange.Write(ask.telling->Begin());
   };
-  std::vector<GenerationResult> results;
-  std::optional<Clock::time_point> last;
-  for (size_t i = 0; i < ask.prompts.size() * ask.n; ++i) {
-    if (const Status more = submit(i); !more) return fail(more.error());
-    tokens = 0;
-    const auto on_step = [&](const AnswerStep& step) {
-      const auto now = Clock::now();
-      if (!last) {
-        metrics.first_token.Add(std::chrono::duration<double>(now - work.begin).count());
-        work.log.first_seconds = SecondsSince(work.begin);
-      } else if (step.tokens > tokens) {
-        const double gap = std::chrono::duration<double>(now - *last).count();
-        metrics.between_tokens.Add(gap / static_cast<double>(step.tokens - tokens));
-      }
-      last = now;
-      tokens = step.tokens;
-      if (!ask.stream) return true;
-      return begin() && exchange.Write(ask.telling->Step(i, step));
-    };
-    auto result = tickets[i].WaitSteps(on_step);
+  const size_t count = ask.prompts.size() * ask.n;
+  struct Progress {
+    std::optional<Clock::time_point> last;
+    size_t tokens = 0;
+  };
+  std::vector<Progress> progress(count);
+  const auto on_step = [&](size_t i, const AnswerStep& step) {
+    const auto now = Clock::now();
+    auto& [last, known] = progress[i];
+    if (work.log.first_seconds == 0) work.log.first_seconds = SecondsSince(work.begin);
+    if (!last) {
+      metrics.first_token.Add(SecondsSince(work.begin));
+    } else if (step.tokens > known) {
+      const double gap = std::chrono::duration<double>(now - *last).count();
+      metrics.between_tokens.Add(gap / static_cast<double>(step.tokens - known));
+    }
+    last = now;
+    tokens += step.tokens - known;
+    known = step.tokens;
+    if (!ask.stream) return true;
+    return begin() && exchange.Write(ask.telling->Step(i, step));
+  };
+  std::vector<GenerationResult> results(count);
+  for (size_t done = 0; done < count; ++done) {
+    if (const Status more = submit(done); !more) return fail(more.error());
+    auto [i, result] = Ticket::WaitAny(tickets, on_step);
     if (!result) return fail(result.error());
-    tokens = result->tokens;
     if (exchange.gone().cancelled()) return fail({ErrorCode::kCancelled, "the client has gone"});
     if (i % ask.n == 0) {
       work.log.prompt_tokens += result->prompt_tokens;
       work.log.cached_tokens += result->cached_tokens;
     }
-    work.log.tokens += std::exchange(tokens, 0);
+    tokens -= progress[i].tokens;
+    work.log.tokens += result->tokens;
     work.log.finish = FinishReason(*result);
     metrics.CountEnd(work.log.finish);
     if (ask.stream && !(begin() && exchange.Write(ask.telling->Done(i, *result)))) {
       return fail({ErrorCode::kCancelled, "the client has gone"});
     }
-    results.push_back(*std::move(result));
+    results[i] = *std::move(result);
   }
   metrics.whole.Add(SecondsSince(work.begin));
   if (!ask.stream) {
@@ -280,12 +308,18 @@ void App::Predict(Work& work) {
     return ReplyError(work, ApiError(400, "instances must be a list of some requests", "instances",
                                      "invalid_value"));
   }
+  const auto parameters = body->Find("parameters");
+  if (parameters && !parameters->IsObject()) {
+    return ReplyError(work, parameters->Wrong("expected an object").error());
+  }
   std::string predictions;
   for (size_t i = 0; i < instances->size(); ++i) {
-    const JsonIn one = instances->At(i);
-    if (!one.IsObject()) {
-      return ReplyError(work, ApiError(400, one.path() + ": expected an object", one.path()));
+    if (!instances->At(i).IsObject()) {
+      return ReplyError(work, instances->At(i).Wrong("expected an object").error());
     }
+    const auto with = parameters ? WithParameters(instances->At(i), *parameters) : instances->At(i);
+    if (!with) return ReplyError(work, with.error());
+    const JsonIn& one = *with;
     auto ask = reader_of(one)(one, model->view, options_.defaults);
     if (!ask) return ReplyError(work, ask.error());
     const GenerationOptions options = OptionsOf(work, std::move(ask->options));

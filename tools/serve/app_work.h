@@ -19,6 +19,7 @@ struct App::Work {
   size_t key = 0;
   std::unique_ptr<Admission::Seat> seat;  // of those that are not quick
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+  double load_seconds = 0;  // until its model was there
   LogEntry log;
 
   const HttpRequest& request() const { return exchange->request(); }

@@ -24,6 +24,8 @@ namespace gemma3::serve {
 // What is known of the model that is asked when a request is read.
 struct ModelView {
   std::string id;                   // as this server calls it
+  std::string asked = {};           // as the request does
+  double load_seconds = 0;          // that the request waited until it was there
   std::string system;               // where a request brings no system text
   std::vector<TokenId> end_tokens;  // that end an answer
   size_t context = 0;

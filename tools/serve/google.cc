@@ -21,6 +21,16 @@ std::optional<JsonIn> Find(const JsonIn& object, std::string_view camel, std::st
   return found ? found : object.Find(snake);
 }
 
+// Which of them this one has.
+std::string NameIn(const JsonIn& object, std::string_view camel) {
+  std::string snake;
+  for (const char c : camel) {
+    if (c >= 'A' && c <= 'Z') snake += '_';
+    snake += ToLower(c);
+  }
+  return object.Find(camel) || !object.Find(snake) ? std::string(camel) : snake;
+}
+
 class GoogleTelling : public Telling {
  public:
   GoogleTelling(std::string model, GoogleForm form, bool logprobs)
@@ -228,33 +238,57 @@ Api<void> ReadGoogleTools(const JsonIn& body, GenerationOptions& options) {
   return {};
 }
 
+// One of the texts of a schema's enum, without quotes.
+Api<void> ReadEnum(const JsonIn& config, const std::optional<JsonIn>& schema,
+                   GenerationOptions& options, std::string* words) {
+  const auto values = schema && schema->IsObject() ? schema->Find("enum") : std::nullopt;
+  if (!values || !values->IsArray() || values->size() == 0) {
+    return config.Wrong("text/x.enum needs a responseSchema with an enum");
+  }
+  std::string grammar = "root ::= ", list;
+  for (size_t i = 0; i < values->size(); ++i) {
+    GEMMA3_TRY(const std::string value, values->At(i).String());
+    if (i > 0) grammar += " | ", list += ", ";
+    grammar += Dump(Json(value));
+    list += value;
+  }
+  auto parsed = Grammar::Parse(grammar);
+  if (!parsed) return values->Wrong(parsed.error().message);
+  if (CallsOnly(options)) return {};
+  *words = "Answer with one of these and nothing else: " + list;
+  options.constraint = *std::move(parsed);
+  return {};
+}
+
 Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask,
                      std::string* words) {
   GenerationOptions& options = ask.options;
   if (!config.IsObject()) return config.Wrong("expected an object");
+  const auto named = [&config](std::string_view camel) { return NameIn(config, camel); };
   GEMMA3_TRY(const auto temperature, config.FindNumber("temperature", 0, 2));
   if (temperature) options.temperature = static_cast<float>(*temperature);
-  GEMMA3_TRY(const auto top_p, config.FindNumber("topP", 0, 1));
+  GEMMA3_TRY(const auto top_p, config.FindNumber(named("topP"), 0, 1));
   if (top_p) options.top_p = static_cast<float>(*top_p);
-  GEMMA3_TRY(const auto top_k, config.FindInteger("topK", 0, std::numeric_limits<int>::max()));
+  GEMMA3_TRY(const auto top_k,
+             config.FindInteger(named("topK"), 0, std::numeric_limits<int>::max()));
   if (top_k) options.top_k = static_cast<int>(*top_k);
   GEMMA3_TRY(const auto seed,
              config.FindInteger("seed", std::numeric_limits<int64_t>::min(), JsonIn::kMost));
   if (seed) options.seed = static_cast<uint64_t>(*seed);
-  GEMMA3_TRY(const auto presence, config.FindNumber("presencePenalty", -2, 2));
+  GEMMA3_TRY(const auto presence, config.FindNumber(named("presencePenalty"), -2, 2));
   if (presence) options.presence_penalty = static_cast<float>(*presence);
-  GEMMA3_TRY(const auto frequency, config.FindNumber("frequencyPenalty", -2, 2));
+  GEMMA3_TRY(const auto frequency, config.FindNumber(named("frequencyPenalty"), -2, 2));
   if (frequency) options.frequency_penalty = static_cast<float>(*frequency);
-  GEMMA3_TRY(const auto tokens, config.FindInteger("maxOutputTokens", 1, JsonIn::kMost));
+  GEMMA3_TRY(const auto tokens, config.FindInteger(named("maxOutputTokens"), 1, JsonIn::kMost));
   LimitTokens(tokens, defaults, options);
   GEMMA3_TRY(const auto n,
-             config.FindInteger("candidateCount", 1, static_cast<int64_t>(defaults.max_n)));
+             config.FindInteger(named("candidateCount"), 1, static_cast<int64_t>(defaults.max_n)));
   ask.n = static_cast<size_t>(n.value_or(1));
-  GEMMA3_CHECK_OK(ReadStops(config, "stopSequences", options));
-  GEMMA3_TRY(const bool logprobs, config.FindBool("responseLogprobs", false));
+  GEMMA3_CHECK_OK(ReadStops(config, named("stopSequences"), options));
+  GEMMA3_TRY(const bool logprobs, config.FindBool(named("responseLogprobs"), false));
   GEMMA3_TRY(const auto top, config.FindInteger("logprobs", 0, 20));
   if (logprobs) options.logprobs = static_cast<size_t>(top.value_or(0));
-  if (const auto modalities = config.Find("responseModalities");
+  if (const auto modalities = config.Find(named("responseModalities"));
       modalities && modalities->IsArray()) {
     for (size_t i = 0; i < modalities->size(); ++i) {
       const JsonIn one = modalities->At(i);
@@ -263,10 +297,12 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
       }
     }
   }
-  GEMMA3_TRY(const auto type, config.FindString("responseMimeType"));
-  const auto own = config.Find("responseSchema");
-  const auto standard = config.Find("responseJsonSchema");
-  if (own || standard) {
+  GEMMA3_TRY(const auto type, config.FindString(named("responseMimeType")));
+  const auto own = config.Find(named("responseSchema"));
+  const auto standard = config.Find(named("responseJsonSchema"));
+  if (type == "text/x.enum") {
+    GEMMA3_CHECK_OK(ReadEnum(config, own ? own : standard, options, words));
+  } else if (own || standard) {
     // In Google's form an object has the members that are named, and no others.
     auto compiled =
         own ? JsonSchema::Compile(JsonSchemaOf(*own), {.closed_objects = true, .lenient = true})
@@ -279,8 +315,8 @@ Api<void> ReadConfig(const JsonIn& config, const AskDefaults& defaults, Ask& ask
     GEMMA3_TRY(options.constraint, JsonSchema::AnyObject());
     if (defaults.schema_prompt) *words = kObjectWords;
   } else if (type && *type != "text/plain" && *type != "application/json") {
-    return config.Find("responseMimeType")
-        ->Wrong("expected text/plain or application/json", "unsupported_value");
+    return config.Find(named("responseMimeType"))
+        ->Wrong("expected text/plain, application/json or text/x.enum", "unsupported_value");
   }
   return {};
 }

@@ -156,8 +156,9 @@ Api<int64_t> JsonIn::Integer(int64_t min, int64_t max) const {
     if (good) value = static_cast<int64_t>(*real);
   }
   if (!good || value < min || value > max) {
+    const bool too_large = !text.starts_with('-') && (error != std::errc() || NumberOf(text) > max);
     std::string range = "of at least " + std::to_string(min);
-    if (max != std::numeric_limits<int64_t>::max()) {
+    if (max != std::numeric_limits<int64_t>::max() || too_large) {
       range = "from " + std::to_string(min) + " to " + std::to_string(max);
     }
     return Wrong("expected a whole number " + range + ", not " + text.substr(0, 40));

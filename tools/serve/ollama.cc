@@ -26,8 +26,11 @@ int64_t Nanoseconds(double seconds) {
 
 class OllamaTelling : public Telling {
  public:
-  OllamaTelling(std::string model, bool chat, bool logprobs)
-      : model_(std::move(model)), chat_(chat), logprobs_(logprobs) {}
+  OllamaTelling(const ModelView& model, bool chat, bool logprobs)
+      : model_(model.asked.empty() ? model.id : model.asked),
+        load_seconds_(model.load_seconds),
+        chat_(chat),
+        logprobs_(logprobs) {}
 
   std::string stream_type() const override { return "application/x-ndjson"; }
   std::string content_type() const override { return "application/json; charset=utf-8"; }
@@ -87,7 +90,7 @@ class OllamaTelling : public Telling {
         {"done_reason", std::string_view(FinishReason(*ended)) == "length" ? "length" : "stop"},
         {"total_duration",
          Nanoseconds(std::chrono::duration<double>(Clock::now() - begin_).count())},
-        {"load_duration", 1},
+        {"load_duration", Nanoseconds(load_seconds_)},
         {"prompt_eval_count", ended->prompt_tokens},
         {"prompt_eval_duration",
          Nanoseconds(ended->timings.prefill_seconds + ended->timings.image_seconds)},
@@ -97,7 +100,8 @@ class OllamaTelling : public Telling {
     return json + Dump(end).substr(1);
   }
 
-  const std::string model_;
+  const std::string model_;  // as it was asked for
+  const double load_seconds_;
   const bool chat_, logprobs_;
   const Clock::time_point begin_ = Clock::now();
 };
@@ -186,7 +190,7 @@ Api<Ask> ReadOllamaChat(const JsonIn& body, const ModelView& model, const AskDef
   if (!words.empty()) AddToLastUser(prompt, words);
   ask.prompts.push_back(std::move(prompt));
   ask.telling =
-      std::make_unique<OllamaTelling>(model.id, /*chat=*/true, ask.options.logprobs.has_value());
+      std::make_unique<OllamaTelling>(model, /*chat=*/true, ask.options.logprobs.has_value());
   return ask;
 }
 
@@ -229,7 +233,7 @@ Api<Ask> ReadOllamaGenerate(const JsonIn& body, const ModelView& model,
     ask.prompts.push_back(std::move(prompt));
   }
   ask.telling =
-      std::make_unique<OllamaTelling>(model.id, /*chat=*/false, ask.options.logprobs.has_value());
+      std::make_unique<OllamaTelling>(model, /*chat=*/false, ask.options.logprobs.has_value());
   return ask;
 }
 

@@ -90,6 +90,10 @@ Api<void> ReadMessage(const JsonIn& message, PictureReader& pictures, Conversati
   GEMMA3_TRY(const std::string as_sent, role_of.String());
   const std::string role = AsciiLower(as_sent);
   const auto content = message.Find("content");
+  const bool shows = role == "user" || role == "tool" || role == "function";
+  if (const auto images = message.Find("images"); images && !shows && images->size() > 0) {
+    return images->Wrong("pictures stand in the user's messages", "unsupported_value");
+  }
   if (role == "system" || role == "developer") {
     if (!content) return {};
     GEMMA3_TRY(const std::string text, TextOf(*content));
@@ -106,7 +110,7 @@ Api<void> ReadMessage(const JsonIn& message, PictureReader& pictures, Conversati
     conversation.Model(std::move(parts), std::move(calls));
     return {};
   }
-  if (role == "user" || role == "tool" || role == "function") {
+  if (shows) {
     GEMMA3_TRY(std::vector<Part> parts, ReadContent(content, pictures));
     if (const auto images = message.Find("images")) {
       if (!images->IsArray()) return images->Wrong("expected a list of base64 pictures");
@@ -303,7 +307,13 @@ Json ChatLogprobs(std::span<const TokenLogprobs> tokens) {
 std::span<const TokenLogprobs> SpelledLogprobs(const GenerationResult& result) {
   std::span<const TokenLogprobs> all = result.logprobs;
   const bool ended = result.stop_reason == StopReason::kEndOfTurn && all.size() == result.tokens;
-  return ended && !all.empty() ? all.first(all.size() - 1) : all;
+  if (ended && !all.empty()) return all.first(all.size() - 1);
+  if (result.stop_reason != StopReason::kStopString || !result.calls.empty()) return all;
+  // Not those of the text that ended it, which is not told either.
+  size_t count = 0, bytes = 0;
+  while (count < all.size() && bytes < result.text.size())
+    bytes += all[count++].chosen.bytes.size();
+  return all.first(count);
 }
 
 Api<void> ReadOneMessage(const JsonIn& message, PictureReader& pictures,

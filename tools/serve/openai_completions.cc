@@ -132,7 +132,10 @@ class CompletionTelling : public Telling {
       logprobs_.push_back(guessed ? Json(token.chosen.logprob) : Json());
       Json top = guessed ? Json::object() : Json();
       if (guessed) {
-        for (const auto& other : token.likeliest) top[Valid(other.bytes)] = other.logprob;
+        // Tokens that are spelled alike: the likeliest comes first and stands for them.
+        for (const auto& other : token.likeliest) {
+          top.emplace(Valid(other.bytes), other.logprob);
+        }
       }
       top_.push_back(std::move(top));
       offsets_.push_back(*offset);
@@ -248,7 +251,8 @@ Api<Ask> ReadCompletion(const JsonIn& body, const ModelView& model, const AskDef
   if (prompt.IsString() || AreTokens(prompt)) {
     GEMMA3_CHECK_OK(add(prompt));
   } else {
-    if (!prompt.IsArray() || prompt.size() == 0) {
+    if (prompt.IsArray() && prompt.size() == 0) return prompt.Wrong("it is empty");
+    if (!prompt.IsArray()) {
       return prompt.Wrong("expected a string, a list of strings, or lists of token ids");
     }
     if (prompt.size() > defaults.max_prompts) {

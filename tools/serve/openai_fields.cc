@@ -169,6 +169,7 @@ Api<void> ReadResponseFormat(const JsonIn& format, bool schema_prompt, Generatio
   } else if (type != "json_object") {
     return type_of.Wrong("expected text, json_object or json_schema", "unsupported_value");
   }
+  if (options.constraint) return format.Wrong("it and a grammar exclude each other");
   if (schema) {
     GEMMA3_TRY(Constraint constraint, CompileSchema(*schema, strict));
     if (CallsOnly(options)) return {};
@@ -221,6 +222,9 @@ Api<ToolChoice> ReadToolChoice(const JsonIn& choice) {
   const std::optional<JsonIn> nested = choice.Find("allowed_tools");
   const JsonIn& allowed = nested && nested->IsObject() ? *nested : choice;
   GEMMA3_TRY(const auto mode, allowed.FindString("mode"));
+  if (mode && *mode != "auto" && *mode != "required") {
+    return allowed.Find("mode")->Wrong("expected auto or required");
+  }
   GEMMA3_TRY(const JsonIn tools, allowed.Need("tools"));
   if (!tools.IsArray()) return tools.Wrong("expected a list");
   std::vector<std::string> names;
@@ -230,6 +234,7 @@ Api<ToolChoice> ReadToolChoice(const JsonIn& choice) {
     GEMMA3_TRY(std::string name, name_of.String());
     names.push_back(std::move(name));
   }
+  if (names.empty() && mode == "required") return tools.Wrong("a call of none is required");
   if (names.empty()) return ToolChoice::None();
   return ToolChoice::Subset(
       std::move(names), mode == "required" ? ToolChoice::Mode::kRequired : ToolChoice::Mode::kAuto);

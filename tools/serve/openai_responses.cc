@@ -281,8 +281,15 @@ Api<Ask> ReadResponses(const JsonIn& body, const ModelView& model, const AskDefa
       ask.options.tools.tools.push_back(std::move(read));
     }
   }
-  if (const auto choice = body.Find("tool_choice"); choice && !ask.options.tools.tools.empty()) {
-    GEMMA3_TRY(ask.options.tools.choice, ReadToolChoice(*choice));
+  if (const auto choice = body.Find("tool_choice")) {
+    const bool none = ask.options.tools.tools.empty();
+    auto read = ReadToolChoice(*choice);
+    // With none but OpenAI's own, the choice of one of these is no choice.
+    if (!read && !none) return std::unexpected(read.error());
+    if (none && read && read->mode == ToolChoice::Mode::kRequired) {
+      return choice->Wrong("it asks for a call, and there are no tools of type function");
+    }
+    if (!none) ask.options.tools.choice = *std::move(read);
   }
   GEMMA3_TRY(ask.options.tools.parallel_tool_calls, body.FindBool("parallel_tool_calls", true));
   if (CallsOnly(ask.options)) ask.options.constraint.reset();  // a grammar's
