@@ -55,6 +55,31 @@ function keepMessages(conversation, messages) {
   return keep({put: {conversations: [conversation.record], messages}});
 }
 
+// A page that is left waits for no database: what its answers have since they were last stored is noted, and stored by
+// the page that comes next.
+function noteUnfinished() {
+  const unfinished = [...runs.values()].map(({run}) => run.message);
+  if (unfinished.length) notes.set('unfinished', JSON.stringify([...noted(), ...unfinished]));
+}
+
+function noted() {
+  try {
+    const messages = JSON.parse(notes.get('unfinished') ?? '[]');
+    return Array.isArray(messages) ? messages : [];
+  } catch {
+    return [];
+  }
+}
+
+async function keepUnfinished() {
+  for (const message of noted()) {
+    const stored = await store.conversation(message.conversation).catch(() => null);
+    const known = stored?.messages.find(({id}) => id === message.id);
+    if (stored && (known?.text ?? '').length < message.text.length) await keep({put: {messages: [message]}});
+  }
+  notes.set('unfinished', null);
+}
+
 // The settings that new conversations begin with.
 function lastSettings() {
   try {
@@ -949,10 +974,10 @@ async function begin() {
   fitSidebar();
   addEventListener('keydown', onKey);
   addEventListener('hashchange', openFromAddress);
-  addEventListener('pagehide', () => {
-    for (const {run, conversation} of runs.values()) keepMessages(conversation, [run.message]);
-  });
+  addEventListener('pagehide', noteUnfinished);
+  addEventListener('pageshow', ({persisted}) => persisted && notes.set('unfinished', null));
   store = await openStore();
+  await keepUnfinished();
   store.onElsewhere(onElsewhere);
   await loadList();
   await openFromAddress();
