@@ -54,15 +54,14 @@ bool Begins(const StateHeader& state, const PromptPlan& prompt, std::span<const 
   return true;
 }
 
-size_t HeldBy(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
-              const AdapterSet* adapters) {
+size_t HeldBy(EngineState& engine, const PromptPlan& prompt, std::string_view salt) {
   TokenSequence sequence{prompt.layout.ids, {}, {}};
   return engine.Exclusively([&](Machine& machine, Scheduler& scheduler) {
     for (const ImageSpan& span : prompt.layout.images) {
       sequence.images.push_back(
           {span.begin, span.count,
            machine.encoder->Find(prompt.pictures[span.picture],
-                                 prompt.views[span.picture][span.view], adapters)});
+                                 prompt.views[span.picture][span.view], salt)});
     }
     return scheduler.store().Match(sequence, salt, sequence.ids.size() - 1);
   });
@@ -100,7 +99,7 @@ void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
     most = header->positions;
     best = it->path().string();
   }
-  if (most < kWorthReading || most < HeldBy(engine, prompt, salt, adapters) + kWorthReading) return;
+  if (most < kWorthReading || most < HeldBy(engine, prompt, salt) + kWorthReading) return;
   const auto read = ReadComputed(engine, best, salt, adapters);
   if (!read) {
     if (read.error().code == ErrorCode::kBadModel) fs::remove(best, error);
@@ -112,8 +111,8 @@ void Find(EngineState& engine, const PromptPlan& prompt, std::string_view salt,
       const ImageSpan& span = prompt.layout.images[i];
       const auto& picture = prompt.pictures[span.picture];
       if (!read->images[i].rows || picture->restored) continue;
-      machine.encoder->Remember(picture, prompt.views[span.picture][span.view],
-                                read->images[i].rows, adapters);
+      machine.encoder->Remember(picture, prompt.views[span.picture][span.view], salt,
+                                read->images[i].rows);
     }
   });
 }

@@ -27,13 +27,13 @@ Result<Computed> FindComputed(EngineState& engine, const PromptPlan& prompt, std
       const ImageSpan& span = prompt.layout.images[i];
       const auto& picture = prompt.pictures[span.picture];
       const CropBox& box = prompt.views[span.picture][span.view];
-      SoftTokenRows rows = machine.encoder->Find(picture, box, adapters);
+      SoftTokenRows rows = machine.encoder->Find(picture, box, salt);
       if (!rows) {
         if (picture->restored) {
           return Fail(ErrorCode::kInternal, "a picture of a saved conversation has lost a view");
         }
         GEMMA3_TRY(rows, machine.encoder->Encode(
-                             picture, box, [](size_t) { return true; }, adapters));
+                             picture, box, salt, [](size_t) { return true; }, adapters));
       }
       out.sequence.images[i].rows = std::move(rows);
     }

@@ -64,7 +64,8 @@ Result<std::vector<PolicyScore>> ClassifyPicture(Runner& runner, const Tokenizer
       ++progress.done;
       return watch(progress);
     };
-    GEMMA3_TRY(SoftTokenRows encoded, encoder->Encode(shared, view, on_layer, runner.adapters()));
+    GEMMA3_TRY(SoftTokenRows encoded,
+               encoder->Encode(shared, view, /*salt=*/"", on_layer, runner.adapters()));
     rows.push_back(std::move(encoded));
   }
 

@@ -30,21 +30,12 @@ ImageHash ImageEncoder::HashOf(const std::shared_ptr<const Image>& picture) {
   return hash;
 }
 
-namespace {
-
-std::string IdentityOf(const AdapterSet* adapters) {
-  return adapters ? adapters->tower_identity() : std::string();
-}
-
-}  // namespace
-
 SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                                 const AdapterSet* adapters) {
+                                 std::string_view salt) {
   if (picture->restored) return picture->restored->Find(view);
   const ImageHash hash = HashOf(picture);
-  const std::string identity = IdentityOf(adapters);
   const auto it = std::ranges::find_if(entries_, [&](const Entry& entry) {
-    return entry.picture == hash && entry.view == view && entry.adapters == identity;
+    return entry.picture == hash && entry.view == view && entry.salt == salt;
   });
   if (it == entries_.end()) return nullptr;
   SoftTokenRows rows = it->rows.lock();
@@ -59,8 +50,8 @@ SoftTokenRows ImageEncoder::Find(const std::shared_ptr<const Image>& picture, co
 }
 
 void ImageEncoder::Remember(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                            const SoftTokenRows& rows, const AdapterSet* adapters) {
-  entries_.push_front({HashOf(picture), view, IdentityOf(adapters), rows, rows});
+                            std::string_view salt, const SoftTokenRows& rows) {
+  entries_.push_front({HashOf(picture), view, std::string(salt), rows, rows});
   Trim();
 }
 
@@ -101,13 +92,13 @@ Result<SoftTokenRows> ImageEncoder::EncodePixels(std::span<const float> pixels,
 }
 
 Result<SoftTokenRows> ImageEncoder::Encode(const std::shared_ptr<const Image>& picture,
-                                           const CropBox& view,
+                                           const CropBox& view, std::string_view salt,
                                            const VisionTower::LayerCallback& on_layer,
                                            const AdapterSet* adapters) {
   std::vector<float> pixels(3 * config_.image_size * config_.image_size);
   PreprocessView(*picture, view, config_.image_size, workspace_.pool(), pixels);
   GEMMA3_TRY(SoftTokenRows rows, EncodePixels(pixels, on_layer, adapters));
-  Remember(picture, view, rows, adapters);
+  Remember(picture, view, salt, rows);
   return rows;
 }
 

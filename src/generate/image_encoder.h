@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gemma3/config.h"
@@ -33,19 +34,20 @@ class ImageEncoder {
   ImageEncoder(const ModelConfig& config, const VisionWeights& weights, Compute compute,
                size_t max_bytes, size_t text_floats, Workspace& workspace);
 
-  // Soft tokens of a view (see PlanViews) that was encoded before, or null. A picture must not
-  // change while somebody holds it: it is hashed once.
-  // Under adapters that change the tower a picture is another one.
+  // Soft tokens of a view (see PlanViews) that was encoded before under this salt, which names the
+  // adapters (JoinSalt), or null. Who does not share what was computed does not share this either:
+  // how long a picture takes would tell that another one has shown it. A picture must not change
+  // while somebody holds it: it is hashed once.
   SoftTokenRows Find(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                     const AdapterSet* adapters = nullptr);
-  // Encodes it. Errors: kCancelled where on_layer says so.
+                     std::string_view salt);
+  // Encodes it and remembers it. Errors: kCancelled where on_layer says so.
   Result<SoftTokenRows> Encode(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                               const VisionTower::LayerCallback& on_layer,
+                               std::string_view salt, const VisionTower::LayerCallback& on_layer,
                                const AdapterSet* adapters = nullptr);
 
   // Takes the rows of a view from elsewhere.
   void Remember(const std::shared_ptr<const Image>& picture, const CropBox& view,
-                const SoftTokenRows& rows, const AdapterSet* adapters = nullptr);
+                std::string_view salt, const SoftTokenRows& rows);
 
   // Errors: kInvalidArgument for a tower input that is not [channels, image_size, image_size], or
   // not finite.
@@ -64,7 +66,7 @@ class ImageEncoder {
   struct Entry {
     ImageHash picture;
     CropBox view;
-    std::string adapters;  // AdapterSet::tower_identity
+    std::string salt;
     std::weak_ptr<const std::vector<float>> rows;
     SoftTokenRows kept = nullptr;
   };

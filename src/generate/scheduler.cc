@@ -158,7 +158,7 @@ bool Scheduler::EncodePicture(const std::function<void()>& on_tick) {
       const auto begin = std::chrono::steady_clock::now();
       bool encoded = false;
       const Status status = Guarded("look at the picture", "", [&]() -> Status {
-        SoftTokenRows rows = encoder.Find(view->picture, view->box, request.adapters.get());
+        SoftTokenRows rows = encoder.Find(view->picture, view->box, request.salt());
         if (!rows) {
           encoded = true;
           const auto on_layer = [&](size_t layers) {
@@ -166,8 +166,8 @@ bool Scheduler::EncodePicture(const std::function<void()>& on_tick) {
             on_tick();
             return !request.stopped();
           };
-          GEMMA3_TRY(rows,
-                     encoder.Encode(view->picture, view->box, on_layer, request.adapters.get()));
+          GEMMA3_TRY(rows, encoder.Encode(view->picture, view->box, request.salt(), on_layer,
+                                          request.adapters.get()));
         }
         request.TakeView(std::move(rows), encoded, SecondsSince(begin));
         return {};

@@ -578,7 +578,7 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::Create(std::span<const Use
     std::snprintf(scale, sizeof scale, "=%.9g;", static_cast<double>(use.scale));
     set->identity_ += adapter.digest + scale;
     if (use.scale == 0) continue;
-    if (adapter.changes_tower()) set->tower_identity_ += adapter.digest + scale;
+    set->changes_tower_ |= adapter.changes_tower();
     for (size_t i = 0; i < adapter.layers.size(); ++i) {
       for (size_t m = 0; m < kLayerMatrices; ++m) {
         AddTerm(adapter.layers[i][m].get(), use.scale, set->layers_[i][m]);
@@ -610,7 +610,6 @@ Result<std::shared_ptr<const AdapterSet>> AdapterSet::Create(std::span<const Use
       if (!head_rows.emplace(id, &row).second) return twice(use, "a token's row");
     }
   }
-  set->changes_tower_ = !set->tower_identity_.empty();
   for (const auto& [id, row] : head_rows) {
     set->head_ids_.push_back(id);
     set->head_values_.insert(set->head_values_.end(), row->begin(), row->end());

@@ -159,8 +159,6 @@ class AdapterSet {
   size_t max_rank() const { return max_rank_; }
   // Says which adapters, with which scales: what is computed under it is that of equal ones.
   const std::string& identity() const { return identity_; }
-  // The part of it that pictures depend on; "" where they depend on none.
-  const std::string& tower_identity() const { return tower_identity_; }
 
  private:
   std::vector<Use> uses_;  // keeps alive
@@ -176,7 +174,7 @@ class AdapterSet {
   MatrixView head_rows_;
   bool changes_tower_ = false;
   size_t max_rank_ = 0;
-  std::string identity_, tower_identity_;
+  std::string identity_;
 };
 
 // What a set makes of a row of a matrix W: gain * W + sum of scale * B A. row: [inputs], edited.

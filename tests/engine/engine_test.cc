@@ -284,6 +284,24 @@ TEST(EngineTest, ACommonBeginningIsComputedOnce) {
   EXPECT_EQ(result->text, Fresh({Message::User(questions[0])}, Greedy(10)).text);
 }
 
+// How long a picture takes must not tell that somebody else has shown it.
+TEST(EngineTest, PicturesAreSharedUnderOneSaltOnly) {
+  const Engine engine = DemoEngine();
+  const Prompt prompt = Prompt::Chat({Look({0})});
+  const auto encoded = [&](const char* salt) {
+    GenerationOptions options = Greedy(4);
+    options.cache_salt = salt;
+    const auto result = engine.Answer(prompt, options);
+    EXPECT_TRUE(result) << result.error().message;
+    return result ? result->images_encoded : SIZE_MAX;
+  };
+  EXPECT_EQ(encoded("one"), 1u);
+  EXPECT_EQ(encoded("one"), 0u);
+  EXPECT_EQ(encoded("another"), 1u);
+  EXPECT_EQ(encoded(""), 1u);
+  EXPECT_EQ(encoded("one"), 0u);
+}
+
 // Another question behind a long text goes on near its end, also after the first was answered.
 TEST(EngineTest, ALongPromptIsFoundAgain) {
   const Engine engine = DemoEngine({.context = 4096, .prefill_batch = 128});
