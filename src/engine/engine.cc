@@ -34,11 +34,16 @@ EngineState::Turn::Turn(EngineState& engine) : engine(engine) {
 
 EngineState::Turn::~Turn() {
   if (engine.forget_later.exchange(false)) engine.scheduler.store().Clear();
-  const std::scoped_lock lock(engine.mutex);
-  engine.counts = engine.scheduler.counts();
-  engine.stepper = std::thread::id();
-  engine.stepping = false;
-  engine.changed.notify_all();
+  {
+    const std::scoped_lock lock(engine.mutex);
+    engine.counts = engine.scheduler.counts();
+    engine.stepper = std::thread::id();
+    engine.stepping = false;
+    engine.changed.notify_all();
+    if (!std::exchange(engine.reap_later, false)) return;
+  }
+  // Perhaps nobody waits for an answer any more, so that no step follows that would see to it.
+  engine.Reap();
 }
 
 Status EngineState::CheckNotInCallback() const {
@@ -123,6 +128,7 @@ StateIdentity EngineState::IdentityWith(const AdapterSet* adapters) {
 
 void EngineState::Run(std::unique_lock<std::mutex> lock, const std::function<void()>* on_tick) {
   const Turn turn(*this);
+  reap_later = false;  // done by what follows
   const auto arrived = std::exchange(inbox, {});
   lock.unlock();
   const Status status = Guarded("answer", "", [&]() -> Status {
@@ -161,8 +167,11 @@ void EngineState::StepOrWait(const std::function<bool()>& has_news,
 
 void EngineState::Reap() {
   std::unique_lock lock(mutex);
-  // Whoever steps sees to it otherwise.
-  if (!stepping) Run(std::move(lock), nullptr);
+  if (stepping) {
+    reap_later = true;
+  } else {
+    Run(std::move(lock), nullptr);
+  }
 }
 
 EngineUsage EngineState::usage() {

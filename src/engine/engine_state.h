@@ -75,7 +75,8 @@ struct EngineState {
   // Takes one step, or sleeps through another thread's; returns at once where `request` has news.
   // on_tick: as for Scheduler::Step, where this thread steps.
   void StepOrWait(const std::function<bool()>& has_news, const std::function<void()>& on_tick);
-  // Lets go of requests that nobody waits for any more.
+  // Lets go of requests that nobody waits for any more; where a thread has its turn, it does so
+  // when that ends.
   void Reap();
   EngineUsage usage();
 
@@ -126,6 +127,7 @@ struct EngineState {
   bool stepping = false;
   std::atomic<std::thread::id> stepper;  // whose turn it is, if anybody's
   std::atomic<bool> forget_later = false;
+  bool reap_later = false;
   size_t sleeping = 0;  // threads
   std::vector<std::shared_ptr<Request>> inbox;
   Scheduler::Counts counts;

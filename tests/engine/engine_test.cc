@@ -11,6 +11,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -538,6 +539,28 @@ TEST(EngineTest, BiasAndStopTokens) {
                                                whole->ids.begin() + static_cast<ptrdiff_t>(first)));
   options.stop_tokens = {-1};
   EXPECT_EQ(DemoEngine().Answer(Ask(kStory), options).error().code, ErrorCode::kInvalidArgument);
+}
+
+// Whoever drops a ticket while another thread steps leaves nothing behind, also where no step
+// follows.
+TEST(EngineTest, ATicketThatIsDroppedDuringTheLastStepLetsGoOfItsMemory) {
+  const Engine engine = DemoEngine();
+  auto looks = engine.Submit(Prompt::Chat({Look({0})}), Greedy(4));
+  ASSERT_TRUE(looks) << looks.error().message;
+  std::optional<Ticket> admitted = *engine.Submit(Ask(kStory), Greedy(100));
+  std::optional<Ticket> arriving;
+  // The picture takes a step of its own, and this is told between its layers.
+  const auto stopped = looks->Wait({}, [&](const Progress&) {
+    if (!admitted) return false;
+    arriving = *engine.Submit(Ask(kSum), Greedy(100));
+    admitted.reset();
+    arriving.reset();
+    return false;
+  });
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(engine.usage().running, 0u);
+  EXPECT_EQ(engine.usage().waiting, 0u);
 }
 
 TEST(EngineTest, WrongPromptsAreRefusedAtOnce) {
