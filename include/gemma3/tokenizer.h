@@ -3,6 +3,8 @@
 // Text to token ids and back, by the model's SentencePiece vocabulary.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,8 +32,19 @@ class Tokenizer {
   // added. Decoding gives the text back, with two exceptions: U+2581, which the vocabulary uses for
   // spaces, comes back as one; and white space beside a token that a fine-tune added with lstrip or
   // rstrip is a part of that token and does not come back. Errors: kInvalidArgument when the text
-  // is not valid UTF-8, with the byte offset, or longer than 256 MiB.
+  // is not valid UTF-8, with the byte offset, longer than 256 MiB, or has a stretch of more than
+  // 1 MiB without any place between two tokens that can be told beforehand (Gemma's vocabulary has
+  // one before each space, line break and digit).
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
+
+  // The beginning of Encode(text): all of it, or at least `most` tokens. `stop` is asked now and
+  // then; the text behind what was encoded costs nothing. Errors: as Encode; kCancelled where
+  // `stop` says so.
+  Result<std::vector<TokenId>> EncodeBegin(std::string_view text, size_t most,
+                                           const std::function<bool()>& stop = {}) const;
+
+  // Encode(text) has no fewer tokens than this; known without encoding it.
+  size_t LeastTokens(std::string_view text) const;
 
   // The text of the ids. Control tokens that models do not write to be read have none (see
   // IsControl); ids outside the vocabulary give U+FFFD, as do byte tokens that do not form UTF-8.

@@ -55,14 +55,14 @@ Result<ChatTokens> ChatTokens::Find(const Tokenizer& tokenizer) {
 Status PromptBuilder::Control(TokenId id) { return Ids({&id, 1}); }
 
 Status PromptBuilder::Ids(std::span<const TokenId> ids) {
-  GEMMA3_CHECK_OK(FlushText());
+  FlushText();
   layout_.ids.insert(layout_.ids.end(), ids.begin(), ids.end());
   return {};
 }
 
 Status PromptBuilder::BeginTurn() {
-  GEMMA3_CHECK_OK(FlushText());
-  layout_.turn_begin.push_back(layout_.ids.size());
+  FlushText();
+  turns_.push_back(Here());
   return {};
 }
 
@@ -73,43 +73,74 @@ Status PromptBuilder::Picture(size_t crops) {
   }
   GEMMA3_CHECK_OK(CheckImageTokens(config_));
   if (crops > 0) Text(kBeforeOriginal);
-  GEMMA3_CHECK_OK(View(0));
+  View(0);
   for (size_t crop = 1; crop <= crops; ++crop) {
     Text(crop == 1 ? kBeforeCrops : kBetweenCrops);
-    GEMMA3_CHECK_OK(View(crop));
+    View(crop);
   }
   ++pictures_;
   return {};
 }
 
-Status PromptBuilder::View(size_t view) {
+void PromptBuilder::View(size_t view) {
   // In the id form the text before and the blank line are encoded apart from each other.
-  const auto blank_line = [this]() -> Status {
-    if (form_ == ImageForm::kIds) GEMMA3_CHECK_OK(FlushText());
+  const auto blank_line = [this] {
+    if (form_ == ImageForm::kIds) FlushText();
     Text(kBlankLine);
-    if (form_ == ImageForm::kIds) GEMMA3_CHECK_OK(FlushText());
-    return {};
+    if (form_ == ImageForm::kIds) FlushText();
   };
-  GEMMA3_CHECK_OK(blank_line());
-  GEMMA3_CHECK_OK(Control(config_.tokens.start_of_image));
+  blank_line();
+  FlushText();
+  layout_.ids.push_back(config_.tokens.start_of_image);
   const size_t count = config_.vision.tokens_per_image;
-  layout_.images.push_back({layout_.ids.size(), count, pictures_, view});
+  layout_.images.push_back({0, count, pictures_, view});
+  views_.push_back(Here());
   layout_.ids.insert(layout_.ids.end(), count, config_.tokens.image_soft_token);
-  GEMMA3_CHECK_OK(Control(config_.tokens.end_of_image));
-  return blank_line();
+  layout_.ids.push_back(config_.tokens.end_of_image);
+  blank_line();
 }
 
-Status PromptBuilder::FlushText() {
-  if (text_.empty()) return {};
-  TextMemo none;
-  GEMMA3_TRY(const auto ids, (memo_ ? *memo_ : none).Encode(tokenizer_, text_));
-  layout_.ids.insert(layout_.ids.end(), ids.begin(), ids.end());
-  text_.clear();
-  return {};
+void PromptBuilder::FlushText() {
+  if (text_.empty()) return;
+  texts_.push_back({layout_.ids.size(), std::exchange(text_, {})});
 }
 
 Result<PromptLayout> PromptBuilder::Finish() && {
-  GEMMA3_CHECK_OK(FlushText());
+  FlushText();
+  size_t least = layout_.ids.size();
+  for (const PendingText& text : texts_) least += tokenizer_.LeastTokens(text.text);
+  if (least >= limits_.context) {
+    return Fail(ErrorCode::kContextTooLong, "the prompt has at least ", least,
+                " tokens and the context holds ", limits_.context,
+                ", the answer included; shorten the prompt or use a larger context (the model was "
+                "trained for ",
+                config_.text.max_context, ")");
+  }
+  TextMemo none;
+  std::vector<TokenId> ids;
+  std::vector<size_t> before = {0};  // tokens of the first texts
+  size_t done = 0;
+  const auto take_until = [&](size_t place) {
+    ids.insert(ids.end(), layout_.ids.begin() + static_cast<ptrdiff_t>(done),
+               layout_.ids.begin() + static_cast<ptrdiff_t>(place));
+    done = place;
+  };
+  for (const PendingText& text : texts_) {
+    if (limits_.stop && limits_.stop()) {
+      return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+    }
+    GEMMA3_TRY(const auto encoded,
+               (memo_ ? *memo_ : none).Encode(tokenizer_, text.text, limits_.stop));
+    take_until(text.place);
+    ids.insert(ids.end(), encoded.begin(), encoded.end());
+    before.push_back(before.back() + encoded.size());
+  }
+  take_until(layout_.ids.size());
+  layout_.ids = std::move(ids);
+  for (const Place& turn : turns_) layout_.turn_begin.push_back(before[turn.texts] + turn.ids);
+  for (size_t i = 0; i < views_.size(); ++i) {
+    layout_.images[i].begin = before[views_[i].texts] + views_[i].ids;
+  }
   return std::move(layout_);
 }
 

@@ -8,9 +8,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gemma3/config.h"
@@ -53,13 +56,23 @@ struct ChatTokens {
   static Result<ChatTokens> Find(const Tokenizer& tokenizer);
 };
 
-// Keeps references to all its arguments; one thread.
+// When a prompt is not worth encoding.
+struct PromptLimits {
+  size_t context = SIZE_MAX;        // tokens, with room for at least one of an answer
+  std::function<bool()> stop = {};  // asked between texts and parts of long ones
+};
+
+// Keeps references to all its arguments but the limits; one thread.
 class PromptBuilder {
  public:
   // memo may be null.
   PromptBuilder(const Tokenizer& tokenizer, const ModelConfig& config, ImageForm form,
-                TextMemo* memo = nullptr)
-      : tokenizer_(tokenizer), config_(config), form_(form), memo_(memo) {}
+                TextMemo* memo = nullptr, PromptLimits limits = {})
+      : tokenizer_(tokenizer),
+        config_(config),
+        form_(form),
+        memo_(memo),
+        limits_(std::move(limits)) {}
 
   // A control token by its id.
   Status Control(TokenId id);
@@ -73,17 +86,33 @@ class PromptBuilder {
   // Errors: kUnsupported for a model without vision.
   Status Picture(size_t crops);
 
+  // Encodes the texts. Errors: kContextTooLong where they cannot fit, found out before any is
+  // encoded; kCancelled where limits.stop says so.
   Result<PromptLayout> Finish() &&;
 
  private:
-  Status FlushText();
-  Status View(size_t view);
+  // Texts are encoded when all are there. Until then the ids lack them, and a place is one among
+  // the ids without the texts before it.
+  struct PendingText {
+    size_t place;
+    std::string text;
+  };
+  struct Place {
+    size_t texts;  // before it
+    size_t ids;
+  };
+  Place Here() const { return {texts_.size(), layout_.ids.size()}; }
+  void FlushText();
+  void View(size_t view);
 
   const Tokenizer& tokenizer_;
   const ModelConfig& config_;
   ImageForm form_;
   TextMemo* memo_;
+  const PromptLimits limits_;
   std::string text_;  // since the last control token
+  std::vector<PendingText> texts_;
+  std::vector<Place> turns_, views_;  // of layout_.turn_begin, layout_.images
   size_t pictures_ = 0;
   PromptLayout layout_;
 };

@@ -371,7 +371,7 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
   if (messages.size() == first) {
     return Fail(ErrorCode::kInvalidArgument, "the conversation has no user message");
   }
-  PromptBuilder builder(tokenizer, config, options.image_form, options.memo);
+  PromptBuilder builder(tokenizer, config, options.image_form, options.memo, options.limits);
   ChatWriter writer(messages, tokens, builder, config, options);
   if (kind == ChatTemplateKind::kFunctionGemma) {
     // A vocabulary that lost its marks is still good for a chat without tools.
@@ -389,7 +389,7 @@ Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokeniz
 Result<PromptLayout> LayOutRaw(std::span<const Part> parts, const Tokenizer& tokenizer,
                                const ModelConfig& config, const TemplateOptions& options) {
   GEMMA3_TRY(const ChatTokens tokens, ChatTokens::Find(tokenizer));
-  PromptBuilder builder(tokenizer, config, options.image_form, options.memo);
+  PromptBuilder builder(tokenizer, config, options.image_form, options.memo, options.limits);
   PartWriter writer(builder, options.crops);
   GEMMA3_CHECK_OK(builder.Control(tokens.bos));
   for (size_t i = 0; i < parts.size(); ++i) {

@@ -54,6 +54,7 @@ struct TemplateOptions {
   std::span<const std::vector<TokenId>> answers = {};
   TextMemo* memo = nullptr;        // of this tokenizer
   const ToolSet* tools = nullptr;  // what the model may call; null or empty: nothing is said
+  PromptLimits limits = {};
 };
 
 // Lays out a conversation: at most one system message in front, then user and model turns in
@@ -64,7 +65,7 @@ struct TemplateOptions {
 // more or less than one part or of an unknown language, and for TranslateGemma a system message or
 // a user's message without languages, results that fit no call (tool_prompt.h); kUnsupported for a
 // picture where the model has no vision, and tools where it is TranslateGemma;
-// kBadModel for a vocabulary without Gemma's turn marks.
+// kBadModel for a vocabulary without Gemma's turn marks; those of the limits.
 Result<PromptLayout> LayOutChat(std::span<const Message> messages, const Tokenizer& tokenizer,
                                 const ModelConfig& config, const TemplateOptions& options = {});
 

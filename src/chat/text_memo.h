@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,11 +21,12 @@ namespace gemma3 {
 // For one tokenizer. Thread rule: one at a time.
 class TextMemo {
  public:
-  // As Tokenizer::Encode. Valid until the next call of anything.
-  Result<std::span<const TokenId>> Encode(const Tokenizer& tokenizer, const std::string& text) {
+  // As Tokenizer::Encode; stop is as for EncodeBegin. Valid until the next call of anything.
+  Result<std::span<const TokenId>> Encode(const Tokenizer& tokenizer, const std::string& text,
+                                          const std::function<bool()>& stop = {}) {
     auto found = texts_.find(text);
     if (found == texts_.end()) {
-      GEMMA3_TRY(std::vector<TokenId> ids, tokenizer.Encode(text));
+      GEMMA3_TRY(std::vector<TokenId> ids, tokenizer.EncodeBegin(text, SIZE_MAX, stop));
       found = texts_.emplace(text, Encoded{std::move(ids), 0}).first;
     }
     found->second.used = now_;

@@ -79,10 +79,12 @@ struct EmbedderState {
     return config.dense.empty() ? model.config().text.hidden_size : config.dense.back().outputs;
   }
 
+  // All of a text, or at least `most` tokens of it, and what stands around it.
   Result<std::vector<TokenId>> Encode(const Tokenizer& tokenizer, const std::string& prefix,
-                                      const std::string& text) const {
+                                      const std::string& text, size_t most,
+                                      const StopCheck& stop) const {
     const SpecialTokens& special = model.config().tokens;
-    GEMMA3_TRY(const std::vector<TokenId> inner, tokenizer.Encode(prefix + text));
+    GEMMA3_TRY(const std::vector<TokenId> inner, tokenizer.EncodeBegin(prefix + text, most, stop));
     std::vector<TokenId> ids;
     ids.reserve(inner.size() + 2);
     if (config.add_bos) ids.push_back(special.bos);
@@ -193,8 +195,22 @@ Result<Embeddings> Embedder::Embed(std::span<const std::string> texts, const Emb
     out.dimensions = options.dimensions == 0 ? whole : options.dimensions;
     std::vector<std::vector<TokenId>> ids;
     Progress progress{Progress::Stage::kEmbed, 0, 0};
+    const auto cancelled = [&] { return options.cancel && options.cancel->cancelled(); };
+    const auto too_long = [&](size_t i, const char* about, size_t tokens) {
+      return Fail(ErrorCode::kContextTooLong, "text ", i, " has ", about, tokens,
+                  " tokens, with what stands around it; the model takes ", longest,
+                  ": cut it into pieces, or let it be truncated");
+    };
     for (size_t i = 0; i < texts.size(); ++i) {
-      auto encoded = state_->Encode(*tokenizer, prefix, texts[i]);
+      if (cancelled()) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+      const size_t least = tokenizer->LeastTokens(texts[i]);
+      if (least > longest && !options.truncate) return too_long(i, "at least ", least);
+      // Where it is cut, no more of it is encoded than tells that.
+      auto encoded = state_->Encode(*tokenizer, prefix, texts[i],
+                                    options.truncate ? longest + 1 : SIZE_MAX, cancelled);
+      if (!encoded && encoded.error().code == ErrorCode::kCancelled) {
+        return std::unexpected(encoded.error());
+      }
       if (!encoded) {
         return Fail(encoded.error().code, "text ", i, ": ", encoded.error().message);
       }
@@ -203,11 +219,7 @@ Result<Embeddings> Embedder::Embed(std::span<const std::string> texts, const Emb
         return Fail(ErrorCode::kInvalidArgument, "text ", i,
                     " is empty, and the model puts nothing around texts");
       }
-      if (text.size() > longest && !options.truncate) {
-        return Fail(ErrorCode::kContextTooLong, "text ", i, " has ", text.size(),
-                    " tokens, with what stands around it; the model takes ", longest,
-                    ": cut it into pieces, or let it be truncated");
-      }
+      if (text.size() > longest && !options.truncate) return too_long(i, "", text.size());
       if (text.size() > longest) {
         // What stands behind the text stays.
         text[longest - 1] = state_->config.add_eos ? text.back() : text[longest - 1];
@@ -217,7 +229,6 @@ Result<Embeddings> Embedder::Embed(std::span<const std::string> texts, const Emb
       out.tokens.push_back(text.size());
       progress.total += text.size();
     }
-    const auto cancelled = [&] { return options.cancel && options.cancel->cancelled(); };
     out.values.resize(texts.size() * out.dimensions);
     std::vector<float> vectors;
     for (size_t begin = 0; begin < ids.size();) {
@@ -261,7 +272,8 @@ Result<std::vector<TokenId>> Embedder::Tokens(const std::string& text,
   return Guarded("encode the text", "", [&]() -> Result<std::vector<TokenId>> {
     GEMMA3_TRY(const Tokenizer* tokenizer, state_->model.tokenizer());
     GEMMA3_TRY(const std::string prefix, PrefixOf(state_->config, options));
-    return state_->Encode(*tokenizer, prefix, text);
+    const StopCheck stop = [&] { return options.cancel && options.cancel->cancelled(); };
+    return state_->Encode(*tokenizer, prefix, text, SIZE_MAX, stop);
   });
 }
 

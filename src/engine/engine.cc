@@ -391,10 +391,11 @@ Result<std::vector<Ticket>> Engine::Submit(const Prompt& prompt, const Generatio
     if (tools && !chat) {
       return Fail(ErrorCode::kInvalidArgument, "raw text is continued without tools");
     }
+    const StopCheck stop = [&options] { return options.cancel && options.cancel->cancelled(); };
     GEMMA3_TRY(const PromptPlan plan,
                chat ? PlanChat(state_->model, state_->options, prompt.messages, std::move(tools),
-                               /*to_be_answered=*/true, nullptr)
-               : prompt.ids.empty() ? PlanRaw(state_->model, state_->options, prompt.raw)
+                               /*to_be_answered=*/true, nullptr, stop)
+               : prompt.ids.empty() ? PlanRaw(state_->model, state_->options, prompt.raw, stop)
                                     : PlanIds(state_->model, prompt.ids));
     std::vector<Ticket> tickets;
     GenerationOptions own = options;

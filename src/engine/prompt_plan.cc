@@ -67,33 +67,37 @@ Result<std::shared_ptr<const ToolSet>> ToolsOf(const ToolOptions& options) {
 
 Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
                             std::span<const Message> messages, std::shared_ptr<const ToolSet> tools,
-                            bool to_be_answered, TextMemo* memo) {
+                            bool to_be_answered, TextMemo* memo, const StopCheck& stop) {
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   PromptPlan plan;
   for (const Message& message : messages) {
     GEMMA3_CHECK_OK(FindPictures(model, options, message.parts, plan));
   }
   const std::vector<size_t> crops = CropsOf(plan);
-  GEMMA3_TRY(plan.layout, LayOutChat(messages, *tokenizer, model.config(),
-                                     {.add_generation_prompt = to_be_answered,
-                                      .continue_model_turn = to_be_answered,
-                                      .image_form = ImageFormOf(options),
-                                      .crops = crops,
-                                      .memo = memo,
-                                      .tools = tools.get()}));
+  GEMMA3_TRY(plan.layout,
+             LayOutChat(messages, *tokenizer, model.config(),
+                        {.add_generation_prompt = to_be_answered,
+                         .continue_model_turn = to_be_answered,
+                         .image_form = ImageFormOf(options),
+                         .crops = crops,
+                         .memo = memo,
+                         .tools = tools.get(),
+                         .limits = {to_be_answered ? options.context : SIZE_MAX, stop}}));
   plan.tools = std::move(tools);
   if (memo) memo->EndPrompt();
   return plan;
 }
 
 Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
-                           std::span<const Part> parts) {
+                           std::span<const Part> parts, const StopCheck& stop) {
   GEMMA3_TRY(const Tokenizer* tokenizer, model.tokenizer());
   PromptPlan plan;
   GEMMA3_CHECK_OK(FindPictures(model, options, parts, plan));
   const std::vector<size_t> crops = CropsOf(plan);
   GEMMA3_TRY(plan.layout, LayOutRaw(parts, *tokenizer, model.config(),
-                                    {.image_form = ImageFormOf(options), .crops = crops}));
+                                    {.image_form = ImageFormOf(options),
+                                     .crops = crops,
+                                     .limits = {options.context, stop}}));
   return plan;
 }
 

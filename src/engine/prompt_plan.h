@@ -20,15 +20,16 @@ ImageForm ImageFormOf(const ResolvedOptions& options);
 // The tools of a request; null where there are none. Errors: those of ToolSet::Create.
 Result<std::shared_ptr<const ToolSet>> ToolsOf(const ToolOptions& options);
 
-// A conversation. to_be_answered: ends where the model's turn begins. memo may be null. Errors:
-// those of LayOutChat; kUnsupported for a picture where the model has no vision; kInvalidArgument
-// for a part with both text and picture; kBadImage; kBadModel without a tokenizer.
+// A conversation. to_be_answered: ends where the model's turn begins, and has to leave room for it.
+// memo may be null. stop: as in PromptLimits. Errors: those of LayOutChat; kUnsupported for a
+// picture where the model has no vision; kInvalidArgument for a part with both text and picture;
+// kBadImage; kBadModel without a tokenizer.
 Result<PromptPlan> PlanChat(const Model& model, const ResolvedOptions& options,
                             std::span<const Message> messages, std::shared_ptr<const ToolSet> tools,
-                            bool to_be_answered, TextMemo* memo);
+                            bool to_be_answered, TextMemo* memo, const StopCheck& stop = {});
 // Raw text behind BOS. Errors: as above.
 Result<PromptPlan> PlanRaw(const Model& model, const ResolvedOptions& options,
-                           std::span<const Part> parts);
+                           std::span<const Part> parts, const StopCheck& stop = {});
 // Tokens that are text. Errors: kInvalidArgument for others.
 Result<PromptPlan> PlanIds(const Model& model, std::span<const TokenId> ids);
 

@@ -50,6 +50,12 @@ struct Session::Impl {
                                               const ProgressCallback& on_progress);
   std::vector<Message> Recall(std::span<const Message> given) const;
   Result<size_t> CountTokens(std::span<const Message> conversation) const;
+  // While a prompt is laid out.
+  StopCheck StopOf(const GenerationOptions& generation) const {
+    return [this, &generation] {
+      return *cancel || (generation.cancel && generation.cancel->cancelled());
+    };
+  }
 
   // Runs one public call that computes.
   template <class Fn>
@@ -101,8 +107,8 @@ Result<GenerationResult> Session::Impl::AnswerConversation(std::vector<Message> 
                 "the conversation ends with the model's turn: there is no question to answer");
   }
   GEMMA3_TRY(const auto offered, ToolsOf(generation.tools));
-  GEMMA3_TRY(PromptPlan plan,
-             PlanChat(model(), options(), next, offered, /*to_be_answered=*/true, &memo));
+  GEMMA3_TRY(PromptPlan plan, PlanChat(model(), options(), next, offered, /*to_be_answered=*/true,
+                                       &memo, StopOf(generation)));
   GEMMA3_TRY(GenerationResult result,
              Answer(PromptKind::kChat, std::move(plan), generation, on_text, on_progress));
   next.push_back(Message::ModelCalls(result.text, result.calls));
@@ -157,7 +163,8 @@ Result<GenerationResult> Session::Complete(std::span<const Part> prompt,
     if (!options.tools.tools.empty()) {
       return Fail(ErrorCode::kInvalidArgument, "raw text is continued without tools");
     }
-    GEMMA3_TRY(PromptPlan plan, PlanRaw(impl_->model(), impl_->options(), prompt));
+    GEMMA3_TRY(PromptPlan plan,
+               PlanRaw(impl_->model(), impl_->options(), prompt, impl_->StopOf(options)));
     return impl_->Answer(PromptKind::kRaw, std::move(plan), options, on_text, on_progress);
   });
 }

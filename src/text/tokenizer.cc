@@ -15,7 +15,9 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <future>
 #include <utility>
@@ -30,10 +32,14 @@
 namespace gemma3 {
 namespace {
 
-// Positions in the library are 32-bit numbers, and it needs some 100 bytes of memory a byte.
+// Positions in tables are 32-bit numbers.
 constexpr size_t kMaxTextBytes = size_t{1} << 28;
 // The library's parser takes at most 2 GiB; Gemma 3's model has 4.7 MB.
 constexpr size_t kMaxProtoBytes = size_t{1} << 30;
+// The library gets so much of a text at a time, where it can be cut; it needs some 250 bytes of
+// memory and 2 us for each byte.
+constexpr size_t kPartBytes = size_t{1} << 15;
+constexpr size_t kMaxPartBytes = size_t{1} << 20;
 
 // The texts of byte pieces point in here.
 constexpr std::array<char, 256> kBytes = [] {
@@ -58,7 +64,11 @@ struct Tokenizer::Impl {
   std::string bytes;           // spellings, and the texts that differ from them
   std::vector<Entry> entries;  // [vocabulary]
   PieceIndex index{0};
-  AddedTokens added;  // empty: the library finds all there is to find
+  AddedTokens added;         // empty: the library finds all there is to find
+  bool added_strip = false;  // one of them takes the white space beside it
+  size_t longest = 1;        // bytes of text that a token can stand for, U+2581 counted as a space
+  // Pairs of bytes that stand beside each other in some piece's text.
+  std::bitset<65536> neighbours;
   sentencepiece::SentencePieceProcessor library;
 
   bool Has(TokenId id) const { return id >= 0 && static_cast<size_t>(id) < entries.size(); }
@@ -100,7 +110,9 @@ struct Tokenizer::Impl {
       const bool takes_part = library_misses(id) || (model.uses[id] == PieceUse::kMatched &&
                                                      piece.text.find(kSpaceSymbol) != 0);
       if (takes_part) {
-        added.Add(piece.text, static_cast<TokenId>(id), piece.added.value_or(AddedToken()));
+        const AddedToken how = piece.added.value_or(AddedToken());
+        added.Add(piece.text, static_cast<TokenId>(id), how);
+        added_strip = added_strip || how.lstrip || how.rstrip;
       }
     }
     added.Sort();
@@ -134,17 +146,53 @@ struct Tokenizer::Impl {
         }
         break;
     }
+    if (!entry.is_control) longest = std::max<size_t>(longest, entry.text_size);
     entries.push_back(entry);
+    const std::string_view text = Text(static_cast<TokenId>(entries.size() - 1));
+    for (size_t i = 1; i < text.size(); ++i) neighbours.set(Pair(text[i - 1], text[i]));
   }
 
-  Result<std::vector<TokenId>> EncodeByLibrary(std::string_view text) const {
-    std::vector<TokenId> ids;
-    const auto status = library.Encode(text, &ids);
-    if (!status.ok()) {
-      return Fail(ErrorCode::kInternal,
-                  "tokenizer: the SentencePiece library failed: ", status.ToString());
+  static size_t Pair(char first, char second) {
+    return size_t{static_cast<uint8_t>(first)} << 8 | static_cast<uint8_t>(second);
+  }
+
+  // The first place from `least` on where the text can be cut: between two characters whose bytes
+  // there no piece has beside each other. All that is merged or matched is a piece, so nothing
+  // comes to lie across such a place, and both sides are encoded as each would be alone. 0: there
+  // is none for kMaxPartBytes.
+  size_t CutAt(std::string_view text, size_t least) const {
+    if (text.size() <= least) return text.size();
+    const size_t end = std::min(text.size(), kMaxPartBytes);
+    for (size_t at = least; at < end; ++at) {
+      if (neighbours[Pair(text[at - 1], text[at])]) continue;
+      if ((static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) continue;  // within a character
+      // U+2581 is what a space is, and not what its bytes look like.
+      if (text.substr(at).starts_with(kSpaceSymbol)) continue;
+      if (text.substr(0, at).ends_with(kSpaceSymbol)) continue;
+      return at;
     }
-    return ids;
+    return end == text.size() ? end : 0;
+  }
+
+  Status EncodeByLibrary(std::string_view text, size_t most, const std::function<bool()>& stop,
+                         std::vector<TokenId>& ids) const {
+    std::vector<TokenId> some;
+    while (!text.empty() && ids.size() < most) {
+      if (stop && stop()) return Fail(ErrorCode::kCancelled, "cancelled by the caller");
+      const std::string_view part = text.substr(0, CutAt(text, kPartBytes));
+      if (part.empty()) {
+        return Fail(ErrorCode::kInvalidArgument, "text has a stretch of more than ", kMaxPartBytes,
+                    " bytes that cannot be encoded in parts: no space, line break or digit in it");
+      }
+      const auto status = library.Encode(part, &some);
+      if (!status.ok()) {
+        return Fail(ErrorCode::kInternal,
+                    "tokenizer: the SentencePiece library failed: ", status.ToString());
+      }
+      ids.insert(ids.end(), some.begin(), some.end());
+      text.remove_prefix(part.size());
+    }
+    return {};
   }
 
   void AppendWithSpaces(std::string_view piece) {
@@ -187,6 +235,11 @@ Result<Tokenizer> Tokenizer::FromProto(std::string_view proto) {
 }
 
 Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
+  return EncodeBegin(text, SIZE_MAX);
+}
+
+Result<std::vector<TokenId>> Tokenizer::EncodeBegin(std::string_view text, size_t most,
+                                                    const std::function<bool()>& stop) const {
   const size_t invalid = FindInvalidUtf8(text);
   if (invalid != std::string_view::npos) {
     return Fail(ErrorCode::kInvalidArgument, "text is not valid UTF-8 at byte ", invalid);
@@ -196,18 +249,45 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
                 " bytes is too long to encode at once; the limit is ", kMaxTextBytes);
   }
   return Guarded("encode the text", "", [&]() -> Result<std::vector<TokenId>> {
-    if (impl_->added.empty()) return impl_->EncodeByLibrary(text);
     std::vector<TokenId> ids;
+    if (impl_->added.empty()) {
+      GEMMA3_CHECK_OK(impl_->EncodeByLibrary(text, most, stop, ids));
+      return ids;
+    }
     for (const TextPart& part : impl_->added.Split(text)) {
+      if (ids.size() >= most) break;
       if (part.token >= 0) {
         ids.push_back(part.token);
-        continue;
+      } else {
+        GEMMA3_CHECK_OK(impl_->EncodeByLibrary(part.text, most, stop, ids));
       }
-      GEMMA3_TRY(const std::vector<TokenId> more, impl_->EncodeByLibrary(part.text));
-      ids.insert(ids.end(), more.begin(), more.end());
     }
     return ids;
   });
+}
+
+// Nothing is normalised but spaces, which become U+2581, and bytes without a piece are tokens of
+// one byte. So the text, every U+2581 in it taken for a space, is the tokens' own texts one after
+// another, but for white space that some added tokens swallow; none is longer than `longest`.
+size_t Tokenizer::LeastTokens(std::string_view text) const {
+  size_t bytes = 0;
+  if (impl_->added_strip) {
+    // White space beyond ASCII is of two or three bytes that begin with one of these.
+    size_t maybe_space = 0;
+    for (const char c : text) {
+      const auto byte = static_cast<uint8_t>(c);
+      bytes += byte > ' ' ? 1 : 0;
+      maybe_space += byte == 0xC2 || (byte >= 0xE1 && byte <= 0xE3) ? 1 : 0;
+    }
+    bytes -= std::min(bytes, 3 * maybe_space);
+  } else {
+    bytes = text.size();
+    for (size_t at = text.find(kSpaceSymbol); at != std::string_view::npos;
+         at = text.find(kSpaceSymbol, at + kSpaceSymbol.size())) {
+      bytes -= kSpaceSymbol.size() - 1;
+    }
+  }
+  return bytes / impl_->longest + (bytes % impl_->longest == 0 ? 0 : 1);
 }
 
 Result<std::string> Tokenizer::Decode(std::span<const TokenId> ids) const {

@@ -202,6 +202,26 @@ TEST_F(EmbedderTest, ALongTextIsAnErrorOrIsCutWithItsEosKept) {
   EXPECT_EQ(cut->values, VectorOf(embedder, longest));
 }
 
+// What is cut away is not encoded: here it could not be.
+TEST_F(EmbedderTest, NoMoreOfATextIsEncodedThanStays) {
+  const Embedder embedder = EmbedderOf(model_);
+  std::string text;
+  while (text.size() < (size_t{1} << 16)) text += "a few words ";
+  const auto whole = embedder.Embed({&text, 1}, {.truncate = true});
+  ASSERT_TRUE(whole) << whole.error().message;
+  text.append((size_t{1} << 20) + 1, ' ');
+  EXPECT_FALSE(embedder.Tokens(text));
+  const auto cut = embedder.Embed({&text, 1}, {.truncate = true});
+  ASSERT_TRUE(cut) << cut.error().message;
+  EXPECT_EQ(cut->values, whole->values);
+  EXPECT_EQ(cut->truncated, std::vector<size_t>{0});
+  // And where it may not be cut, it is refused before.
+  const auto refused = embedder.Embed({&text, 1});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kContextTooLong);
+  EXPECT_NE(refused.error().message.find("at least"), std::string::npos);
+}
+
 TEST_F(EmbedderTest, PromptsGoByName) {
   const Embedder embedder = EmbedderOf(model_, {.compute = ComputeMode::kExact});
   const auto query = VectorOf(embedder, "apple", {.prompt = "QUERY"});

@@ -541,6 +541,31 @@ TEST(EngineTest, BiasAndStopTokens) {
   EXPECT_EQ(DemoEngine().Answer(Ask(kStory), options).error().code, ErrorCode::kInvalidArgument);
 }
 
+// Without encoding them: that would take as many tokens of memory and time as they have.
+TEST(EngineTest, PromptsThatCannotFitAreNotEncoded) {
+  const Engine engine = DemoEngine();
+  std::string text;
+  while (text.size() < (size_t{1} << 18)) text += "word ";
+  std::vector<Message> turns;
+  for (int i = 0; i < 4; ++i) {
+    turns.push_back(Message::User(text.substr(0, size_t{1} << 16)));
+    turns.push_back(Message::Model("yes"));
+  }
+  turns.push_back(Message::User("why?"));
+  for (const Prompt& prompt : {Ask(text), Prompt::Raw(text), Prompt::Chat(turns)}) {
+    const auto refused = engine.Submit(prompt, Greedy(4));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kContextTooLong);
+    EXPECT_NE(refused.error().message.find("has at least"), std::string::npos)
+        << refused.error().message;
+  }
+  // One that might have fit is counted.
+  const auto counted = engine.Submit(Ask(text.substr(0, size_t{1} << 16)), Greedy(4));
+  ASSERT_FALSE(counted);
+  EXPECT_EQ(counted.error().code, ErrorCode::kContextTooLong);
+  EXPECT_EQ(counted.error().message.find("has at least"), std::string::npos);
+}
+
 // Whoever drops a ticket while another thread steps leaves nothing behind, also where no step
 // follows.
 TEST(EngineTest, ATicketThatIsDroppedDuringTheLastStepLetsGoOfItsMemory) {
@@ -561,6 +586,15 @@ TEST(EngineTest, ATicketThatIsDroppedDuringTheLastStepLetsGoOfItsMemory) {
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(engine.usage().running, 0u);
   EXPECT_EQ(engine.usage().waiting, 0u);
+}
+
+TEST(EngineTest, AFlagStopsTheEncodingOfAPrompt) {
+  const Engine engine = DemoEngine();
+  GenerationOptions options = Greedy(4);
+  options.cancel.emplace().Cancel();
+  const auto stopped = engine.Submit(Ask("why?"), options);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
 }
 
 TEST(EngineTest, WrongPromptsAreRefusedAtOnce) {

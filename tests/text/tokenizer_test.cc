@@ -277,6 +277,136 @@ TEST(Tokenizer, TextNeverBecomesAMarkOfTheWrongType) {
   }
 }
 
+// Words, digits, tags, runs of spaces, spaces that are written as U+2581, scripts without spaces.
+std::string MixedText(size_t least, std::mt19937& random) {
+  static const std::vector<std::string> kParts = {"the",
+                                                  " quick",
+                                                  " fox",
+                                                  "7",
+                                                  "2026",
+                                                  ", ",
+                                                  ".",
+                                                  "  ",
+                                                  "\t",
+                                                  "      ",
+                                                  "> ",
+                                                  "<table>",
+                                                  "</b> x",
+                                                  "\u2581",
+                                                  "\u2581a",
+                                                  "a\u2581",
+                                                  "\u6771\u4EAC\u90FD",
+                                                  "\U0001F600",
+                                                  "\u00E9",
+                                                  "\u0E2A\u0E27",
+                                                  "=",
+                                                  "===",
+                                                  "\"a\":1",
+                                                  "un",
+                                                  "believ",
+                                                  "able",
+                                                  "\u3000",
+                                                  "\r",
+                                                  "aaaaaa",
+                                                  "\u2014",
+                                                  "\u0915\u094D\u0937",
+                                                  "<end_of_turn>"};
+  std::string text = "a";
+  while (text.size() < least) text += kParts[random() % kParts.size()];
+  return text + "b";
+}
+
+// Blocks are short enough to be encoded whole; the text of them is not.
+void ExpectPartsAreTheWhole(const Tokenizer& tokenizer) {
+  std::mt19937 random(11);
+  const Ids line_break = tokenizer.Encode("\n").value();
+  for (int round = 0; round < 20; ++round) {
+    std::string text;
+    Ids expected;
+    while (text.size() < 200'000) {
+      const std::string block = MixedText(1 + random() % 6000, random);
+      const Ids ids = tokenizer.Encode(block).value();
+      expected.insert(expected.end(), ids.begin(), ids.end());
+      expected.insert(expected.end(), line_break.begin(), line_break.end());
+      text += block + "\n";
+    }
+    ASSERT_EQ(tokenizer.Encode(text).value(), expected) << "round " << round;
+    // The beginning is the whole's.
+    const Ids begin = tokenizer.EncodeBegin(text, 5000).value();
+    ASSERT_GE(begin.size(), 5000u);
+    ASSERT_LT(begin.size(), expected.size());
+    ASSERT_TRUE(std::equal(begin.begin(), begin.end(), expected.begin()));
+    EXPECT_LE(tokenizer.LeastTokens(text), expected.size());
+  }
+}
+
+TEST(Tokenizer, PartsOfALongTextAreTheWhole) {
+  ExpectPartsAreTheWhole(DemoTokenizer());
+  if (RealTokenizer() != nullptr) ExpectPartsAreTheWhole(*RealTokenizer());
+}
+
+TEST(Tokenizer, ALongTextIsStoppedBetweenItsParts) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "word ";
+  size_t asked = 0;
+  const auto stopped = DemoTokenizer().EncodeBegin(text, SIZE_MAX, [&] { return ++asked == 3; });
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+}
+
+TEST(Tokenizer, AStretchThatCannotBeCutIsLimited) {
+  const auto refused = DemoTokenizer().Encode(std::string((size_t{1} << 20) + 1, ' '));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  std::string text(size_t{1} << 18, ' ');
+  text = text + "a" + text;
+  EXPECT_EQ(DemoTokenizer().Decode(DemoTokenizer().Encode(text).value()), text);
+}
+
+TEST(Tokenizer, NoTextHasFewerTokensThanTheLeast) {
+  std::vector<const Tokenizer*> tokenizers = {&DemoTokenizer()};
+  if (RealTokenizer() != nullptr) tokenizers.push_back(RealTokenizer());
+  for (const Tokenizer* tokenizer : tokenizers) {
+    // Every piece that text becomes, and each several times.
+    std::string longest;
+    for (size_t id = 0; id < tokenizer->vocab_size(); ++id) {
+      const auto token = static_cast<TokenId>(id);
+      if (tokenizer->IsControl(token)) continue;
+      const std::string_view bytes = tokenizer->TokenBytes(token);
+      EXPECT_LE(tokenizer->LeastTokens(bytes), 1u);
+      if (bytes.size() > longest.size()) longest = bytes;
+    }
+    std::string several;
+    for (int i = 0; i < 5; ++i) several += longest;
+    EXPECT_EQ(tokenizer->LeastTokens(several), 5u);
+    std::mt19937 random(12);
+    for (int round = 0; round < 2000; ++round) {
+      const std::string text = MixedText(random() % 300, random);
+      ASSERT_LE(tokenizer->LeastTokens(text), tokenizer->Encode(text).value().size()) << text;
+    }
+    EXPECT_EQ(tokenizer->LeastTokens(""), 0u);
+    // Spaces that are written with three bytes.
+    std::string spaces;
+    for (int i = 0; i < 3100; ++i) spaces += "\u2581";
+    EXPECT_LE(tokenizer->LeastTokens(spaces), tokenizer->Encode(spaces).value().size());
+  }
+}
+
+// White space beside such a token is no token's text.
+TEST(Tokenizer, TheLeastLeavesOutWhatAddedTokensSwallow) {
+  TestModel model = TestModel::Small();
+  model.pieces.push_back({"<call>", 0, 4, AddedToken{.lstrip = true, .rstrip = true}});
+  const auto tokenizer = Tokenizer::FromProto(model.Serialize());
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  std::string text;
+  for (const char* space : {" ", "\t", "\u00A0", "\u2003", "\u3000", "\u1680"}) {
+    for (int i = 0; i < 500; ++i) text += space;
+  }
+  text += "<call>" + text;
+  ASSERT_EQ(tokenizer->Encode(text).value().size(), 1u);
+  EXPECT_LE(tokenizer->LeastTokens(text), 1u);
+}
+
 TEST(Tokenizer, ManyThreadsMayUseOne) {
   const Tokenizer& tokenizer = DemoTokenizer();
   const std::string text = "Many threads, one <table> of tokens:\n\n  \u00E9\U0001F600";
