@@ -433,8 +433,13 @@ struct Nfa {
 
 class SubsetConstruction {
  public:
-  SubsetConstruction(const Nfa& nfa, uint32_t start, bool search, size_t max_states)
-      : nfa_(nfa), start_(start), search_(search), max_states_(max_states), builder_(nfa.sets) {
+  SubsetConstruction(const Nfa& nfa, uint32_t start, bool search, size_t max_states, Work& work)
+      : nfa_(nfa),
+        start_(start),
+        search_(search),
+        max_states_(max_states),
+        work_(work),
+        builder_(nfa.sets) {
     marks_.resize(nfa.states.size(), 0);
     in_set_.resize(nfa.sets.size() * builder_.num_classes());
     for (size_t s = 0; s < nfa.sets.size(); ++s) {
@@ -442,6 +447,10 @@ class SubsetConstruction {
         in_set_[s * builder_.num_classes() + c] = nfa.sets[s].Contains(builder_.CharOf(c)) ? 1 : 0;
       }
     }
+  }
+
+  static std::unexpected<Error> TooMuchWork() {
+    return Fail(ErrorCode::kUnsupported, "the pattern takes too much work to compile");
   }
 
   Result<TextDfa> Run() {
@@ -453,6 +462,7 @@ class SubsetConstruction {
     for (size_t i = 0; i < sets_.size(); ++i) {
       for (size_t c = 1; c < builder_.num_classes(); ++c) {
         std::vector<uint32_t> next;
+        const size_t before = steps_;
         BeginSet();
         matched_ = search_ && is_matched_[i];
         for (const uint32_t s : sets_[i]) {
@@ -465,10 +475,12 @@ class SubsetConstruction {
           return Fail(ErrorCode::kUnsupported, "the pattern needs more than ", max_states_,
                       " states");
         }
+        if (!work_.Do(20 + 2 * sets_[i].size() + 15 * (steps_ - before))) return TooMuchWork();
         if (matched_) next.clear();
         if (next.empty() && !matched_) continue;
         builder_.SetNext(static_cast<uint32_t>(i + 1), c, Number(std::move(next), false));
       }
+      if (!work_.Do(builder_.work_of_state())) return TooMuchWork();
     }
     return std::move(builder_).Finish();
   }
@@ -546,6 +558,7 @@ class SubsetConstruction {
         has_end |=
             nfa_.states[s].move == Nfa::Move::kEnd || nfa_.states[s].move == Nfa::Move::kAccept;
       }
+      if (has_end) work_.Do(nfa_.states.size() / 4);
       const bool accepts = matched || (has_end && AcceptsAtEnd(set, at_begin));
       it->second = builder_.AddState(accepts);
       sets_.push_back(std::move(set));
@@ -558,6 +571,7 @@ class SubsetConstruction {
   const uint32_t start_;
   const bool search_;
   const size_t max_states_;
+  Work& work_;
   TextDfaBuilder builder_;
   std::vector<uint8_t> in_set_;
   std::vector<uint32_t> marks_, stack_;
@@ -571,7 +585,8 @@ class SubsetConstruction {
 
 }  // namespace
 
-Result<TextDfa> CompileRegex(const RegexNode& root, bool search, size_t max_states) {
+Result<TextDfa> CompileRegex(const RegexNode& root, bool search, size_t max_states, Work* work) {
+  Work any;
   Nfa nfa;
   nfa.sets.push_back(CharSet::All());
   const uint32_t accept = nfa.Add({Nfa::Move::kAccept});
@@ -580,16 +595,24 @@ Result<TextDfa> CompileRegex(const RegexNode& root, bool search, size_t max_stat
     return Fail(ErrorCode::kUnsupported, "the pattern needs more than ", kMaxNfaStates,
                 " steps when its repetitions are written out");
   }
-  return SubsetConstruction(nfa, start, search, max_states).Run();
+  if (work == nullptr) work = &any;
+  // Telling which sets there are, and which characters belong to them.
+  const uint64_t sets = nfa.sets.size();
+  uint64_t ranges = 0;
+  for (const CharSet& set : nfa.sets) ranges += set.ranges().size();
+  if (!work->Do(10 * nfa.states.size() + sets * (nfa.states.size() + 30 * sets) + 100 * ranges)) {
+    return SubsetConstruction::TooMuchWork();
+  }
+  return SubsetConstruction(nfa, start, search, max_states, *work).Run();
 }
 
-Result<TextDfa> CompilePattern(std::string_view pattern) {
+Result<TextDfa> CompilePattern(std::string_view pattern, Work* work) {
   if (pattern.size() > kMaxPatternBytes) {
     return Fail(ErrorCode::kUnsupported, "a pattern of ", pattern.size(), " bytes; the limit is ",
                 kMaxPatternBytes);
   }
   GEMMA3_TRY(const RegexNode root, PatternParser(pattern).Parse());
-  auto dfa = CompileRegex(root, true);
+  auto dfa = CompileRegex(root, true, TextDfa::kMaxStates, work);
   if (!dfa) {
     return Fail(dfa.error().code, "pattern \"", Shown(pattern, 100), "\": ", dfa.error().message);
   }

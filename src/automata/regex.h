@@ -21,8 +21,9 @@
 namespace gemma3 {
 
 // The texts in which `pattern` is found. Errors: kInvalidArgument for what is no pattern,
-// kUnsupported for what is left out and beyond the limits; both name the byte of the pattern.
-Result<TextDfa> CompilePattern(std::string_view pattern);
+// kUnsupported for what is left out and beyond the limits, that of `work` among them; both name the
+// byte of the pattern.
+Result<TextDfa> CompilePattern(std::string_view pattern, Work* work = nullptr);
 
 // Shared between the readers of patterns and of grammars: a tree of what is to be matched.
 struct RegexNode {
@@ -36,6 +37,6 @@ struct RegexNode {
 // The texts that are matched from end to end (`search` false), or that hold a match. Errors:
 // kUnsupported where that takes more than `max_states` states, or too long to find out.
 Result<TextDfa> CompileRegex(const RegexNode& root, bool search,
-                             size_t max_states = TextDfa::kMaxStates);
+                             size_t max_states = TextDfa::kMaxStates, Work* work = nullptr);
 
 }  // namespace gemma3

@@ -305,7 +305,17 @@ TextDfa TextDfa::Any() {
   return std::move(builder).Finish();
 }
 
-TextDfa TextDfa::OfTexts(const std::vector<std::string>& texts, bool others) {
+namespace {
+
+std::unexpected<Error> TooMuchWork() {
+  return Fail(ErrorCode::kUnsupported, "the automaton of the texts takes too much work to make");
+}
+
+}  // namespace
+
+Result<TextDfa> TextDfa::OfTexts(const std::vector<std::string>& texts, bool others, Work* work) {
+  Work any;
+  if (work == nullptr) work = &any;
   // One set for each character that occurs.
   CharSet used;
   for (std::string_view text : texts) {
@@ -314,6 +324,10 @@ TextDfa TextDfa::OfTexts(const std::vector<std::string>& texts, bool others) {
       used.Add(c, c);
     }
   }
+  // Each of them leads to a state at least once, and every state has them all.
+  uint64_t characters = 0;
+  for (const CharRange& range : used.ranges()) characters += range.last - range.first + 1;
+  if (!work->Do(characters * characters)) return TooMuchWork();
   std::vector<CharSet> sets;
   for (const CharRange& range : used.ranges()) {
     for (uint32_t c = range.first; c <= range.last; ++c) sets.push_back({{c, c}});
@@ -336,10 +350,12 @@ TextDfa TextDfa::OfTexts(const std::vector<std::string>& texts, bool others) {
   std::unordered_map<uint64_t, State> next;
   for (std::string_view text : texts) {
     State state = 1;
+    if (!work->Do(20 * text.size())) return TooMuchWork();
     while (!text.empty()) {
       const size_t c = class_of[TakeChar(text)];
       const auto [it, is_new] = next.emplace(uint64_t{state} << 16 | c, 0);
       if (is_new) {
+        if (!work->Do(2 * builder.work_of_state())) return TooMuchWork();
         it->second = builder.AddState(others);
         open(it->second);
         builder.SetNext(state, c, it->second);
@@ -351,7 +367,10 @@ TextDfa TextDfa::OfTexts(const std::vector<std::string>& texts, bool others) {
   return std::move(builder).Finish();
 }
 
-Result<TextDfa> TextDfa::Combine(const TextDfa& a, const TextDfa& b, Op op) {
+Result<TextDfa> TextDfa::Combine(const TextDfa& a, const TextDfa& b, Op op, Work* work) {
+  Work any;
+  if (work == nullptr) work = &any;
+  if (!work->Do(100 * (a.firsts_.size() + b.firsts_.size()))) return TooMuchWork();
   // Classes of the result: pairs of classes that share a character.
   std::map<std::pair<uint16_t, uint16_t>, CharSet> pairs;
   size_t i = 0, j = 0;
@@ -397,6 +416,7 @@ Result<TextDfa> TextDfa::Combine(const TextDfa& a, const TextDfa& b, Op op) {
   if (!wanted(a.start_, b.start_)) return std::move(builder).Finish();
   number(a.start_, b.start_);
   for (size_t k = 0; k < open.size(); ++k) {
+    if (!work->Do(2 * builder.work_of_state())) return TooMuchWork();
     const auto [sa, sb] = open[k];
     const State from = numbers[uint64_t{sa} << 32 | sb];
     for (size_t c = 1; c < builder.num_classes(); ++c) {

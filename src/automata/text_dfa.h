@@ -16,6 +16,7 @@
 
 #include "gemma3/error.h"
 #include "src/automata/char_set.h"
+#include "src/automata/work.h"
 
 namespace gemma3 {
 
@@ -31,6 +32,7 @@ class TextDfa {
   size_t num_states() const { return accepting_.size(); }
   bool Accepts(State state) const { return accepting_[state] != 0; }
   State Next(State state, uint32_t c) const { return table_[state * num_classes_ + ClassOf(c)]; }
+  size_t table_size() const { return table_.size(); }
   // Where all characters of [first, last] lead to one state: that state, else kDead. `any` tells
   // whether at least one of them leads to a state that is not dead.
   State NextForAll(State state, uint32_t first, uint32_t last, bool* any) const;
@@ -62,20 +64,25 @@ class TextDfa {
   }
   uint64_t Hash() const;
 
-  // Every text; the texts of a list; all but those.
+  // Every text; the texts of a list; all but those. Errors here and below: kUnsupported where that
+  // is more work than there is left; null: it may be any.
   static TextDfa Any();
-  static TextDfa AnyOf(const std::vector<std::string>& texts) { return OfTexts(texts, false); }
-  static TextDfa AllBut(const std::vector<std::string>& texts) { return OfTexts(texts, true); }
+  static Result<TextDfa> AnyOf(const std::vector<std::string>& texts, Work* work = nullptr) {
+    return OfTexts(texts, false, work);
+  }
+  static Result<TextDfa> AllBut(const std::vector<std::string>& texts, Work* work = nullptr) {
+    return OfTexts(texts, true, work);
+  }
 
   enum class Op { kAnd, kOr, kWithout };
   // Errors: kUnsupported where the result has more than kMaxStates states.
-  static Result<TextDfa> Combine(const TextDfa& a, const TextDfa& b, Op op);
+  static Result<TextDfa> Combine(const TextDfa& a, const TextDfa& b, Op op, Work* work = nullptr);
   // Whether some text is accepted by both. Errors as above.
   static Result<bool> Meet(const TextDfa& a, const TextDfa& b);
 
  private:
   friend class TextDfaBuilder;
-  static TextDfa OfTexts(const std::vector<std::string>& texts, bool others);
+  static Result<TextDfa> OfTexts(const std::vector<std::string>& texts, bool others, Work* work);
   uint32_t ClassOf(uint32_t c) const { return c < 128 ? ascii_[c] : classes_[IntervalOf(c)]; }
   size_t IntervalOf(uint32_t c) const;
 
@@ -95,6 +102,9 @@ class TextDfaBuilder {
  public:
   // The characters are divided into classes that no set of `sets` divides.
   explicit TextDfaBuilder(const std::vector<CharSet>& sets);
+
+  // What a state costs, from AddState to Finish.
+  uint64_t work_of_state() const { return 30 + 30 * num_classes(); }
 
   size_t num_classes() const { return dfa_.num_classes_; }
   // A character of the class, by which membership of the whole class in any of the sets is decided.

@@ -3,7 +3,9 @@
 // OrderedJson through the events of nlohmann::json, whose parser does not recurse.
 #include "src/base/ordered_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,6 +15,11 @@
 #include "src/base/status.h"
 
 namespace gemma3 {
+namespace {
+
+constexpr size_t kFew = 16;  // members that are looked through one by one
+
+}  // namespace
 
 // Receives the parser's events. False from one of them stops the parser.
 struct OrderedJsonBuilder : nlohmann::json_sax<nlohmann::json> {
@@ -44,6 +51,13 @@ struct OrderedJsonBuilder : nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool Close() {
+    OrderedJsonNode& node = json.nodes_[open.back()];
+    if (node.keys.size() > kFew) {
+      node.by_key.resize(node.keys.size());
+      std::iota(node.by_key.begin(), node.by_key.end(), 0u);
+      std::ranges::sort(
+          node.by_key, {}, [&](uint32_t i) -> const auto& { return node.keys[i]; });
+    }
     open.pop_back();
     keys.pop_back();
     return true;
@@ -120,6 +134,11 @@ Result<OrderedJson> OrderedJson::Parse(std::string_view text, size_t max_depth, 
 
 uint32_t OrderedJson::Find(uint32_t node, std::string_view key) const {
   const OrderedJsonNode& object = nodes_[node];
+  if (!object.by_key.empty()) {
+    const auto key_of = [&](uint32_t i) -> std::string_view { return object.keys[i]; };
+    const auto at = std::ranges::lower_bound(object.by_key, key, {}, key_of);
+    return at != object.by_key.end() && object.keys[*at] == key ? object.children[*at] : kNone;
+  }
   for (size_t i = 0; i < object.keys.size(); ++i) {
     if (object.keys[i] == key) return object.children[i];
   }

@@ -21,6 +21,7 @@ struct OrderedJsonNode {
   std::string text = {};                // a string, decoded; a number, as it is written
   std::vector<uint32_t> children = {};  // elements, or values of members
   std::vector<std::string> keys = {};   // of members, decoded; as many as children
+  std::vector<uint32_t> by_key = {};    // the places of many members, by their keys
   uint32_t parent = 0;                  // the root is its own parent
   uint32_t place = 0;                   // among the parent's children
 };

@@ -3,6 +3,7 @@
 #include "src/constrain/call_grammar.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -164,21 +165,29 @@ class CallGrammar {
 
 }  // namespace
 
-Result<Constraint> CompileCalls(std::span<const CallableTool> tools, const CallForm& form) {
+Result<Constraint> CompileCalls(std::span<const CallableTool> tools, const CallForm& form,
+                                PatternCache* patterns, std::vector<size_t>* refused) {
   return Guarded("compile the tools", "", [&]() -> Result<Constraint> {
     if (tools.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no tool to call");
     auto impl = std::make_shared<Constraint::Impl>();
     GEMMA3_TRY(impl->source, DocumentOf(tools));
     GEMMA3_TRY(const SchemaDocument document, SchemaDocument::Parse(impl->source));
     const JsonSchemaOptions options = {.closed_objects = true, .lenient = true, .form = form.json};
-    SchemaCompiler compiler(document, options, form.python);
+    PatternCache own;
+    SchemaCompiler compiler(document, options, patterns ? *patterns : own, form.python);
     const OrderedJsonNode& schemas =
         document.json()[document.json().Find(OrderedJson::kRoot, "$defs")];
     std::vector<uint32_t> arguments;
-    for (const uint32_t schema : schemas.children) {
-      GEMMA3_TRY(const uint32_t rule, compiler.ObjectRule(schema, /*keywords=*/form.python));
-      arguments.push_back(rule);
+    std::optional<Error> first;
+    for (size_t i = 0; i < tools.size(); ++i) {
+      const auto rule = compiler.ObjectRule(schemas.children[i], /*keywords=*/form.python);
+      const Status made = rule ? compiler.FillRules() : std::unexpected(rule.error());
+      if (!made && refused == nullptr) return std::unexpected(made.error());
+      if (!made && !first) first = made.error();
+      if (!made) refused->push_back(i);
+      if (rule) arguments.push_back(*rule);
     }
+    if (first) return std::unexpected(*std::move(first));
     const uint32_t root = CallGrammar(compiler, tools, form).Root(arguments);
     GEMMA3_TRY(impl->grammar, compiler.Finish(root));
     impl->remarks = compiler.remarks();

@@ -6,9 +6,11 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "gemma3/constraint.h"
 #include "gemma3/error.h"
+#include "src/constrain/schema_check.h"
 
 namespace gemma3 {
 
@@ -28,8 +30,12 @@ struct CallForm {
 };
 
 // One call, or several in a list, of tools with names of their own. What cannot be enforced of the
-// schemas is let pass and remarked; an object that says nothing of other members has none. Errors:
-// those of JsonSchema::Compile; #/$defs/N in them is the schema of tools[N].
-Result<Constraint> CompileCalls(std::span<const CallableTool> tools, const CallForm& form);
+// schemas is let pass and remarked; an object that says nothing of other members has none. All
+// schemas together may take as much work as one may otherwise. patterns, if not
+// null, are shared among notations. Errors: those of JsonSchema::Compile; #/$defs/N in them is the
+// schema of tools[N], and `refused`, if not null, is all of the schemas that have one.
+Result<Constraint> CompileCalls(std::span<const CallableTool> tools, const CallForm& form,
+                                PatternCache* patterns = nullptr,
+                                std::vector<size_t>* refused = nullptr);
 
 }  // namespace gemma3

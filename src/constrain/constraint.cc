@@ -44,7 +44,8 @@ Result<Constraint> JsonSchema::Compile(std::string_view schema, const JsonSchema
   return Guarded("compile the schema", "", [&]() -> Result<Constraint> {
     GEMMA3_CHECK_OK(CheckForm(options.form));
     GEMMA3_TRY(const SchemaDocument document, SchemaDocument::Parse(schema));
-    SchemaCompiler compiler(document, options);
+    PatternCache patterns;
+    SchemaCompiler compiler(document, options, patterns);
     auto impl = std::make_shared<Constraint::Impl>();
     GEMMA3_TRY(impl->grammar, compiler.Compile());
     impl->remarks = compiler.remarks();

@@ -150,13 +150,13 @@ Status SchemaCompiler::AddUniqueArray(const SchemaCase& c, NodeId end, std::vect
           return SameJson(json_, value, json_, other);
         });
         if (!known) values.push_back(value);
+        if (values.size() > kMaxUniqueValues) return refuse("for items of more than 32 values");
       }
     } else {
       types |= item.types;
     }
   }
   if (types != 0) return refuse("for items that are no short list of values");
-  if (values.size() > kMaxUniqueValues) return refuse("for items of more than 32 values");
   if (values.empty() && c.min_items > 0) return {};
   const auto most = std::min(c.max_items, static_cast<uint32_t>(values.size()));
   if (c.min_items > most) return {};

@@ -235,7 +235,16 @@ std::vector<SchemaLiteral> SchemaCases::WithoutImplied(const Branch& branch,
   return left;
 }
 
+uint64_t SchemaCases::Branch::work() const {
+  const size_t strings = c.required.size() + c.forbidden.size() + c.members_also.size() +
+                         c.obstacles.size() + c.broken.size();
+  const size_t numbers =
+      c.literals.size() + c.excluded.size() + pending.size() + (c.values ? c.values->size() : 0);
+  return 2500 + 60 * (strings + seen.size() + choices.size() + c.multiples.size()) + numbers;
+}
+
 Status SchemaCases::Expand(Branch branch, std::vector<SchemaCase>& cases) {
+  if (!work_.Do(branch.work())) return Fail(ErrorCode::kUnsupported, "#: too many alternatives");
   if (++branches_ > kMaxBranches || cases.size() >= kMaxCases) {
     const uint32_t place =
         branch.c.literals.empty() ? OrderedJson::kRoot : branch.c.literals[0] >> 1;
@@ -464,6 +473,11 @@ Status SchemaCases::ApplyKeyword(Branch& branch, uint32_t schema, const std::str
   } else if (keyword == "required") {
     if (argument.kind == Kind::kBool) return {};  // draft 3's, on a member: no keyword any more
     GEMMA3_CHECK_OK(NeedKind(arg, Kind::kArray, "a list of names"));
+    // Names are compared with those that there are.
+    const uint64_t size = argument.children.size();
+    if (!work_.Do(size * (c.required.size() + size) * 3 / 2)) {
+      return Fail(ErrorCode::kUnsupported, json_.Pointer(arg), ": it takes too much work to read");
+    }
     for (const uint32_t name : argument.children) {
       GEMMA3_CHECK_OK(NeedKind(name, Kind::kString, "a name"));
       c.Require(json_[name].text);

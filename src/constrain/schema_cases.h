@@ -120,11 +120,12 @@ class SchemaCases {
   // How deep members are looked into to find that two schemas exclude each other.
   static constexpr int kLookDepth = 3;
 
-  SchemaCases(const SchemaDocument& document, PatternCache& patterns, bool lenient)
+  SchemaCases(const SchemaDocument& document, PatternCache& patterns, Work& work, bool lenient)
       : document_(document),
         json_(document.json()),
         patterns_(patterns),
-        check_(document, patterns),
+        work_(work),
+        check_(document, patterns, work),
         lenient_(lenient) {}
 
   using Cases = std::shared_ptr<const std::vector<SchemaCase>>;
@@ -178,6 +179,8 @@ class SchemaCases {
     std::vector<SchemaLiteral> pending;
     std::vector<std::shared_ptr<const Choice>> choices;
     std::set<SchemaLiteral> seen;
+    // What copying it costs.
+    uint64_t work() const;
   };
 
   Status Expand(Branch branch, std::vector<SchemaCase>& cases);
@@ -219,7 +222,9 @@ class SchemaCases {
   const SchemaDocument& document_;
   const OrderedJson& json_;
   PatternCache& patterns_;
+  Work& work_;
   SchemaCheck check_;
+  const std::shared_ptr<const TextDfa> any_text_ = std::make_shared<const TextDfa>(TextDfa::Any());
   const bool lenient_;
   bool infer_ = false;
   int nesting_ = 0;

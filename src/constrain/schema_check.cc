@@ -48,13 +48,44 @@ size_t CountChars(std::string_view text) {
 
 }  // namespace
 
-Result<std::shared_ptr<const TextDfa>> PatternCache::Pattern(const std::string& pattern) {
-  auto& known = patterns_[pattern];
-  if (known == nullptr) {
-    GEMMA3_TRY(TextDfa dfa, CompilePattern(pattern));
-    known = std::make_shared<const TextDfa>(std::move(dfa));
+void PatternCache::Begin(Work& work) {
+  work_ = &work;
+  ++schema_;
+}
+
+template <class Key, class Fn>
+Result<PatternCache::Dfa> PatternCache::Find(std::map<Key, Made>& made, const Key& key,
+                                             std::array<Dfa, 2> from, const Fn& make) {
+  auto known = made.find(key);
+  if (known == made.end()) {
+    const uint64_t before = work_->done();
+    Result<TextDfa> dfa = make();
+    // Whether it can be made is not known then.
+    if (work_->spent()) return std::unexpected(std::move(dfa).error());
+    Result<Dfa> kept = dfa.has_value()
+                           ? Result<Dfa>(std::make_shared<const TextDfa>(*std::move(dfa)))
+                           : Result<Dfa>(std::unexpected(std::move(dfa).error()));
+    known =
+        made.emplace(key, Made{std::move(kept), work_->done() - before, schema_, std::move(from)})
+            .first;
+  } else if (std::exchange(known->second.schema, schema_) != schema_ &&
+             !work_->Do(known->second.steps)) {
+    return Fail(ErrorCode::kUnsupported, "it takes too much work to make");
   }
-  return known;
+  return known->second.dfa;
+}
+
+Result<PatternCache::Dfa> PatternCache::Pattern(const std::string& pattern) {
+  return Find(patterns_, pattern, {}, [&] { return CompilePattern(pattern, work_); });
+}
+
+Result<PatternCache::Dfa> PatternCache::AllBut(const std::vector<std::string>& texts) {
+  return Find(all_but_, texts, {}, [&] { return TextDfa::AllBut(texts, work_); });
+}
+
+Result<PatternCache::Dfa> PatternCache::Combine(const Dfa& a, const Dfa& b, TextDfa::Op op) {
+  return Find(combined_, {a.get(), b.get(), op}, {a, b},
+              [&] { return TextDfa::Combine(*a, *b, op, work_); });
 }
 
 Result<std::shared_ptr<const TextDfa>> PatternCache::Format(const std::string& name) {
@@ -117,6 +148,9 @@ Result<bool> SchemaCheck::Meets(uint32_t schema, const OrderedJson& json, uint32
   if (depth_ >= kMaxDepth) {
     return Fail(ErrorCode::kUnsupported, doc.Pointer(schema), ": the schema refers to itself");
   }
+  if (!work_.Do(100)) {
+    return Fail(ErrorCode::kUnsupported, doc.Pointer(schema), ": it takes too much work to judge");
+  }
   ++depth_;
   Result<bool> met = true;
   const OrderedJsonNode& node = doc[schema];
@@ -162,6 +196,11 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
     return false;
   }
   if (keyword == "enum") {
+    // Most values that are judged are its own.
+    if (&json == &doc && doc[value].parent == arg) return true;
+    if (!work_.Do((v.kind == Kind::kNumber ? 100 : 3) * argument.children.size())) {
+      return Fail(ErrorCode::kUnsupported, doc.Pointer(arg), ": it takes too much work to judge");
+    }
     for (const uint32_t one : argument.children) {
       if (SameJson(doc, one, json, value)) return true;
     }
@@ -221,6 +260,7 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
     if (keyword == "minLength") return CountChars(v.text) >= size_of(arg);
     if (keyword == "maxLength") return CountChars(v.text) <= size_of(arg);
     if (keyword == "pattern") {
+      work_.Do(10 * v.text.size());
       GEMMA3_TRY(const auto dfa, patterns_.Pattern(argument.text));
       return dfa->Matches(v.text);
     }
@@ -239,6 +279,9 @@ Result<bool> SchemaCheck::MeetsKeyword(uint32_t schema, const std::string& keywo
     if (keyword == "maxItems") return size <= size_of(arg);
     if (keyword == "uniqueItems") {
       if (!argument.boolean) return true;
+      if (!work_.Do(10 * size * size)) {
+        return Fail(ErrorCode::kUnsupported, doc.Pointer(arg), ": it takes too much work to judge");
+      }
       for (size_t i = 0; i < size; ++i) {
         for (size_t k = 0; k < i; ++k) {
           if (SameJson(json, v.children[i], json, v.children[k])) return false;

@@ -3,7 +3,6 @@
 #include "src/constrain/schema_compiler.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "src/base/status.h"
@@ -14,17 +13,19 @@ namespace {
 
 using Kind = OrderedJson::Kind;
 constexpr uint32_t kNone = OrderedJson::kNone;
-constexpr auto kMaxTime = std::chrono::seconds(2);
 
 }  // namespace
 
 SchemaCompiler::SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options,
-                               bool python)
+                               PatternCache& patterns, bool python)
     : document_(document),
       json_(document.json()),
       options_(options),
-      cases_(document, patterns_, options.lenient),
-      form_(builder_, options.form, python) {}
+      patterns_(patterns),
+      cases_(document, patterns_, work_, options.lenient),
+      form_(builder_, options.form, python) {
+  patterns_.Begin(work_);
+}
 
 Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Compile() {
   GEMMA3_TRY(const uint32_t root, RuleFor({Must(OrderedJson::kRoot)}, OrderedJson::kRoot));
@@ -37,40 +38,60 @@ Result<uint32_t> SchemaCompiler::ObjectRule(uint32_t node, bool keywords) {
   places_[rule] = node;
   const NodeId end = builder_.Return();
   std::vector<NodeId> ways;
-  GEMMA3_TRY(const SchemaCases::Cases cases, cases_.Of({Must(node)}, options_.infer_type));
-  for (SchemaCase c : *cases) {
-    c.types &= kObjectType;
-    if (c.types == 0 || (c.values && keywords)) continue;
-    if (c.values) {
-      std::erase_if(*c.values, [&](uint32_t v) { return json_.kind(v) != Kind::kObject; });
-      GEMMA3_CHECK_OK(AddValues(c, end, ways));
-      continue;
+  const Status made = [&]() -> Status {
+    GEMMA3_TRY(const SchemaCases::Cases cases, cases_.Of({Must(node)}, options_.infer_type));
+    for (SchemaCase c : *cases) {
+      c.types &= kObjectType;
+      if (c.types == 0 || (c.values && keywords)) continue;
+      if (c.values) {
+        std::erase_if(*c.values, [&](uint32_t v) { return json_.kind(v) != Kind::kObject; });
+        GEMMA3_CHECK_OK(AddValues(c, end, ways));
+        continue;
+      }
+      GEMMA3_CHECK_OK(CheckObstacles(c));
+      GEMMA3_CHECK_OK(AddObject(c, keywords, end, ways));
     }
-    GEMMA3_CHECK_OK(CheckObstacles(c));
-    GEMMA3_CHECK_OK(AddObject(c, keywords, end, ways));
-  }
+    return {};
+  }();
+  GEMMA3_CHECK_OK(CheckSize(rule));
+  GEMMA3_CHECK_OK(made);
   builder_.SetEntry(rule, ways.empty() ? builder_.Fail() : builder_.Alt(ways));
   return rule;
 }
 
-Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Finish(uint32_t root) {
-  const auto begin = std::chrono::steady_clock::now();
-  places_.resize(builder_.num_rules(), kNone);
+Status SchemaCompiler::FillRules() {
   while (!open_.empty()) {
     const auto [rule, conj] = std::move(open_.back());
     open_.pop_back();
-    GEMMA3_CHECK_OK(Fill(rule, conj));
-    const auto place = [&, at = rule] { return json_.Pointer(places_[at]); };
-    if (builder_.num_rules() > kMaxRules || builder_.num_nodes() > kMaxNodes) {
-      return Fail(ErrorCode::kUnsupported, place(),
-                  ": the schema becomes larger than the limit of ", kMaxRules, " rules and ",
-                  kMaxNodes, " nodes");
-    }
-    if (std::chrono::steady_clock::now() - begin > kMaxTime) {
-      return Fail(ErrorCode::kUnsupported, place(), ": the schema takes longer than ",
-                  kMaxTime.count(), " s to compile");
-    }
+    Status made = Fill(rule, conj);
+    if (const Status size = CheckSize(rule); !size) made = size;
+    if (made) continue;
+    open_.clear();
+    return made;
   }
+  return {};
+}
+
+Status SchemaCompiler::CheckSize(uint32_t rule) {
+  work_.Do(150 * (builder_.num_nodes() - nodes_counted_));
+  nodes_counted_ = builder_.num_nodes();
+  places_.resize(builder_.num_rules(), kNone);
+  const auto place = [&] {
+    return json_.Pointer(places_[rule] == kNone ? OrderedJson::kRoot : places_[rule]);
+  };
+  if (builder_.num_rules() > kMaxRules || builder_.num_nodes() > kMaxNodes) {
+    return Fail(ErrorCode::kUnsupported, place(), ": the schema becomes larger than the limit of ",
+                kMaxRules, " rules and ", kMaxNodes, " nodes");
+  }
+  if (!work_.spent()) return {};
+  return Fail(ErrorCode::kUnsupported, place(), ": the schema takes more than ",
+              kMaxWork / 1'000'000,
+              " million steps to compile; simplify its patterns, alternatives or long lists");
+}
+
+Result<std::shared_ptr<const CompiledGrammar>> SchemaCompiler::Finish(uint32_t root) {
+  places_.resize(builder_.num_rules(), kNone);
+  GEMMA3_CHECK_OK(FillRules());
   auto grammar = std::move(builder_).Finish(root,
                                             {static_cast<uint32_t>(options_.form.max_depth),
                                              static_cast<uint32_t>(options_.form.max_recursion)},
@@ -178,6 +199,7 @@ Status SchemaCompiler::AddCase(const SchemaCase& c, NodeId end, std::vector<Node
 
 NodeId SchemaCompiler::Value(uint32_t node, NodeId next) {
   const OrderedJsonNode& value = json_[node];
+  work_.Do(3000);
   if (value.kind != Kind::kArray && value.kind != Kind::kObject) {
     std::vector<std::string> texts;
     form_.AppendWord(json_.Dump(node), texts);
@@ -210,6 +232,7 @@ Status SchemaCompiler::AddValues(const SchemaCase& c, NodeId end, std::vector<No
   std::vector<std::string> scalars;
   for (const uint32_t node : values) {
     const OrderedJsonNode& value = json_[node];
+    work_.Do(300 + 40 * value.text.size());
     if (value.kind == Kind::kArray || value.kind == Kind::kObject) {
       ways.push_back(Value(node, end));
       continue;
@@ -243,17 +266,21 @@ Status SchemaCompiler::AddNumbers(const SchemaCase& c, NodeId end, std::vector<N
       return Fail(ErrorCode::kUnsupported, json_.Pointer(node), ": a number of more than ",
                   Decimal::kMaxDigits, " digits");
     }
+    if (!work_.Do(20 * spec.excluded.size())) break;
     if (std::find(spec.excluded.begin(), spec.excluded.end(), *value) == spec.excluded.end()) {
       spec.excluded.push_back(*value);
     }
   }
+  work_.Do(1000 + 20 * numbers_.size() + 1000 * spec.excluded.size());
   for (const auto& [known, terminal] : numbers_) {
     if (known == spec) {
       ways.push_back(builder_.Terminal(terminal, end));
       return {};
     }
   }
+  if (work_.spent()) return {};
   auto dfa = NumberTexts(spec);
+  work_.Do(dfa ? 1000 * dfa->edges.size() : 20'000'000);
   if (!dfa) {
     return Fail(dfa.error().code, json_.Pointer(PlaceOf(c)), ": ", dfa.error().message);
   }
@@ -284,6 +311,9 @@ Status SchemaCompiler::AddStrings(const SchemaCase& c, NodeId end, std::vector<N
                 strings->num_states(), " states together with a length of ", text.most,
                 " is beyond the limit of 1000000 steps");
   }
+  const uint64_t states = text.dfa->num_states();
+  const uint64_t lengths = strings == nullptr || text.most == kNoLimit ? 1 : text.most;
+  if (!work_.Do(2 * text.dfa->table_size() + 2 * states * lengths)) return {};
   ways.push_back(builder_.Terminal(builder_.Text(std::move(text)), end));
   return {};
 }

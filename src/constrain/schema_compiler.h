@@ -23,10 +23,12 @@ class SchemaCompiler {
  public:
   static constexpr size_t kMaxRules = 50000;
   static constexpr size_t kMaxNodes = 2'000'000;
+  static constexpr uint64_t kMaxWork = 2'000'000'000;
 
-  // python: values are written as JsonGrammar has it.
+  // patterns: to share what is made with compilers of other schemas. python: values are written as
+  // JsonGrammar has it.
   SchemaCompiler(const SchemaDocument& document, const JsonSchemaOptions& options,
-                 bool python = false);
+                 PatternCache& patterns, bool python = false);
 
   // Errors: see JsonSchema::Compile.
   Result<std::shared_ptr<const CompiledGrammar>> Compile();
@@ -37,16 +39,21 @@ class SchemaCompiler {
   Result<uint32_t> ObjectRule(uint32_t node, bool keywords);
   GrammarBuilder& builder() { return builder_; }
   JsonGrammar& form() { return form_; }
-  // Makes what these rules refer to, and the grammar whose root is `root`.
+  // Makes what rules so far refer to. Behind an error the rules that are missing stay empty.
+  Status FillRules();
+  // The grammar whose root is `root`, with what its rules refer to.
   Result<std::shared_ptr<const CompiledGrammar>> Finish(uint32_t root);
 
   const std::vector<std::string>& remarks() const { return cases_.remarks(); }
   bool relaxed() const { return cases_.relaxed(); }
+  uint64_t work() const { return work_.done(); }
 
  private:
   // The rule for what meets `conj`; its body is made later.
   Result<uint32_t> RuleFor(const SchemaConj& conj, uint32_t place);
   Status Fill(uint32_t rule, const SchemaConj& conj);
+  // Errors: kUnsupported where `rule` is the one that was too much.
+  Status CheckSize(uint32_t rule);
   Status AddCase(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
   Status AddValues(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
   Status AddNumbers(const SchemaCase& c, NodeId end, std::vector<NodeId>& ways);
@@ -70,7 +77,9 @@ class SchemaCompiler {
   const SchemaDocument& document_;
   const OrderedJson& json_;
   const JsonSchemaOptions& options_;
-  PatternCache patterns_;
+  Work work_{kMaxWork};
+  size_t nodes_counted_ = 0;  // in work_
+  PatternCache& patterns_;
   SchemaCases cases_;
   GrammarBuilder builder_;
   JsonGrammar form_;
@@ -78,7 +87,6 @@ class SchemaCompiler {
   std::vector<std::pair<uint32_t, SchemaConj>> open_;
   std::vector<uint32_t> places_;  // by rule: a node of the schema, for messages
   std::vector<std::pair<NumberSpec, uint32_t>> numbers_;
-  std::map<std::vector<std::string>, std::shared_ptr<const TextDfa>> all_but_;
 };
 
 }  // namespace gemma3

@@ -3,6 +3,7 @@
 // Objects of SchemaCompiler: the members that are listed, and those whose names are free.
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "src/automata/regex.h"
@@ -32,7 +33,7 @@ bool IsWord(std::string_view name) {
 
 Result<std::shared_ptr<const TextDfa>> SchemaCompiler::NamesThatMeet(uint32_t schema) {
   GEMMA3_TRY(const SchemaCases::Cases cases, cases_.Of({Must(schema)}, false));
-  TextDfa names = TextDfa::AnyOf({});
+  GEMMA3_TRY(TextDfa names, TextDfa::AnyOf({}));
   for (const SchemaCase& c : *cases) {
     if ((c.types & kStringType) == 0 && !c.values) continue;
     std::shared_ptr<const TextDfa> some;
@@ -42,7 +43,9 @@ Result<std::shared_ptr<const TextDfa>> SchemaCompiler::NamesThatMeet(uint32_t sc
       for (const uint32_t value : values) {
         if (json_.kind(value) == Kind::kString) texts.push_back(json_[value].text);
       }
-      some = std::make_shared<const TextDfa>(TextDfa::AnyOf(texts));
+      auto dfa = TextDfa::AnyOf(texts, &work_);
+      if (!dfa) return Fail(dfa.error().code, json_.Pointer(schema), ": ", dfa.error().message);
+      some = std::make_shared<const TextDfa>(*std::move(dfa));
     } else {
       for (const SchemaCase::Obstacle& obstacle : c.obstacles) {
         if ((obstacle.types & kStringType) != 0) {
@@ -59,13 +62,13 @@ Result<std::shared_ptr<const TextDfa>> SchemaCompiler::NamesThatMeet(uint32_t sc
       if (c.min_chars > 0 || most != kNoLimit) {
         RegexNode length{.kind = RegexNode::Kind::kRepeat, .least = c.min_chars, .most = most};
         length.parts.push_back({.kind = RegexNode::Kind::kChars, .chars = CharSet::All()});
-        auto dfa = CompileRegex(length, false);
-        if (dfa) dfa = TextDfa::Combine(*some, *dfa, TextDfa::Op::kAnd);
+        auto dfa = CompileRegex(length, false, TextDfa::kMaxStates, &work_);
+        if (dfa) dfa = TextDfa::Combine(*some, *dfa, TextDfa::Op::kAnd, &work_);
         if (!dfa) return Fail(dfa.error().code, json_.Pointer(schema), ": ", dfa.error().message);
         some = std::make_shared<const TextDfa>(*std::move(dfa));
       }
     }
-    auto both = TextDfa::Combine(names, *some, TextDfa::Op::kOr);
+    auto both = TextDfa::Combine(names, *some, TextDfa::Op::kOr, &work_);
     if (!both) return Fail(both.error().code, json_.Pointer(schema), ": ", both.error().message);
     names = *std::move(both);
   }
@@ -75,11 +78,11 @@ Result<std::shared_ptr<const TextDfa>> SchemaCompiler::NamesThatMeet(uint32_t sc
 Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::string>& listed,
                                   std::vector<Extra>& extras) {
   const std::string place = json_.Pointer(PlaceOf(c));
-  const auto combine = [&](const TextDfa& a, const TextDfa& b,
-                           TextDfa::Op op) -> Result<std::shared_ptr<const TextDfa>> {
-    auto dfa = TextDfa::Combine(a, b, op);
+  const auto combine = [&](const PatternCache::Dfa& a, const PatternCache::Dfa& b,
+                           TextDfa::Op op) -> Result<PatternCache::Dfa> {
+    auto dfa = patterns_.Combine(a, b, op);
     if (!dfa) return Fail(dfa.error().code, place, ": ", dfa.error().message);
-    return std::make_shared<const TextDfa>(*std::move(dfa));
+    return dfa;
   };
   // Patterns over all layers, and what is closed anyway.
   std::vector<std::string> patterns;
@@ -105,13 +108,13 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
     // Cases of one schema ask for the same again and again.
     std::vector<std::string> key = listed;
     std::sort(key.begin(), key.end());
-    auto& known = all_but_[key];
-    if (known == nullptr) known = std::make_shared<const TextDfa>(TextDfa::AllBut(key));
-    names = known;
+    auto others = patterns_.AllBut(key);
+    if (!others) return Fail(others.error().code, place, ": ", others.error().message);
+    names = *std::move(others);
   }
   for (const uint32_t schema : c.property_names) {
     GEMMA3_TRY(const auto meet, NamesThatMeet(schema));
-    GEMMA3_TRY(names, combine(*names, *meet, TextDfa::Op::kAnd));
+    GEMMA3_TRY(names, combine(names, meet, TextDfa::Op::kAnd));
   }
   struct Cell {
     std::shared_ptr<const TextDfa> names;
@@ -125,8 +128,8 @@ Status SchemaCompiler::FindExtras(const SchemaCase& c, const std::vector<std::st
     }
     std::vector<Cell> divided;
     for (Cell& cell : cells) {
-      GEMMA3_TRY(const auto inside, combine(*cell.names, **dfa, TextDfa::Op::kAnd));
-      GEMMA3_TRY(const auto outside, combine(*cell.names, **dfa, TextDfa::Op::kWithout));
+      GEMMA3_TRY(const auto inside, combine(cell.names, *dfa, TextDfa::Op::kAnd));
+      GEMMA3_TRY(const auto outside, combine(cell.names, *dfa, TextDfa::Op::kWithout));
       if (!inside->IsEmpty()) {
         divided.push_back({inside, cell.matched});
         divided.back().matched.push_back(pattern);
@@ -183,6 +186,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
   // A name that cannot be written is one that no member can have.
   const auto can_write = [&](const std::string& name) { return !keywords || IsWord(name); };
   const uint32_t place = PlaceOf(c);
+  work_.Do(25'000);
   // Listed names in the order of the schema.
   std::vector<std::string> names;
   std::set<std::string> known;
@@ -231,8 +235,9 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
   const auto n = static_cast<uint32_t>(names.size());
   std::vector<uint32_t> rules(n);
   std::vector<uint8_t> required(n, 0);
+  const std::unordered_set<std::string_view> all_required(c.required.begin(), c.required.end());
   for (uint32_t i = 0; i < n; ++i) {
-    required[i] = c.Requires(names[i]) ? 1 : 0;
+    required[i] = all_required.contains(names[i]) ? 1 : 0;
     GEMMA3_TRY(SchemaConj conj, cases_.Member(c, names[i]));
     if (!can_write(names[i])) conj = {kNever};
     GEMMA3_TRY(rules[i], RuleFor(conj, place));

@@ -25,6 +25,7 @@ const char* SchemaCases::ItemsBeside(uint32_t schema) const {
 
 Result<SchemaConj> SchemaCases::Member(const SchemaCase& c, const std::string& name) {
   const SchemaConj never = {kNever};
+  work_.Do(200 * (c.object_layers.size() + c.property_names.size() + 1) + c.members_also.size());
   if (c.forbidden.contains(name)) return never;
   for (const uint32_t names : c.property_names) {
     GEMMA3_TRY(const OrderedJson text, OrderedJson::Parse(QuoteJson(name), 1, SIZE_MAX));
@@ -48,6 +49,7 @@ Result<SchemaConj> SchemaCases::Member(const SchemaCase& c, const std::string& n
           return Fail(dfa.error().code, json_.Pointer(patterns.children[i]), ": ",
                       dfa.error().message);
         }
+        work_.Do(50 + 10 * name.size());
         if (!(*dfa)->Matches(name)) continue;
         conj.push_back(Must(patterns.children[i]));
         matched = true;
@@ -188,9 +190,10 @@ Result<std::shared_ptr<const TextDfa>> SchemaCases::StringsOf(const SchemaCase& 
       all = with;
       return {};
     }
-    auto dfa = TextDfa::Combine(all == nullptr ? TextDfa::Any() : *all, *with, op);
+    if (all == nullptr) all = any_text_;
+    auto dfa = patterns_.Combine(all, with, op);
     if (!dfa) return Fail(dfa.error().code, json_.Pointer(node), ": ", dfa.error().message);
-    all = std::make_shared<const TextDfa>(*std::move(dfa));
+    all = *std::move(dfa);
     return {};
   };
   const auto pattern = [&](uint32_t node) -> Result<std::shared_ptr<const TextDfa>> {
@@ -221,8 +224,12 @@ Result<std::shared_ptr<const TextDfa>> SchemaCases::StringsOf(const SchemaCase& 
     if (json_.kind(value) == Kind::kString) excluded.push_back(json_[value].text);
   }
   if (!excluded.empty()) {
-    const auto texts = std::make_shared<const TextDfa>(TextDfa::AnyOf(excluded));
-    GEMMA3_CHECK_OK(combine(texts, TextDfa::Op::kWithout, c.excluded[0]));
+    auto texts = TextDfa::AnyOf(excluded, &work_);
+    if (!texts) {
+      return Fail(texts.error().code, json_.Pointer(c.excluded[0]), ": ", texts.error().message);
+    }
+    GEMMA3_CHECK_OK(combine(std::make_shared<const TextDfa>(*std::move(texts)),
+                            TextDfa::Op::kWithout, c.excluded[0]));
   }
   return all;
 }

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "gemma3/constraint.h"
+#include "src/constrain/schema_compiler.h"
+#include "src/constrain/schema_document.h"
 #include "tests/constrain/texts.h"
 
 namespace gemma3 {
@@ -470,6 +472,77 @@ TEST(JsonSchema, KeepsToItsLimits) {
   }
   ErrorOf("{\"type\":\"object\",\"allOf\":[" + choices + "]}", ErrorCode::kUnsupported);
   ErrorOf("true", ErrorCode::kInvalidArgument, {.form = {.max_depth = 0}});
+}
+
+// {"type": "object", ...} with `count` members that have patterns; each takes the work of some
+// thousands of states.
+std::string HardPatterns(size_t count, char first = 'a') {
+  std::string members;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string letter(1, static_cast<char>(first + i % 20));
+    members += (i > 0 ? ",\"p" : "\"p") + std::to_string(i) +
+               "\":{\"type\":\"string\",\"pattern\":\"" + letter + "[a-z]{12}" + letter + letter +
+               std::to_string(i) + "\"}";
+  }
+  return "{\"type\":\"object\",\"properties\":{" + members + "}}";
+}
+
+uint64_t WorkOf(const std::string& schema, PatternCache& patterns, bool* compiled) {
+  const auto document = SchemaDocument::Parse(schema);
+  const JsonSchemaOptions options;
+  SchemaCompiler compiler(*document, options, patterns);
+  *compiled = compiler.Compile().has_value();
+  return compiler.work();
+}
+
+// Whatever else is compiled at the time, or was before.
+TEST(JsonSchema, TakesTheSameWorkEachTime) {
+  const std::string schema = HardPatterns(2);
+  PatternCache first, second;
+  bool compiled = false;
+  const uint64_t work = WorkOf(schema, first, &compiled);
+  EXPECT_TRUE(compiled);
+  EXPECT_GT(work, 1'000'000u);
+  EXPECT_EQ(WorkOf(schema, first, &compiled), work);
+  WorkOf(HardPatterns(3), second, &compiled);
+  EXPECT_EQ(WorkOf(schema, second, &compiled), work);
+}
+
+TEST(JsonSchema, RefusesWhatTakesTooMuchWork) {
+  const std::string message = ErrorOf(HardPatterns(2000), ErrorCode::kUnsupported);
+  EXPECT_NE(message.find("#/properties/p"), std::string::npos) << message;
+  EXPECT_NE(message.find("million steps"), std::string::npos) << message;
+  // Names of so many different characters that the automaton of other names is too large to make.
+  std::string members;
+  for (int i = 0; i < 10000; ++i) {
+    std::string name;
+    for (int k = 0; k < 4; ++k) {
+      const int c = 0x4E00 + (i * 17 + k * 4001) % 9000;
+      name += {static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3F)),
+               static_cast<char>(0x80 | (c & 0x3F))};
+    }
+    members += (i > 0 ? ",\"" : "\"") + name + std::to_string(i) + "\":{}";
+  }
+  const std::string names = "{\"properties\":{" + members + "},\"additionalProperties\":";
+  ErrorOf(names + "{\"type\":\"string\"}}", ErrorCode::kUnsupported);
+  EXPECT_TRUE(JsonSchema::Compile(names + "false}"));
+}
+
+TEST(JsonSchema, JudgesLongListsOfValuesOnce) {
+  std::string numbers, texts;
+  for (int i = 0; i < 9000; ++i) {
+    numbers += (i > 0 ? "," : "") + std::to_string(7 * i);
+    texts += (i > 0 ? ",\"value " : "\"value ") + std::to_string(i) + '"';
+  }
+  const auto of_numbers = JsonSchema::Compile("{\"enum\":[" + numbers + "]}");
+  ASSERT_TRUE(of_numbers) << of_numbers.error().message;
+  EXPECT_TRUE(Accepts(*of_numbers, "62993"));
+  EXPECT_FALSE(Accepts(*of_numbers, "62994"));
+  const auto of_texts = JsonSchema::Compile("{\"type\":\"string\",\"enum\":[" + texts +
+                                            "],\"not\":{\"const\":\"value 17\"}}");
+  ASSERT_TRUE(of_texts) << of_texts.error().message;
+  EXPECT_TRUE(Accepts(*of_texts, "\"value 16\""));
+  EXPECT_FALSE(Accepts(*of_texts, "\"value 17\""));
 }
 
 TEST(JsonSchema, EndsRecursionBeforeItGetsTooDeep) {
