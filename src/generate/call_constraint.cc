@@ -2,6 +2,10 @@
 #include "src/generate/call_constraint.h"
 
 #include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "src/base/status.h"
@@ -10,10 +14,38 @@
 namespace gemma3 {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 // What is read as arguments is nested no deeper than CallValue::kMaxDepth.
 constexpr size_t kMaxDepth = 24, kMaxRecursion = 24;
 
 CallableTool ToolOf(const ToolSet::Entry& tool) { return {tool.name, tool.schema}; }
+
+// An error with its place in the schema of the tool that it is about: all that users can look into.
+Error OfItsTool(const Error& error, std::span<const CallableTool> tools) {
+  constexpr std::string_view kRoot = "#/$defs/";
+  if (!error.message.starts_with(kRoot)) return error;
+  const char* const begin = error.message.data() + kRoot.size();
+  const char* const end = error.message.data() + error.message.size();
+  size_t tool = 0;
+  const auto [rest, status] = std::from_chars(begin, end, tool);
+  if (status != std::errc() || tool >= tools.size()) return error;
+  return {error.code,
+          "the parameters of the tool " + tools[tool].name + ": #" + std::string(rest, end)};
+}
+
+// A schema for any arguments. As Python writes them they are those that `schema` lists: other names
+// have no place there.
+std::string AnyArguments(const std::string& schema, bool python) {
+  Json any = {{"type", "object"}, {"additionalProperties", true}};
+  if (!python) return any.dump();
+  const Json given = Json::parse(schema, nullptr, false);
+  const auto listed = given.is_object() ? given.find("properties") : given.end();
+  if (listed != given.end() && listed->is_object()) {
+    for (const auto& [name, value] : listed->items()) any["properties"][name] = true;
+  }
+  return any.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -25,7 +57,9 @@ bool CallConstraints::AreOf(const ToolSet& tools) const {
          std::ranges::equal(tools_->tools(), tools.tools(), same);
 }
 
-Result<Constraint> CallConstraints::Compile(Grammar grammar, bool required) const {
+// Errors: those of CompileCalls, with the tool's name and the place in its own schema.
+Result<Constraint> CallConstraints::Compile(Grammar grammar, bool required,
+                                            PatternCache& patterns) const {
   std::vector<CallableTool> tools;
   for (const ToolSet::Entry& tool : tools_->tools()) {
     if (tool.callable) tools.push_back(ToolOf(tool));
@@ -36,30 +70,34 @@ Result<Constraint> CallConstraints::Compile(Grammar grammar, bool required) cons
                    .json = {.spaced = grammar == kJsonSpaced || grammar == kPythonSpaced,
                             .max_depth = kMaxDepth,
                             .max_recursion = kMaxRecursion}};
-  auto all = CompileCalls(tools, form);
+  std::vector<size_t> refused;
+  auto all = CompileCalls(tools, form, &patterns, &refused);
   if (all) return all;
-  for (CallableTool& tool : tools) {
-    const auto alone = CompileCalls({&tool, 1}, form);
-    if (alone) continue;
-    // Whose fault it is, the user can look for in the tool's own schema only.
-    if (required) {
-      std::string message = alone.error().message;
-      constexpr std::string_view kRoot = "#/$defs/0";
-      if (message.starts_with(kRoot)) message = "#" + message.substr(kRoot.size());
-      return Fail(alone.error().code, "the parameters of the tool ", tool.name, ": ", message);
-    }
-    tool.parameters = R"({"type": "object", "additionalProperties": true})";
+  if (required) return std::unexpected(OfItsTool(all.error(), tools));
+  for (const size_t i : refused) {
+    tools[i].parameters = AnyArguments(tools[i].parameters, form.python);
   }
-  return required ? std::move(all) : CompileCalls(tools, form);
+  return CompileCalls(tools, form, &patterns);
 }
 
 Result<Constraint> CallConstraints::Required() const {
-  const std::scoped_lock lock(mutex_);
-  if (!required_) {
+  std::call_once(required_once_, [this] {
     const bool python = tools_->style() == ToolStyle::kPython;
-    GEMMA3_TRY(required_, Compile(python ? kPythonSpaced : kJsonSpaced, /*required=*/true));
-  }
+    PatternCache patterns;
+    required_ = Compile(python ? kPythonSpaced : kJsonSpaced, /*required=*/true, patterns);
+  });
   return *required_;
+}
+
+void CallConstraints::PrepareBegun() const {
+  std::call_once(begun_once_, [this] {
+    // Each notation has the same limits, and what is expensive is made for the first of them.
+    PatternCache patterns;
+    for (const Grammar grammar : {kJsonSpaced, kJsonAny, kPythonSpaced, kPythonAny}) {
+      auto compiled = Compile(grammar, /*required=*/false, patterns);
+      if (compiled) begun_[grammar] = *std::move(compiled);
+    }
+  });
 }
 
 std::unique_ptr<ConstraintMatcher> CallConstraints::Behind(
@@ -68,15 +106,8 @@ std::unique_ptr<ConstraintMatcher> CallConstraints::Behind(
   if (inside == std::string_view::npos) return nullptr;
   const bool json = begun[inside] == '{';
   for (const Grammar grammar : {json ? kJsonSpaced : kPythonSpaced, json ? kJsonAny : kPythonAny}) {
-    std::optional<Constraint> constraint;
-    {
-      const std::scoped_lock lock(mutex_);
-      auto& known = begun_[grammar];
-      if (!known) known = Compile(grammar, /*required=*/false);
-      if (!*known) continue;
-      constraint = **known;
-    }
-    auto matcher = std::make_unique<ConstraintMatcher>(*constraint, &vocabulary);
+    if (!begun_[grammar]) continue;
+    auto matcher = std::make_unique<ConstraintMatcher>(*begun_[grammar], &vocabulary);
     const auto read = matcher->AcceptBytes(begun);
     if (read && *read == begun.size()) return matcher;
   }

@@ -16,15 +16,17 @@
 #include "gemma3/error.h"
 #include "src/chat/tool_set.h"
 #include "src/constrain/matcher.h"
+#include "src/constrain/schema_check.h"
 #include "src/constrain/token_trie.h"
 
 namespace gemma3 {
 
-// The grammars of the calls of one set of tools, each compiled when it is first needed, once for
-// all answers. Threads may share it.
+// The grammars of the calls of one set of tools, compiled once for all answers. Threads may share
+// it.
 //
-// Arguments meet the tool's schema; keywords that cannot be enforced are let pass. What no grammar
-// has, an argument by its place or in single quotes, is read as well, but not written under one.
+// Arguments meet the tool's schema; keywords that cannot be enforced are let pass, and where the
+// schema is beyond the limits, any arguments are. What no grammar has, an argument by its place or
+// in single quotes, is read as well, but not written under one.
 class CallConstraints {
  public:
   explicit CallConstraints(std::shared_ptr<const ToolSet> tools) : tools_(std::move(tools)) {}
@@ -36,21 +38,25 @@ class CallConstraints {
   // style that the prompt asks for. Errors: those of JsonSchema::Compile, naming the tool.
   Result<Constraint> Required() const;
 
+  // Compiles what Behind needs, once. To be called before the answer begins: a model begins its
+  // call in the middle of a step, where all answers would wait for the compiler.
+  void PrepareBegun() const;
+
   // A matcher behind `begun`, the beginning of a call (CallReader::open_unit), for the rest of it:
   // with the blanks of prompts if it has been written so, else with any. Null where there is none,
-  // as the call is written in a way that no grammar has, or a schema is beyond the limits.
+  // as the call is written in a way that no grammar has.
   std::unique_ptr<ConstraintMatcher> Behind(std::string_view begun,
                                             const ConstraintVocabulary& vocabulary) const;
 
  private:
   enum Grammar { kJsonSpaced, kJsonAny, kPythonSpaced, kPythonAny, kNumGrammars };
-  Result<Constraint> Compile(Grammar grammar, bool required) const;
+  Result<Constraint> Compile(Grammar grammar, bool required, PatternCache& patterns) const;
 
   const std::shared_ptr<const ToolSet> tools_;
-  mutable std::mutex mutex_;
-  // Of calls that were begun; an error is remembered, too.
-  mutable std::array<std::optional<Result<Constraint>>, kNumGrammars> begun_;
-  mutable std::optional<Constraint> required_;
+  // Errors are remembered, too.
+  mutable std::once_flag begun_once_, required_once_;
+  mutable std::array<std::optional<Constraint>, kNumGrammars> begun_;
+  mutable std::optional<Result<Constraint>> required_;
 };
 
 }  // namespace gemma3

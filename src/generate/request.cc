@@ -103,6 +103,10 @@ Result<std::shared_ptr<Request>> Request::Create(
     request->constraint_ =
         std::make_unique<ConstraintMatcher>(*options.constraint, &vocabulary.Get(tokenizer));
   }
+  if (request->calls_) {
+    request->calls_->PrepareBegun();
+    vocabulary.Get(tokenizer);
+  }
   TokenSequence& sequence = request->sequence_;
   sequence.ids = std::move(prompt.layout.ids);
   sequence.turns = std::move(prompt.layout.turn_begin);

@@ -174,6 +174,51 @@ TEST(BegunCallsTest, BehindACallTextIsFree) {
   EXPECT_EQ(result.calls.size(), 1u);
 }
 
+// A tool whose arguments have `patterns` patterns, which take the work of thousands of states each.
+Tool Hard(const std::string& name, size_t patterns) {
+  Json members = {{"count", {{"type", "integer"}}}};
+  for (size_t i = 0; i < patterns; ++i) {
+    const std::string letter(1, static_cast<char>('a' + i % 20));
+    members["p" + std::to_string(i)] = {
+        {"type", "string"}, {"pattern", letter + "[a-z]{12}" + letter + name + std::to_string(i)}};
+  }
+  return {.name = name, .parameters = Json({{"type", "object"}, {"properties", members}}).dump()};
+}
+
+// How much one tool may cost is left for the others, and those that are too much are free.
+TEST(CallConstraintsTest, AllToolsTogetherHaveOneLimit) {
+  if (kSanitized) GTEST_SKIP() << "it compiles up to a limit";
+  const std::vector<Tool> tools = {Hard("early", 2), Hard("beyond", 2000), Hard("late", 2)};
+  static const LazyConstraintVocabulary vocabulary;
+  const auto& known = vocabulary.Get(**DemoModel().tokenizer());
+  for (const ToolStyle style : {ToolStyle::kJson, ToolStyle::kPython}) {
+    auto set = ToolSet::Create({.tools = tools, .style = style});
+    ASSERT_TRUE(set) << set.error().message;
+    const CallConstraints calls(std::make_shared<const ToolSet>(*std::move(set)));
+    EXPECT_EQ(calls.Behind(R"({"name": "early")", known), nullptr);  // nothing is compiled here
+    calls.PrepareBegun();
+    const auto takes = [&](const std::string& begun, const std::string& rest) {
+      const auto matcher = calls.Behind(begun, known);
+      EXPECT_NE(matcher, nullptr) << begun;
+      return matcher && matcher->AcceptBytes(rest) == rest.size();
+    };
+    for (const char* name : {"early", "beyond", "late"}) {
+      const std::string json = std::string(R"({"name": ")") + name + '"';
+      EXPECT_TRUE(takes(json, R"(, "parameters": {"count": 1)"));
+      EXPECT_TRUE(takes(std::string(name) + "(", "count=1"));
+      const bool free = std::string(name) != "early";
+      EXPECT_EQ(takes(json, R"(, "parameters": {"count": ")"), free) << name;
+      EXPECT_EQ(takes(std::string(name) + "(", "count='"), false) << name;
+      EXPECT_EQ(takes(std::string(name) + "(", "count=\""), free) << name;
+    }
+    // Where it has to be met, it is an error that says whose it is.
+    const auto required = calls.Required();
+    ASSERT_FALSE(required);
+    EXPECT_TRUE(required.error().message.starts_with("the parameters of the tool beyond: #"))
+        << required.error().message;
+  }
+}
+
 TEST(BegunCallsTest, WithoutParallelCallsAListHasOne) {
   for (uint32_t seed = 0; seed < 8; ++seed) {
     const GenerationResult result = Say("[stop(", seed, {.parallel = false});
