@@ -3,18 +3,17 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "src/base/ordered_json.h"
 #include "src/base/status.h"
 #include "src/constrain/call_grammar.h"
+#include "src/constrain/schema_document.h"
 
 namespace gemma3 {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // What is read as arguments is nested no deeper than CallValue::kMaxDepth.
 constexpr size_t kMaxDepth = 24, kMaxRecursion = 24;
@@ -37,14 +36,19 @@ Error OfItsTool(const Error& error, std::span<const CallableTool> tools) {
 // A schema for any arguments. As Python writes them they are those that `schema` lists: other names
 // have no place there.
 std::string AnyArguments(const std::string& schema, bool python) {
-  Json any = {{"type", "object"}, {"additionalProperties", true}};
-  if (!python) return any.dump();
-  const Json given = Json::parse(schema, nullptr, false);
-  const auto listed = given.is_object() ? given.find("properties") : given.end();
-  if (listed != given.end() && listed->is_object()) {
-    for (const auto& [name, value] : listed->items()) any["properties"][name] = true;
+  std::string names;
+  if (python) {
+    const auto json =
+        OrderedJson::Parse(schema, SchemaDocument::kMaxDepth, SchemaDocument::kMaxBytes);
+    const uint32_t listed =
+        json ? json->Find(OrderedJson::kRoot, "properties") : OrderedJson::kNone;
+    if (listed != OrderedJson::kNone) {
+      for (const std::string& name : (*json)[listed].keys) {
+        (names += names.empty() ? "" : ",") += QuoteJson(name) + ":true";
+      }
+    }
   }
-  return any.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return "{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{" + names + "}}";
 }
 
 }  // namespace
