@@ -545,10 +545,10 @@ TEST(EngineTest, BiasAndStopTokens) {
 TEST(EngineTest, PromptsThatCannotFitAreNotEncoded) {
   const Engine engine = DemoEngine();
   std::string text;
-  while (text.size() < (size_t{1} << 18)) text += "word ";
+  while (text.size() < (size_t{1} << 20)) text += "word ";
   std::vector<Message> turns;
   for (int i = 0; i < 4; ++i) {
-    turns.push_back(Message::User(text.substr(0, size_t{1} << 16)));
+    turns.push_back(Message::User(text.substr(0, size_t{1} << 18)));
     turns.push_back(Message::Model("yes"));
   }
   turns.push_back(Message::User("why?"));
