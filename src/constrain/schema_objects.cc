@@ -3,7 +3,7 @@
 // Objects of SchemaCompiler: the members that are listed, and those whose names are free.
 #include <algorithm>
 #include <set>
-#include <unordered_set>
+#include <string_view>
 #include <utility>
 
 #include "src/automata/regex.h"
@@ -235,7 +235,7 @@ Status SchemaCompiler::AddObject(const SchemaCase& c, bool keywords, NodeId end,
   const auto n = static_cast<uint32_t>(names.size());
   std::vector<uint32_t> rules(n);
   std::vector<uint8_t> required(n, 0);
-  const std::unordered_set<std::string_view> all_required(c.required.begin(), c.required.end());
+  const std::set<std::string_view> all_required(c.required.begin(), c.required.end());
   for (uint32_t i = 0; i < n; ++i) {
     required[i] = all_required.contains(names[i]) ? 1 : 0;
     GEMMA3_TRY(SchemaConj conj, cases_.Member(c, names[i]));
