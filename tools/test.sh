@@ -43,8 +43,7 @@ presets=(release)
 if [[ $mode == all ]]; then
   configure asan "${march[@]}"
   build asan
-  configure tsan "-DGEMMA3_TEST_FOLDERS=threading;ops;engine" -DGEMMA3_BUILD_TOOLS=OFF \
-    "${march[@]}"
+  configure tsan "-DGEMMA3_TEST_FOLDERS=threading;ops;engine;serve" "${march[@]}"
   build tsan
   configure scalar "-DGEMMA3_TEST_FOLDERS=ops;model;vision;engine" -DGEMMA3_BUILD_TOOLS=OFF
   build scalar
