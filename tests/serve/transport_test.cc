@@ -147,7 +147,7 @@ TEST(ChunkReaderTest, ChunksAreReadAsOneReaderWould) {
                           "0\n\n"}) {
     EXPECT_EQ(Dechunked(bad), "400") << bad;
   }
-  EXPECT_EQ(Dechunked(std::string("0\r\nT: \0\r\n\r\n", 13)), "400");
+  EXPECT_EQ(Dechunked(std::string("0\r\nT: \0\r\n\r\n", 11)), "400");
   // Bounds: of the data, and of what stands around it.
   EXPECT_EQ(Dechunked("3e9\r\n"), "413");
   EXPECT_EQ(Dechunked("ffffffffffffffff\r\n"), "413");
