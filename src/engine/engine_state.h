@@ -145,7 +145,7 @@ struct Ticket::Impl {
 
   void Deliver(const StepCallback& on_step, const ProgressCallback& on_progress);
   Result<GenerationResult> Finish();
-  // Until one of them has a result. step_of: whom the steps of each are for.
+  // Until one of them has a result: which. on_step: for the steps of each.
   static Impl* Wait(std::span<Impl* const> tickets, std::span<const StepCallback> on_step,
                     const ProgressCallback& on_progress);
 };
