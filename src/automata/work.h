@@ -22,7 +22,6 @@ class Work {
   }
   bool spent() const { return spent_; }
   uint64_t done() const { return done_; }
-  uint64_t limit() const { return limit_; }
 
  private:
   const uint64_t limit_;

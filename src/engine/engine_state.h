@@ -72,7 +72,7 @@ struct EngineState {
                                PromptPlan prompt, const GenerationOptions& options,
                                std::shared_ptr<const std::atomic<bool>> also_stop);
 
-  // Takes one step, or sleeps through another thread's; returns at once where `request` has news.
+  // Takes one step, or sleeps through another thread's; returns at once where `has_news` says so.
   // on_tick: as for Scheduler::Step, where this thread steps.
   void StepOrWait(const std::function<bool()>& has_news, const std::function<void()>& on_tick);
   // Lets go of requests that nobody waits for any more; where a thread has its turn, it does so

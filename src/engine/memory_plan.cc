@@ -48,7 +48,7 @@ Result<MemoryPlan> PlanMemory(const ModelConfig& config, const ModelSizes& sizes
   }
   const size_t limit = options.session.max_memory_bytes;
   if (limit != 0 && plan.total() > limit) {
-    return Fail(ErrorCode::kOutOfMemory, "this session needs ", DescribePlan(plan),
+    return Fail(ErrorCode::kOutOfMemory, "this needs ", DescribePlan(plan),
                 ", more than the limit of ", BytesText(limit), "; use a smaller context (now ",
                 options.context, " tokens", options.session.parallel > 1 ? " each)" : ")");
   }

@@ -45,6 +45,14 @@ ApiError Leaving() {
   return leaving;
 }
 
+ApiError Full(const char* why) {
+  ApiError full(429, why, "", "rate_limit_exceeded");
+  full.retry_after = 1;
+  return full;
+}
+
+constexpr const char* kQueueFull = "too many requests are waiting; try again soon";
+
 }  // namespace
 
 const App::Route* App::FindRoute(std::string_view method, std::string_view path, bool* known_path) {
@@ -224,11 +232,9 @@ std::expected<size_t, HttpResponse> App::CheckInside(const HttpRequest& head) {
     return refused(415, "from a page, bodies must be application/json");
   }
   if (admission_.full()) {
-    ApiError full(429, "too many requests are waiting; try again soon", "", "rate_limit_exceeded");
-    full.retry_after = 1;
     const std::scoped_lock lock(mutex_);
     ++refused_;
-    return std::unexpected(ErrorResponse(full, wording));
+    return std::unexpected(ErrorResponse(Full(kQueueFull), wording));
   }
   return options_.body_bytes;
 }
@@ -296,11 +302,9 @@ void App::Handle(std::shared_ptr<Exchange> exchange) {
   }
   work->seat = admission_.TryEnter(work->key);
   if (!work->seat) {
-    const char* const why = admission_.full()
-                                ? "too many requests are waiting; try again soon"
-                                : "this key has as many requests as it may (--key-parallel)";
-    ApiError full(429, why, "", "rate_limit_exceeded");
-    full.retry_after = 1;
+    const ApiError full =
+        Full(admission_.full() ? kQueueFull
+                               : "this key has as many requests as it may (--key-parallel)");
     {
       const std::scoped_lock lock(mutex_);
       ++refused_;

@@ -68,8 +68,6 @@ class Exchange {
   // While nothing is sent for so long, `ping` is, behind `head` where nothing was sent before.
   // Until the end.
   virtual void KeepAlive(HttpResponse head, std::string ping, std::chrono::milliseconds every) = 0;
-  // Whether the head was sent: then an error can only be told in the stream.
-  virtual bool begun() const = 0;
   virtual int status() const = 0;  // that was sent; 0: none yet
 };
 

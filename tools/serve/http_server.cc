@@ -136,10 +136,6 @@ class ExchangeImpl : public Exchange, public std::enable_shared_from_this<Exchan
   bool Write(std::string_view bytes) override;
   void End() override;
   void KeepAlive(HttpResponse head, std::string ping, std::chrono::milliseconds every) override;
-  bool begun() const override {
-    const std::scoped_lock lock(mutex_);
-    return status_ != 0;
-  }
   int status() const override {
     const std::scoped_lock lock(mutex_);
     return status_;
@@ -891,7 +887,6 @@ std::string HttpServer::url() const { return impl_->url; }
 bool HttpServer::is_loopback() const { return impl_->loopback; }
 bool HttpServer::is_unix() const { return impl_->local.has_value(); }
 std::string HttpServer::bound_address() const { return impl_->address; }
-size_t HttpServer::busy() const { return impl_->busy; }
 size_t HttpServer::connections() const { return impl_->open; }
 
 void HttpServer::Run() {

@@ -68,8 +68,6 @@ class HttpServer {
   void Drain();
   // Ends all connections and Run.
   void Stop();
-  // Exchanges that are not finished.
-  size_t busy() const;
   size_t connections() const;
 
   struct Impl;  // hides Boost
